@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import { storeConformance } from "./conformance.ts"
 
-storeConformance("MemoryStore", MemoryStore.make())
+storeConformance("MemoryStore", MemoryStore.make(), { lacks: ["mayRemove"] })
 
 describe("MemoryStore's capacity and options", () => {
   const refusal = <A, E, R>(effect: Effect.Effect<A, E, R>) =>

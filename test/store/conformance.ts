@@ -8,8 +8,9 @@
  * ```
  *
  * The effect gives a fresh, empty store for each test and lives in the test's scope, so that it can make a temporary
- * folder and remove it. The tests prove that each feature in `volume.supports` works, and that other features fail with
- * `Unsupported`. `StoreTraits` says what `volume.supports` cannot say.
+ * folder and remove it. `StoreTraits.lacks` names the features that the store does not have. Tests of those features are
+ * skipped, with the reason in their titles. The other tests prove that each other feature works, and that features which
+ * `volume.supports` does not have fail with `Unsupported`.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
@@ -26,8 +27,25 @@ import type {
 import { modelAgrees } from "./model.ts"
 import { type Outside, tellsOfOthers } from "./outside.ts"
 
-/** Limits of a store that `volume.supports` cannot express. */
+/** What a store may lack, with the words for a title. `link`, `mayRemove` and `readInto` are its optional functions. */
+const features = {
+  streams: "no named streams",
+  securityDescriptors: "no security descriptors",
+  extendedAttributes: "no extended attributes",
+  reparsePoints: "no reparse points",
+  sparse: "no sparse files",
+  link: "no links",
+  mayRemove: "no mayRemove",
+  readInto: "no readInto"
+} as const
+
+/** A feature that a store may lack. */
+export type StoreFeature = keyof typeof features
+
+/** The limits of a store, which decide what the kit tests. */
 export interface StoreTraits {
+  /** The features that the store does not have. A test fails if the store itself says otherwise. Default: none. */
+  readonly lacks?: ReadonlyArray<StoreFeature>
   /** The store's resolution of times, in ticks of 100 ns. Default: 1. */
   readonly timeResolution?: bigint
   /** Whether the store keeps creation times, change times and attributes as they are set. Default: true. */
@@ -115,13 +133,32 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
   const many = traits.many ?? 1200
   const cannotName = traits.cannotName ?? (() => false)
 
-  const test = (title: string, body: (store: ShareStore) => Effect.Effect<void, unknown, Scope.Scope>) =>
-    it.live(title, () => Effect.scoped(Effect.flatMap(make, body)), 30_000)
+  const has = (feature: StoreFeature) => !(traits.lacks ?? []).includes(feature)
 
-  const gen = (
+  /** Defines a test. With a reason why it cannot run, the test is skipped and its title has the reason. */
+  const test = (
     title: string,
-    body: (store: ShareStore) => Generator<Effect.Effect<any, unknown, Scope.Scope>, void, any>
-  ) => test(title, (store) => Effect.gen(() => body(store) as any))
+    body: (store: ShareStore) => Effect.Effect<void, unknown, Scope.Scope>,
+    skipped?: string
+  ) =>
+    it.live.skipIf(skipped !== undefined)(
+      skipped === undefined ? title : `${title} (skipped: the store has ${skipped})`,
+      () => Effect.scoped(Effect.flatMap(make, body)),
+      30_000
+    )
+
+  type Body = (store: ShareStore) => Generator<Effect.Effect<any, unknown, Scope.Scope>, void, any>
+
+  const gen = (title: string, body: Body, skipped?: string) =>
+    test(title, (store) => Effect.gen(() => body(store) as any), skipped)
+
+  /** Tests of stores that have a feature. */
+  const needs = (feature: StoreFeature) => (title: string, body: Body) =>
+    gen(title, body, has(feature) ? undefined : features[feature])
+
+  /** Tests of stores that keep creation times, change times and attributes as they are set. */
+  const needsMetadata = (title: string, body: Body) =>
+    gen(title, body, keepsMetadata ? undefined : "no attributes, creation and change times that a caller can set")
 
   const sameTime = (actual: bigint, expected: bigint) =>
     assert.strictEqual(actual / resolution, expected / resolution, `${actual} is not ${expected}`)
@@ -136,6 +173,19 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.isTrue(
           Number.isInteger(volume.serialNumber) && volume.serialNumber >= 0 && volume.serialNumber < 2 ** 32
         )
+      })
+
+      gen("lacks exactly the features that the traits name", function*(store) {
+        const { supports } = yield* store.volume
+        const { file: opened }: StoreOpened = yield* store.open(["f"], newFile)
+        const offered = {
+          ...supports,
+          link: store.link !== undefined,
+          mayRemove: store.mayRemove !== undefined,
+          readInto: opened.readInto !== undefined
+        }
+        const lacking = (Object.keys(features) as Array<StoreFeature>).filter((feature) => !offered[feature])
+        assert.deepStrictEqual(lacking.sort(), [...(traits.lacks ?? [])].sort())
       })
 
       gen("has an empty root directory that cannot be made, removed, renamed or replaced", function*(store) {
@@ -236,13 +286,12 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
       })
 
       gen("sets initial times, attributes and descriptor of a new file only", function*(store) {
-        const { supports } = yield* store.volume
         for (const type of ["file", "directory"] as const) {
           const initial = {
             creationTime: someTime,
             lastWriteTime: someTime + 10_000_000n,
             fileAttributes: 0x22,
-            ...(supports.securityDescriptors ? { securityDescriptor: text("who may") } : {})
+            ...(has("securityDescriptors") ? { securityDescriptor: text("who may") } : {})
           }
           const opened: StoreOpened = yield* store.open([type], { mode: "new", type, initial })
           for (const node of [opened.node, yield* opened.file.stat, yield* store.stat([type])]) {
@@ -252,7 +301,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
               assert.strictEqual(node.fileAttributes, type === "file" ? 0x22 : 0x32)
             }
           }
-          if (supports.securityDescriptors) {
+          if (has("securityDescriptors")) {
             assert.strictEqual(string(yield* opened.file.getBlob("SecurityDescriptor")), "who may")
           }
           // Initial values apply to a new file only, not to an existing file.
@@ -379,14 +428,14 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
             yield* refused(store.remove(path), "InvalidName")
             yield* refused(store.rename(path, ["z"], { replace: true }), "InvalidName")
             yield* refused(store.rename(["f"], path, { replace: true }), "InvalidName")
-            if (store.link !== undefined) {
-              yield* refused(store.link(path, ["z"], { replace: true }), "InvalidName")
-              yield* refused(store.link(["f"], path, { replace: true }), "InvalidName")
+            if (has("link")) {
+              yield* refused(store.link!(path, ["z"], { replace: true }), "InvalidName")
+              yield* refused(store.link!(["f"], path, { replace: true }), "InvalidName")
             }
             assert.deepStrictEqual(yield* names(store, []), ["d", "f"], message)
           }
         }
-        if ((yield* store.volume).supports.streams) {
+        if (has("streams")) {
           for (const stream of bad) {
             for (const mode of ["existing", "new", "either"] as const) {
               yield* refused(store.open(["f"], { mode, type: "file", stream }), "InvalidName")
@@ -429,9 +478,8 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.strictEqual(string(yield* file.read(0n, 4)), "mine")
       })
 
-      gen("are read into the caller's memory and change no other bytes", function*(store) {
+      needs("readInto")("are read into the caller's memory and change no other bytes", function*(store) {
         const { file }: StoreOpened = yield* store.open(["f"], newFile)
-        if (file.readInto === undefined) return
         const all = pattern(100_000, 9)
         yield* file.write(0n, all)
         yield* file.truncate(150_000n)
@@ -455,12 +503,12 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
           memory.fill(0xee)
           const target = memory.subarray(7, 7 + length!)
           const count = Math.max(0, Math.min(length!, 150_000 - from!))
-          assert.strictEqual(yield* file.readInto(BigInt(from!), target), count)
+          assert.strictEqual(yield* file.readInto!(BigInt(from!), target), count)
           assert.isTrue(Buffer.compare(target.subarray(0, count), expected.subarray(from, from! + count)) === 0)
           // The bytes before and after the target are unchanged.
           assert.isTrue(memory.every((byte, i) => (i >= 7 && i < 7 + count) || byte === 0xee))
         }
-        assert.strictEqual(yield* file.readInto(1n << 60n, memory), 0)
+        assert.strictEqual(yield* file.readInto!(1n << 60n, memory), 0)
         const { file: directory }: StoreOpened = yield* store.open([], { mode: "existing", type: "directory" })
         yield* refused(directory.readInto!(0n, memory), "IsDirectory")
       })
@@ -496,8 +544,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.strictEqual((yield* store.stat(["f"])).size, 0n)
       })
 
-      gen("of a sparse file can be written at 2^42 without allocating 2^30 bytes", function*(store) {
-        if (!(yield* store.volume).supports.sparse) return
+      needs("sparse")("of a sparse file can be written at 2^42 without allocating 2^30 bytes", function*(store) {
         const { file }: StoreOpened = yield* store.open(["f"], newFile)
         const far = (1n << 42n) + 5n
         yield* file.write(far, text("far"))
@@ -591,8 +638,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         })
       }
 
-      gen("can be any time from 1601 to 9999", function*(store) {
-        if (!keepsMetadata) return
+      needsMetadata("can be any time from 1601 to 9999", function*(store) {
         const { file }: StoreOpened = yield* store.open(["f"], newFile)
         for (const time of [1n, 94_354_848_000_000_001n, 200_000_000_000_000_007n, 2_650_467_743_999_999_999n]) {
           yield* file.set({ creationTime: time, lastAccessTime: time, lastWriteTime: time, changeTime: time })
@@ -604,8 +650,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         }
       })
 
-      gen("are unchanged when set does not name them", function*(store) {
-        if (!keepsMetadata) return
+      needsMetadata("are unchanged when set does not name them", function*(store) {
         const { file }: StoreOpened = yield* store.open(["f"], newFile)
         yield* file.set({
           creationTime: someTime,
@@ -666,13 +711,17 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         yield* d.file.set({ fileAttributes: 0x80 })
         assert.strictEqual((yield* f.file.stat).fileAttributes & 0x10, 0)
         assert.strictEqual((yield* d.file.stat).fileAttributes & 0x90, 0x10)
-        if (!keepsMetadata) return
-        yield* f.file.set({ fileAttributes: 0x1 })
-        assert.strictEqual((yield* f.file.stat).fileAttributes, 0x1)
-        // The store lets a read-only file change: the server decides what a client can change.
-        yield* f.file.write(0n, text("x"))
-        yield* f.file.set({ fileAttributes: 0x80 })
-        assert.strictEqual((yield* f.file.stat).fileAttributes, 0x80)
+      })
+
+      needsMetadata("that say read-only do not keep the store itself from a write", function*(store) {
+        const { file }: StoreOpened = yield* store.open(["f"], newFile)
+        yield* file.set({ fileAttributes: 0x1 })
+        assert.strictEqual((yield* file.stat).fileAttributes, 0x1)
+        // The server decides what a client can change.
+        yield* file.write(0n, text("x"))
+        assert.strictEqual((yield* file.stat).size, 1n)
+        yield* file.set({ fileAttributes: 0x80 })
+        assert.strictEqual((yield* file.stat).fileAttributes, 0x80)
       })
     })
 
@@ -684,13 +733,16 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
       ] as const satisfies ReadonlyArray<readonly [Blob, string]>
       for (const [blob, support] of kinds) {
         for (const type of ["file", "directory"] as const) {
-          gen(`keep the ${blob} of a ${type} for this file alone, or are refused with Unsupported`, function*(store) {
-            const { file }: StoreOpened = yield* store.open(["a"], { mode: "new", type })
-            if (!(yield* store.volume).supports[support]) {
+          if (!has(support)) {
+            gen(`that are a ${blob} of a ${type} are refused with Unsupported`, function*(store) {
+              const { file }: StoreOpened = yield* store.open(["a"], { mode: "new", type })
               yield* refused(file.getBlob(blob), "Unsupported")
               yield* refused(file.setBlob(blob, text("x")), "Unsupported")
-              return
-            }
+            })
+          }
+
+          needs(support)(`keep the ${blob} of a ${type} for this file alone`, function*(store) {
+            const { file }: StoreOpened = yield* store.open(["a"], { mode: "new", type })
             assert.isUndefined(yield* file.getBlob(blob))
             yield* file.setBlob(blob, undefined)
             for (const length of [4, 65_536, 8]) {
@@ -709,7 +761,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
             const { file: stranger }: StoreOpened = yield* store.open(["b"], { mode: "existing", type: "file" })
             assert.isUndefined(yield* stranger.getBlob(blob))
             for (const [other, otherSupport] of kinds) {
-              if (other !== blob && (yield* store.volume).supports[otherSupport]) {
+              if (other !== blob && has(otherSupport)) {
                 assert.isUndefined(yield* file.getBlob(other))
               }
             }
@@ -719,8 +771,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         }
       }
 
-      gen("of a removed file do not appear on a new file of the same name", function*(store) {
-        if (!(yield* store.volume).supports.securityDescriptors) return
+      needs("securityDescriptors")("of a removed file do not appear on a new file of the same name", function*(store) {
         for (let i = 0; i < 10; i++) {
           yield* using(store, ["f"], newFile, ({ file }) =>
             Effect.gen(function*() {
@@ -731,38 +782,40 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         }
       })
 
-      gen("of a reparse point set its tag and the attribute 0x400, until they are removed", function*(store) {
-        if (!(yield* store.volume).supports.reparsePoints) return
-        const { file }: StoreOpened = yield* store.open(["a"], newFile)
-        yield* file.setBlob("ReparsePoint", Uint8Array.of(0x0c, 0, 0, 0xa0, 0, 0, 0, 0))
-        for (const node of [yield* file.stat, yield* store.stat(["a"]), (yield* list(store, []))[0]]) {
-          assert.strictEqual(node.reparseTag, 0xa000_000c)
-          assert.strictEqual(node.fileAttributes & 0x400, 0x400)
+      needs("reparsePoints")(
+        "of a reparse point set its tag and attribute 0x400 until they are removed",
+        function*(store) {
+          const { file }: StoreOpened = yield* store.open(["a"], newFile)
+          yield* file.setBlob("ReparsePoint", Uint8Array.of(0x0c, 0, 0, 0xa0, 0, 0, 0, 0))
+          for (const node of [yield* file.stat, yield* store.stat(["a"]), (yield* list(store, []))[0]]) {
+            assert.strictEqual(node.reparseTag, 0xa000_000c)
+            assert.strictEqual(node.fileAttributes & 0x400, 0x400)
+          }
+          yield* file.setBlob("ReparsePoint", undefined)
+          const node: StoreNode = yield* store.stat(["a"])
+          assert.strictEqual(node.reparseTag, 0)
+          assert.strictEqual(node.fileAttributes & 0x400, 0)
         }
-        yield* file.setBlob("ReparsePoint", undefined)
-        const node: StoreNode = yield* store.stat(["a"])
-        assert.strictEqual(node.reparseTag, 0)
-        assert.strictEqual(node.fileAttributes & 0x400, 0)
-      })
+      )
     })
 
     describe("named streams", () => {
       const stream = "Zone.Identifier"
 
-      gen("are refused with Unsupported by a store without streams", function*(store) {
-        if ((yield* store.volume).supports.streams) return
-        yield* put(store, ["f"], "x")
-        for (const mode of ["existing", "new", "either"] as const) {
-          yield* refused(store.open(["f"], { mode, type: "file", stream }), "Unsupported")
-        }
-        yield* refused(store.remove(["f"], { stream }), "Unsupported")
-        const { file: opened }: StoreOpened = yield* store.open(["f"], file)
-        assert.deepStrictEqual(yield* opened.streams, [])
-        assert.strictEqual(yield* get(store, ["f"]), "x")
-      })
+      if (!has("streams")) {
+        gen("are refused with Unsupported by a store without streams", function*(store) {
+          yield* put(store, ["f"], "x")
+          for (const mode of ["existing", "new", "either"] as const) {
+            yield* refused(store.open(["f"], { mode, type: "file", stream }), "Unsupported")
+          }
+          yield* refused(store.remove(["f"], { stream }), "Unsupported")
+          const { file: opened }: StoreOpened = yield* store.open(["f"], file)
+          assert.deepStrictEqual(yield* opened.streams, [])
+          assert.strictEqual(yield* get(store, ["f"]), "x")
+        })
+      }
 
-      gen("have bytes and a size separate from the data of their file", function*(store) {
-        if (!(yield* store.volume).supports.streams) return
+      needs("streams")("have bytes and a size separate from the data of their file", function*(store) {
         yield* put(store, ["f"], "data")
         const main: StoreOpened = yield* store.open(["f"], file)
         yield* refused(store.open(["f"], { ...file, stream }), "NotFound")
@@ -789,8 +842,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.deepStrictEqual(yield* names(store, []), ["f", "g"])
       })
 
-      gen("make their file if it does not exist, and are removed with it", function*(store) {
-        if (!(yield* store.volume).supports.streams) return
+      needs("streams")("make their file if it does not exist, and are removed with it", function*(store) {
         const made: StoreOpened = yield* Effect.scoped(store.open(["f"], { mode: "either", type: "file", stream }))
         assert.isTrue(made.created)
         assert.strictEqual((yield* store.stat(["f"])).type, "file")
@@ -800,8 +852,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.deepStrictEqual(yield* opened.streams, [])
       })
 
-      gen("can belong to a directory", function*(store) {
-        if (!(yield* store.volume).supports.streams) return
+      needs("streams")("can belong to a directory", function*(store) {
         yield* mkdir(store, ["d"])
         yield* using(store, ["d"], { mode: "either", type: "file", stream }, ({ file }) => file.write(0n, text("d's")))
         assert.strictEqual(yield* get(store, ["d"], stream), "d's")
@@ -809,8 +860,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         yield* store.remove(["d"])
       })
 
-      gen("move with a renamed file, and can be removed one by one", function*(store) {
-        if (!(yield* store.volume).supports.streams) return
+      needs("streams")("move with a renamed file, and can be removed one by one", function*(store) {
         yield* put(store, ["f"], "x")
         const all = ["a", "B", "ünï cödé", "x".repeat(100)]
         for (const name of all) {
@@ -826,8 +876,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.strictEqual(yield* get(store, ["g"]), "x")
       })
 
-      gen("that are removed while open stay readable or fail with Stale", function*(store) {
-        if (!(yield* store.volume).supports.streams) return
+      needs("streams")("that are removed while open stay readable or fail with Stale", function*(store) {
         const { file: opened }: StoreOpened = yield* store.open(["f"], { ...newFile, stream })
         yield* opened.write(0n, text("kept"))
         yield* store.remove(["f"], { stream })
@@ -879,10 +928,30 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
       })
     })
 
+    describe("mayRemove", () => {
+      needs("mayRemove")("removes nothing, and fails as remove would fail", function*(store) {
+        const mayRemove = store.mayRemove!
+        yield* mkdir(store, ["d"])
+        yield* put(store, ["d", "f"], "x")
+        yield* put(store, ["b"], "another")
+        yield* refused(mayRemove(["d"]), "NotEmpty")
+        yield* refused(mayRemove(["no"]), "NotFound")
+        yield* refused(mayRemove(["no", "f"]), "PathNotFound")
+        yield* refused(mayRemove([".."]), "InvalidName")
+        yield* refused(mayRemove([]), "AccessDenied")
+        yield* refused(mayRemove(["d", "f"], { expected: (yield* store.stat(["b"])).identity }), "Stale")
+        yield* mayRemove(["D", "F"], { expected: (yield* store.stat(["d", "f"])).identity })
+        assert.strictEqual(yield* get(store, ["d", "f"]), "x")
+        yield* store.remove(["d", "f"])
+        yield* mayRemove(["d"])
+        assert.deepStrictEqual(yield* names(store, []), ["b", "d"])
+      })
+    })
+
     describe("identity", () => {
       const identity = (store: ShareStore, path: StorePath) => Effect.map(store.stat(path), ({ identity }) => identity)
 
-      gen("of a file is the same by stat, list and open, after a rename, and by another link", function*(store) {
+      gen("of a file is the same by stat, list and open, and after a rename", function*(store) {
         yield* put(store, ["a"], "x")
         yield* mkdir(store, ["d"])
         const before = yield* identity(store, ["a"])
@@ -896,9 +965,6 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
           }))
         const all = [yield* identity(store, []), yield* identity(store, ["d"]), before]
         assert.strictEqual(new Set(all).size, 3)
-        if (store.link === undefined) return
-        yield* store.link(["d", "B"], ["l"], { replace: false })
-        assert.strictEqual(yield* identity(store, ["l"]), before)
       })
 
       gen("differs for another file that takes the name of a file", function*(store) {
@@ -923,14 +989,12 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         yield* mkdir(store, ["d"])
         yield* store.rename(["new"], ["a"], { replace: true })
         yield* refused(store.remove(["a"], old), "Stale")
-        if (store.mayRemove !== undefined) yield* refused(store.mayRemove(["a"], old), "Stale")
         yield* refused(store.rename(["a"], ["b"], { replace: true, ...old }), "Stale")
-        if (store.link !== undefined) yield* refused(store.link(["a"], ["b"], { replace: false, ...old }), "Stale")
+        if (has("link")) yield* refused(store.link!(["a"], ["b"], { replace: false, ...old }), "Stale")
         yield* refused(Stream.runDrain(store.list(["d"], old)), "Stale")
         assert.deepStrictEqual(yield* names(store, []), ["a", "d"])
         assert.strictEqual(yield* get(store, ["a"]), "new")
         const now = { expected: yield* identity(store, ["a"]) }
-        if (store.mayRemove !== undefined) yield* store.mayRemove(["a"], now)
         yield* store.rename(["a"], ["b"], { replace: false, ...now })
         yield* store.remove(["b"], now)
         yield* Stream.runDrain(store.list(["d"], { expected: yield* identity(store, ["d"]) }))
@@ -944,22 +1008,22 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         yield* put(store, ["other"], "other")
         yield* store.rename(["other"], ["b"], { replace: true })
         yield* refused(store.rename(["a"], ["b"], judged), "Stale")
-        if (store.link !== undefined) yield* refused(store.link(["a"], ["b"], judged), "Stale")
+        if (has("link")) yield* refused(store.link!(["a"], ["b"], judged), "Stale")
         assert.strictEqual(yield* get(store, ["a"]), "mine")
         assert.strictEqual(yield* get(store, ["b"]), "other")
         yield* store.rename(["a"], ["b"], { replace: true, replaced: yield* identity(store, ["b"]) })
         assert.strictEqual(yield* get(store, ["b"]), "mine")
       })
 
-      gen("shared by several names lets remove and rename change only the given name", function*(store) {
-        if (store.link === undefined) return
+      needs("link")("shared by several names lets remove and rename change only the given name", function*(store) {
         yield* put(store, ["a"], "x")
-        yield* store.link(["a"], ["b"], { replace: false })
+        yield* store.link!(["a"], ["b"], { replace: false })
         const same = { expected: yield* identity(store, ["a"]) }
+        assert.strictEqual(yield* identity(store, ["b"]), same.expected)
         const opened: StoreOpened = yield* store.open(["a"], file)
         yield* store.remove(["b"], same)
         assert.deepStrictEqual(yield* names(store, []), ["a"])
-        yield* store.link(["a"], ["b"], { replace: false })
+        yield* store.link!(["a"], ["b"], { replace: false })
         yield* store.rename(["b"], ["c"], { replace: false, ...same })
         assert.deepStrictEqual(yield* names(store, []), ["a", "c"])
         assert.strictEqual(string(yield* opened.file.read(0n, 10)), "x")
@@ -988,13 +1052,12 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
       })
 
       gen("keeps the times, attributes and security descriptor of a file", function*(store) {
-        const { supports } = yield* store.volume
         const opened: StoreOpened = yield* store.open(["f"], newFile)
         yield* opened.file.set({
           lastWriteTime: someTime,
           ...(keepsMetadata ? { creationTime: someTime, fileAttributes: 2 } : {})
         })
-        if (supports.securityDescriptors) yield* opened.file.setBlob("SecurityDescriptor", text("sd"))
+        if (has("securityDescriptors")) yield* opened.file.setBlob("SecurityDescriptor", text("sd"))
         yield* store.rename(["f"], ["g"], { replace: false })
         yield* put(store, ["f"], "another")
         const node: StoreNode = yield* store.stat(["g"])
@@ -1004,7 +1067,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
           assert.strictEqual(node.fileAttributes, 2)
           assert.notStrictEqual((yield* store.stat(["f"])).creationTime, someTime)
         }
-        if (supports.securityDescriptors) {
+        if (has("securityDescriptors")) {
           const { file: again }: StoreOpened = yield* store.open(["g"], file)
           assert.strictEqual(string(yield* again.getBlob("SecurityDescriptor")), "sd")
           const { file: stranger }: StoreOpened = yield* store.open(["f"], file)
@@ -1058,22 +1121,21 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
     })
 
     describe("link", () => {
-      gen("gives a file one more name that shares its bytes, times and attributes", function*(store) {
-        if (store.link === undefined) return
+      needs("link")("gives a file one more name that shares its bytes, times and attributes", function*(store) {
         yield* put(store, ["a"], "x")
         yield* put(store, ["b"], "b")
         yield* mkdir(store, ["d"])
-        yield* store.link(["A"], ["d", "L"], { replace: false })
+        yield* store.link!(["A"], ["d", "L"], { replace: false })
         assert.strictEqual((yield* store.stat(["d", "l"])).id, (yield* store.stat(["a"])).id)
         assert.strictEqual((yield* store.stat(["a"])).numberOfLinks, 2)
         yield* put(store, ["d", "l"], "through the other")
         assert.strictEqual(yield* get(store, ["a"]), "through the other")
-        yield* refused(store.link(["a"], ["B"], { replace: false }), "Exists")
-        yield* refused(store.link(["a"], ["d"], { replace: true }), "IsDirectory")
-        yield* refused(store.link(["d"], ["x"], { replace: false }), "IsDirectory")
-        yield* refused(store.link(["no"], ["x"], { replace: false }), "NotFound")
-        yield* refused(store.link(["a"], ["no", "x"], { replace: false }), "PathNotFound")
-        yield* store.link(["a"], ["b"], { replace: true })
+        yield* refused(store.link!(["a"], ["B"], { replace: false }), "Exists")
+        yield* refused(store.link!(["a"], ["d"], { replace: true }), "IsDirectory")
+        yield* refused(store.link!(["d"], ["x"], { replace: false }), "IsDirectory")
+        yield* refused(store.link!(["no"], ["x"], { replace: false }), "NotFound")
+        yield* refused(store.link!(["a"], ["no", "x"], { replace: false }), "PathNotFound")
+        yield* store.link!(["a"], ["b"], { replace: true })
         assert.strictEqual((yield* store.stat(["a"])).numberOfLinks, 3)
         yield* store.remove(["a"])
         assert.strictEqual(yield* get(store, ["b"]), "through the other")
@@ -1084,7 +1146,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         if (keepsMetadata) {
           const { file: opened }: StoreOpened = yield* store.open(["d", "l"], file)
           yield* opened.set({ creationTime: someTime, fileAttributes: 2 })
-          yield* store.link(["d", "l"], ["again"], { replace: false })
+          yield* store.link!(["d", "l"], ["again"], { replace: false })
           yield* store.remove(["d", "l"])
           assert.strictEqual((yield* store.stat(["again"])).creationTime, someTime)
           assert.strictEqual((yield* store.stat(["again"])).fileAttributes, 2)
