@@ -16,6 +16,9 @@ import { FileShortened } from "../FileShortened.ts"
 import * as Information from "../Information.ts"
 import { Extent } from "./EndOfFile.ts"
 
+/** The size in bytes up to which a file is read and written in one compound: what one credit pays for. */
+export const oneCompound = 65536
+
 /** How many requests of the largest size are in flight at once: 8 MiB if the server allows 1 MiB each. */
 export const requestsInFlight = 8
 
@@ -385,8 +388,8 @@ export const writeFrom = <E, R>(
     return at - offset
   }))
 
-/** Ends the file after the last byte written, if the caller asks for that; returns the count of bytes. */
-export const ending = <E, R>(
+/** Writes, and then ends the file after the last byte written if `truncate` is true; returns the count of bytes. */
+export const truncatingAfter = <E, R>(
   file: Share.OpenFile,
   offset: bigint,
   truncate: boolean,
