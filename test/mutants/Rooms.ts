@@ -29,8 +29,9 @@ export const rooms: ReadonlyArray<Room> = [
     modules: words(
       `internal/Transfer internal/TargetAttempts internal/Opening internal/Reading internal/Writing internal/Copying
        internal/Attributes internal/Directories internal/PathOperations internal/PathNames internal/VersionedOpen
-       internal/ShareNames internal/TreeRemoval internal/Removing internal/Renaming internal/ReadFailover
-       internal/ServerCopy internal/ChangeRecords internal/OverwriteAttributes internal/EndOfFile internal/RemoveUnfinished`
+       internal/ShareNames internal/ServerLinks internal/TreeRemoval internal/Removing internal/Renaming
+       internal/ReadFailover internal/ServerCopy internal/ChangeRecords internal/OverwriteAttributes
+       internal/EndOfFile internal/RemoveUnfinished`
     ),
     tests: ["test/Client"]
   },

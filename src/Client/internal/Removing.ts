@@ -14,6 +14,7 @@ import * as UncPath from "../UncPath.ts"
 import { listed } from "./Directories.ts"
 import { firstResult, reparseTag } from "./Opening.ts"
 import { annotateSpan } from "./PathNames.ts"
+import * as ServerLinks from "./ServerLinks.ts"
 import { onEntry, type PathContext, rootOrLink } from "./TargetAttempts.ts"
 import * as TreeRemoval from "./TreeRemoval.ts"
 import { openVersion, refuseChange } from "./VersionedOpen.ts"
@@ -84,7 +85,7 @@ export const operations = (
     const entry = yield* find(path)
     if (!isTree(entry)) return yield* removeOne(path, force)
     const at = (place: string) => Effect.fromResult(UncPath.parseInShare(place))
-    yield* TreeRemoval.tree(
+    yield* TreeRemoval.removeTree(
       {
         list: (place) => listed(context, place, "*", rootOrLink),
         remove: (place) => Effect.flatMap(at(place), (unc) => removeOne(unc, force))
@@ -107,7 +108,7 @@ export const operations = (
       yield* annotateSpan(path)
       const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
       const entry = yield* find(unc)
-      if (options?.recursive === true && isTree(entry)) yield* TreeRemoval.judge(around, unc)
+      if (options?.recursive === true && isTree(entry)) yield* ServerLinks.refuseServerLink(around, unc)
       return entry
     })
   }
