@@ -19,9 +19,9 @@ import type { RequestError } from "../Protocol/Errors.ts"
 import type * as Share from "../Protocol/Share.ts"
 import type * as Transport from "../Protocol/Transport.ts"
 import * as Settings from "../Smb2/Settings.ts"
+import * as ChangeRecords from "./internal/ChangeRecords.ts"
 import * as Connections from "./internal/Connections.ts"
-import * as Paths from "./internal/Paths.ts"
-import * as Whole from "./internal/Whole.ts"
+import * as PathOperations from "./internal/PathOperations.ts"
 import * as Locator from "./Locator.ts"
 import type { Operations } from "./Operations.ts"
 
@@ -77,7 +77,7 @@ export interface Options extends Defaults.Given<Settings.Settings> {
 const over = (connections: Connections.Connections, locator: Locator.Locator): Client => {
   const connect = connections.share
   return {
-    ...Whole.operations(Paths.operations(connect, locator)),
+    ...ChangeRecords.recordEach(PathOperations.operations({ connect, locator })),
     connect,
     logOn: connections.logOn,
     retryLogons: connections.retryLogons,

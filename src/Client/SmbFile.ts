@@ -188,7 +188,7 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
   // The share's limits grow with the credits that the server grants.
   const source = () => Transfer.source(share, file, extent)
   const write = (offset: bigint, truncate = false) => <E, R>(written: Effect.Effect<bigint, E, R>) =>
-    Changes.whole(Transfer.ending(own, offset, truncate, written))
+    Changes.whole(Transfer.truncatingAfter(own, offset, truncate, written))
   return {
     path: UncName.format(share, share.name, file.path),
     share,

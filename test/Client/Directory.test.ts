@@ -152,7 +152,7 @@ class Disk {
   readonly run = (name: string) =>
     Effect.gen({ self: this }, function*() {
       const path = Result.getOrThrow(UncPath.parse(`${root}\\${name}`))
-      const fiber = yield* Effect.forkChild(Effect.result(TreeRemoval.tree(this, this.list, path)))
+      const fiber = yield* Effect.forkChild(Effect.result(TreeRemoval.removeTree(this, this.list, path)))
       for (let i = 0; i < 20; i++) yield* TestClock.adjust("10 seconds")
       return yield* Fiber.join(fiber)
     })

@@ -27,8 +27,11 @@ export const rooms: ReadonlyArray<Room> = [
   {
     folder: "src/Client",
     modules: words(
-      `internal/Transfer internal/Paths internal/TreeRemoval internal/Removing internal/Renaming internal/Resume
-       internal/ServerCopy internal/Whole internal/OverwriteAttributes internal/EndOfFile internal/RemoveUnfinished`
+      `internal/Transfer internal/TargetAttempts internal/Opening internal/Reading internal/Writing internal/Copying
+       internal/Attributes internal/Directories internal/PathOperations internal/PathNames internal/VersionedOpen
+       internal/ShareNames internal/ServerLinks internal/TreeRemoval internal/Removing internal/Renaming
+       internal/ReadFailover internal/ServerCopy internal/ChangeRecords internal/OverwriteAttributes
+       internal/EndOfFile internal/RemoveUnfinished`
     ),
     tests: ["test/Client"]
   },

@@ -8,14 +8,12 @@ import { CreateOptions } from "../../Smb2/Message/Constants.ts"
 import * as Fsctl from "../../Smb2/Message/Fsctl.ts"
 import * as OpenMode from "../OpenMode.ts"
 import type { Operations } from "../Operations.ts"
-import * as UncPath from "../UncPath.ts"
-import type { Batch } from "./Metadata.ts"
-import { named } from "./Placement.ts"
+import { batch } from "./Opening.ts"
+import { annotateSpan, text } from "./PathNames.ts"
+import type { PathContext } from "./TargetAttempts.ts"
 
 /** The maximum size of reparse data, in bytes (MS-FSCC 2.1.2.2). */
 const maximum = 16 * 1024
-
-const text = (path: UncPath.PathInput): string => typeof path === "string" ? path : UncPath.format(path)
 
 /** A target with a root: a drive, an NT or a UNC path. */
 const isAbsolute = (target: string): boolean => /^(?:[\\/]|[A-Za-z]:)/.test(target)
@@ -27,14 +25,14 @@ const substitute = (target: string): string => {
 }
 
 /**
- * The operations on symbolic links, over `batch` (FSCTL_GET_REPARSE_POINT, FSCTL_SET_REPARSE_POINT; MS-FSCC 2.1.2.4).
+ * The operations on symbolic links (FSCTL_GET_REPARSE_POINT, FSCTL_SET_REPARSE_POINT; MS-FSCC 2.1.2.4).
  *
  * @category constructors
  */
-export const operations = (batch: Batch): Pick<Operations, "readLink" | "makeLink"> => ({
+export const operations = (context: PathContext): Pick<Operations, "readLink" | "makeLink"> => ({
   readLink: Effect.fn("SmbClient.readLink")(function*(path) {
-    yield* named(path)
-    const { results } = yield* batch(path, OpenMode.readReparsePoint, [
+    yield* annotateSpan(path)
+    const { results } = yield* batch(context, path, OpenMode.readReparsePoint, [
       { _tag: "Ioctl", ctlCode: Fsctl.Fsctl.FSCTL_GET_REPARSE_POINT, input: new Uint8Array(0), maximum }
     ])
     const bytes = yield* Effect.fromResult(results[0])
@@ -51,7 +49,7 @@ export const operations = (batch: Batch): Pick<Operations, "readLink" | "makeLin
   }),
 
   makeLink: Effect.fn("SmbClient.makeLink")(function*(path, target, options) {
-    yield* named(path)
+    yield* annotateSpan(path)
     const shown = target.replaceAll("/", "\\")
     const input = Codec.encode(Reparse.ReparseDataBuffer)({
       _tag: "SymbolicLink",
@@ -61,12 +59,12 @@ export const operations = (batch: Batch): Pick<Operations, "readLink" | "makeLin
     })
     const mode = OpenMode.createReparsePoint
     const kind = options?.directory === true ? CreateOptions.FILE_DIRECTORY_FILE : CreateOptions.FILE_NON_DIRECTORY_FILE
-    const { results } = yield* batch(path, { ...mode, createOptions: mode.createOptions | kind }, [
+    const { results } = yield* batch(context, path, { ...mode, createOptions: mode.createOptions | kind }, [
       { _tag: "Ioctl", ctlCode: Fsctl.Fsctl.FSCTL_SET_REPARSE_POINT, input, maximum: 0 }
     ])
     yield* Effect.tapError(Effect.fromResult(results[0]), () =>
       // The file that could not become a link is useless, so it is removed.
-      batch(path, OpenMode.remove, [removal]).pipe(
+      batch(context, path, OpenMode.remove, [removal]).pipe(
         Effect.flatMap(({ results }) => Effect.fromResult(results[0])),
         Effect.catch((error) =>
           Effect.logWarning(

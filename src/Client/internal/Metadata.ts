@@ -6,22 +6,14 @@ import { NtStatus } from "../../Codec/NtStatus.ts"
 import { SecurityDescriptor } from "../../Codec/SecurityDescriptor.ts"
 import { fromStatus } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
-import type * as Share from "../../Protocol/Share.ts"
 import { SecurityInformation } from "../../Smb2/Message/Constants.ts"
 import * as Fsctl from "../../Smb2/Message/Fsctl.ts"
-import type { ClientError } from "../ClientError.ts"
 import * as Information from "../Information.ts"
 import * as OpenMode from "../OpenMode.ts"
 import type { NamedStream, Operations } from "../Operations.ts"
-import * as UncPath from "../UncPath.ts"
-import { named } from "./Placement.ts"
-
-/** Opens, runs and closes in one compound. */
-export type Batch = <const Ops extends ReadonlyArray<Operation.Any>>(
-  path: UncPath.PathInput,
-  options: Share.OpenOptions,
-  operations: Ops
-) => Effect.Effect<{ readonly opened: Share.Opened; readonly results: Share.Results<Ops> }, ClientError>
+import { batch } from "./Opening.ts"
+import { annotateSpan, text } from "./PathNames.ts"
+import type { PathContext } from "./TargetAttempts.ts"
 
 const {
   DACL_SECURITY_INFORMATION,
@@ -37,15 +29,17 @@ const mostSnapshots = 1024 * 1024
 const streamName = /^:([^:]*):\$DATA$/iu
 
 /**
- * The operations on what a file has in addition to its data, over `batch`: security descriptor, named streams, previous
+ * The operations on what a file has in addition to its data: security descriptor, named streams, previous
  * versions.
  *
  * @category constructors
  */
-export const operations = (batch: Batch): Pick<Operations, "security" | "namedStreams" | "previousVersions"> => ({
+export const operations = (
+  context: PathContext
+): Pick<Operations, "security" | "namedStreams" | "previousVersions"> => ({
   security: {
     get: Effect.fn("SmbClient.security.get")(function*(path, options) {
-      yield* named(path)
+      yield* annotateSpan(path)
       const audit = options?.audit ?? false
       const query: Operation.QueryInfo<SecurityDescriptor> = {
         _tag: "QueryInfo",
@@ -57,11 +51,11 @@ export const operations = (batch: Batch): Pick<Operations, "security" | "namedSt
         maximum: 65536,
         decode: Codec.decode("SECURITY_DESCRIPTOR", SecurityDescriptor)
       }
-      const { results } = yield* batch(path, OpenMode.readSecurity(audit), [query])
+      const { results } = yield* batch(context, path, OpenMode.readSecurity(audit), [query])
       return yield* Effect.fromResult(results[0])
     }),
     set: Effect.fn("SmbClient.security.set")(function*(path, descriptor) {
-      yield* named(path)
+      yield* annotateSpan(path)
       const owner = descriptor.owner !== undefined
       const group = descriptor.group !== undefined
       const dacl = descriptor.dacl !== undefined
@@ -75,14 +69,18 @@ export const operations = (batch: Batch): Pick<Operations, "security" | "namedSt
         },
         data: Codec.encode(SecurityDescriptor)(descriptor)
       }
-      const { results } = yield* batch(path, OpenMode.writeSecurity({ owner: owner || group, dacl, sacl }), [set])
+      const { results } = yield* batch(context, path, OpenMode.writeSecurity({ owner: owner || group, dacl, sacl }), [
+        set
+      ])
       yield* Effect.fromResult(results[0])
     })
   },
 
   namedStreams: Effect.fn("SmbClient.namedStreams")(function*(path) {
-    yield* named(path)
-    const { results } = yield* batch(path, OpenMode.attributes, [Information.queryFile("FileStreamInformation")])
+    yield* annotateSpan(path)
+    const { results } = yield* batch(context, path, OpenMode.attributes, [
+      Information.queryFile("FileStreamInformation")
+    ])
     const streams = yield* Effect.fromResult(results[0])
     return streams.flatMap((stream): ReadonlyArray<NamedStream> => {
       const name = streamName.exec(stream.streamName)?.[1]
@@ -91,9 +89,9 @@ export const operations = (batch: Batch): Pick<Operations, "security" | "namedSt
   }),
 
   previousVersions: Effect.fn("SmbClient.previousVersions")(function*(path) {
-    yield* named(path)
+    yield* annotateSpan(path)
     const ask = Effect.fnUntraced(function*(maximum: number) {
-      const { results } = yield* batch(path, { ...OpenMode.read, createOptions: 0 }, [
+      const { results } = yield* batch(context, path, { ...OpenMode.read, createOptions: 0 }, [
         { _tag: "Ioctl", ctlCode: Fsctl.Fsctl.FSCTL_SRV_ENUMERATE_SNAPSHOTS, input: new Uint8Array(0), maximum }
       ])
       // A file system without snapshots responds that it does not support the request.
@@ -112,7 +110,6 @@ export const operations = (batch: Batch): Pick<Operations, "security" | "namedSt
     // If the list does not fit, the response has no list, but the size that it needs (MS-SMB2 3.3.5.15.1).
     const second = yield* ask(Math.min(12 + first.snapShotArraySize, mostSnapshots))
     if (second === undefined || isWhole(second)) return second?.snapShots ?? []
-    const text = typeof path === "string" ? path : UncPath.format(path)
-    return yield* fromStatus(NtStatus.STATUS_BUFFER_TOO_SMALL, "IOCTL", text)
+    return yield* fromStatus(NtStatus.STATUS_BUFFER_TOO_SMALL, "IOCTL", text(path))
   })
 })

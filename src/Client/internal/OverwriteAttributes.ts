@@ -31,7 +31,7 @@ export const isReadOnly = "The file is read-only. Clear that attribute, or remov
  * Opens with the options. After a refusal, opens with the attributes that the existing file needs, or fails with the
  * reason.
  */
-export const on = <A, E, R>(
+export const retrying = <A, E, R>(
   share: Share.Share,
   open: (path: string, options: Share.OpenOptions) => Effect.Effect<A, E, R>
 ): (path: string, options: Share.OpenOptions) => Effect.Effect<A, E, R> =>

@@ -3,20 +3,14 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import type * as Share from "../../Protocol/Share.ts"
 import * as UncName from "../../Protocol/UncName.ts"
 import { CreateAction } from "../../Smb2/Message/Constants.ts"
 import * as Information from "../Information.ts"
 import * as OpenMode from "../OpenMode.ts"
+import type { OpenedFile } from "./Opening.ts"
 
 /** The timeout of the removal: a user that has interrupted an operation does not wait for a silent server. */
 const patience = "5 seconds"
-
-/** An open file, and its share. */
-export interface Opened {
-  readonly share: Share.Share
-  readonly file: Share.OpenFile
-}
 
 /**
  * Opens a file for writing and uses it. If the open created the file, and `use` fails or is interrupted, the file is
@@ -24,8 +18,8 @@ export interface Opened {
  * existed before is never removed.
  */
 export const using = <A, E, R, E1, R1>(
-  open: Effect.Effect<Opened, E, R>,
-  use: (opened: Opened) => Effect.Effect<A, E1, R1>
+  open: Effect.Effect<OpenedFile, E, R>,
+  use: (opened: OpenedFile) => Effect.Effect<A, E1, R1>
 ): Effect.Effect<A, E | E1, R | R1 | Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(
@@ -42,7 +36,7 @@ export const using = <A, E, R, E1, R1>(
  * While the file is still open, no other file can take its name. Servers that delete by name need it to be closed
  * first. The deletion is done when this ends, so that the caller can try the same again.
  */
-const removed = ({ file, share }: Opened): Effect.Effect<void> => {
+const removed = ({ file, share }: OpenedFile): Effect.Effect<void> => {
   const remove = Effect.flatMap(
     share.batch(file.path, OpenMode.remove, [
       Information.setFile("FileDispositionInformation", { deletePending: true })

@@ -1,12 +1,9 @@
 /** Removes the entry or tree that a path itself names, never a share's root or a link's target. */
 import * as Effect from "effect/Effect"
-import type * as Stream from "effect/Stream"
 import { isNameSurrogate, ReparseTag } from "../../Codec/Reparse.ts"
 import { isMissing, perhapsGone } from "../../Protocol/Errors.ts"
-import type * as Share from "../../Protocol/Share.ts"
 import { FileAttributes } from "../../Smb2/Message/Constants.ts"
 import type { ClientError } from "../ClientError.ts"
-import type * as Directory from "../Directory.ts"
 import * as Entry from "../Entry.ts"
 import * as Information from "../Information.ts"
 import * as OpenMode from "../OpenMode.ts"
@@ -14,37 +11,38 @@ import type { Operations } from "../Operations.ts"
 import * as PreviousVersion from "../PreviousVersion.ts"
 import { RemovalError, RootOrLink } from "../RemovalError.ts"
 import * as UncPath from "../UncPath.ts"
-import { first, named, readOnlyVersion, rootOrLink, tagOf, versioned } from "./Placement.ts"
+import { listed } from "./Directories.ts"
+import { firstResult, reparseTag } from "./Opening.ts"
+import { annotateSpan } from "./PathNames.ts"
+import * as ServerLinks from "./ServerLinks.ts"
+import { onEntry, type PathContext, rootOrLink } from "./TargetAttempts.ts"
 import * as TreeRemoval from "./TreeRemoval.ts"
+import { openVersion, refuseChange } from "./VersionedOpen.ts"
 
 /** Whether an entry is a directory that is removed with its entries. */
 const isTree = (entry: Entry.Entry): boolean => entry.type === "directory" && !isNameSurrogate(entry.reparseTag)
 
 /**
- * The operations, over `onEntry`, which runs an attempt at an entry of a share and refuses a share's root and a link;
- * `listed`, which lists a directory with `.` and `..`; and `setAttributes`.
+ * The operations `remove` and `removable`. `setAttributes` clears the read-only attribute of an entry.
+ *
+ * @category constructors
  */
 export const operations = (
-  onEntry: <A>(
-    path: UncPath.UncPath,
-    use: (share: Share.Share, path: string) => Effect.Effect<A, ClientError>
-  ) => Effect.Effect<A, ClientError>,
-  listed: (
-    path: UncPath.PathInput,
-    pattern?: string,
-    objection?: typeof rootOrLink
-  ) => Stream.Stream<Directory.Listed, ClientError>,
+  context: PathContext,
   setAttributes: Operations["setAttributes"]
 ): Pick<Operations, "remove" | "removable"> => {
+  const around = (place: string) => listed(context, place)
+
   const markRemoved = (path: UncPath.UncPath): Effect.Effect<void, ClientError> =>
     onEntry(
+      context,
       path,
       (share, below) =>
-        versioned(share, below, OpenMode.remove, (below, options) =>
+        openVersion(share, below, OpenMode.remove, (below, options) =>
           share.batch(below, options, [Information.setFile("FileDispositionInformation", { deletePending: true })]))
     ).pipe(
       Effect.flatMap(({ results }) =>
-        first(results)
+        firstResult(results)
       )
     )
 
@@ -71,11 +69,11 @@ export const operations = (
   /** The entry at the path, if it can be removed. */
   const find = (path: UncPath.UncPath): Effect.Effect<Entry.Entry, ClientError> =>
     Effect.flatMap(
-      onEntry(path, (share, below) =>
-        versioned(share, below, OpenMode.readReparsePoint, (below, options) =>
+      onEntry(context, path, (share, below) =>
+        openVersion(share, below, OpenMode.readReparsePoint, (below, options) =>
           share.batch(below, options, [Information.queryFile("FileAttributeTagInformation")]))),
       ({ opened, results }) => {
-        const entry = Entry.fromAttributes(path, opened, tagOf(results[0]))
+        const entry = Entry.fromAttributes(path, opened, reparseTag(results[0]))
         return entry.reparseTag === ReparseTag.IO_REPARSE_TAG_DFS
           ? Effect.fail(new RemovalError({ reason: new RootOrLink({ path: entry.path, kind: "link" }) }))
           : Effect.succeed(entry)
@@ -83,23 +81,23 @@ export const operations = (
     )
 
   const removeTree = Effect.fnUntraced(function*(path: UncPath.UncPath, force: boolean) {
-    if (PreviousVersion.split(path.path).time !== undefined) return yield* readOnlyVersion(UncPath.format(path))
+    if (PreviousVersion.split(path.path).time !== undefined) return yield* refuseChange(UncPath.format(path))
     const entry = yield* find(path)
     if (!isTree(entry)) return yield* removeOne(path, force)
     const at = (place: string) => Effect.fromResult(UncPath.parseInShare(place))
-    yield* TreeRemoval.tree(
+    yield* TreeRemoval.removeTree(
       {
-        list: (place) => listed(place, "*", rootOrLink),
+        list: (place) => listed(context, place, "*", rootOrLink),
         remove: (place) => Effect.flatMap(at(place), (unc) => removeOne(unc, force))
       },
-      listed,
+      around,
       path
     )
   })
 
   return {
     remove: Effect.fn("SmbClient.remove")(function*(path, options) {
-      yield* named(path)
+      yield* annotateSpan(path)
       const force = options?.force ?? false
       const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
       yield* (options?.recursive === true ? removeTree(unc, force) : removeOne(unc, force)).pipe(
@@ -107,10 +105,10 @@ export const operations = (
       )
     }),
     removable: Effect.fn("SmbClient.removable")(function*(path, options) {
-      yield* named(path)
+      yield* annotateSpan(path)
       const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
       const entry = yield* find(unc)
-      if (options?.recursive === true && isTree(entry)) yield* TreeRemoval.judge(listed, unc)
+      if (options?.recursive === true && isTree(entry)) yield* ServerLinks.refuseServerLink(around, unc)
       return entry
     })
   }

@@ -1,7 +1,6 @@
 /** Renames within one share (MS-FSA 2.1.5.15.11). Both names are located first, and compared after that. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import type * as Scope from "effect/Scope"
 import { SmbError } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
 import type * as Share from "../../Protocol/Share.ts"
@@ -13,26 +12,24 @@ import * as OpenMode from "../OpenMode.ts"
 import type { Operations } from "../Operations.ts"
 import * as PreviousVersion from "../PreviousVersion.ts"
 import * as UncPath from "../UncPath.ts"
-import { first, isSameShare, named, readOnlyVersion, rootOrLink, text } from "./Placement.ts"
+import { firstResult } from "./Opening.ts"
+import { annotateSpan, text } from "./PathNames.ts"
+import * as ShareNames from "./ShareNames.ts"
+import { onEntry, type PathContext, rootOrLink } from "./TargetAttempts.ts"
+import { refuseChange } from "./VersionedOpen.ts"
 
 /**
- * The operation, over `connect` for one target, `locator` for the target of a path, and `onEntry`, which runs an
- * attempt at an entry of a share and refuses a share's root and a link.
+ * The operation `rename`.
+ *
+ * @category constructors
  */
-export const make = (
-  connect: (target: Locator.Target) => Effect.Effect<Share.Share, ClientError, Scope.Scope>,
-  locator: Locator.Locator,
-  onEntry: <A>(
-    path: UncPath.UncPath,
-    use: (share: Share.Share, path: string) => Effect.Effect<A, ClientError>
-  ) => Effect.Effect<A, ClientError>
-): Operations["rename"] =>
+export const make = (context: PathContext): Operations["rename"] =>
   Effect.fn("SmbClient.rename")(function*(from, to, options) {
-    yield* named(from, to)
+    yield* annotateSpan(from, to)
     const target = yield* Effect.fromResult(UncPath.parseInShare(to))
     const source = yield* Effect.fromResult(UncPath.parseInShare(from))
     for (const path of [source, target]) {
-      if (PreviousVersion.split(path.path).time !== undefined) return yield* readOnlyVersion(UncPath.format(path))
+      if (PreviousVersion.split(path.path).time !== undefined) return yield* refuseChange(UncPath.format(path))
     }
     type Attempt = Effect.Effect<Result.Result<void, ClientError>, ClientError>
     /** The error of opening `from` is passed through as a value: it says nothing about the place of `to`. */
@@ -50,7 +47,7 @@ export const make = (
         (ran): Attempt =>
           Result.isFailure(ran)
             ? Effect.succeed(Result.fail(ran.failure))
-            : Effect.mapBoth(first(ran.success.results), {
+            : Effect.mapBoth(firstResult(ran.success.results), {
               onSuccess: () => Result.succeed(undefined),
               // The error has the path of the source, which was opened: the new name may be the cause.
               onFailure: (error) =>
@@ -63,7 +60,7 @@ export const make = (
     const across = (share: Share.Share, below: string, place: Locator.Target): Attempt =>
       Effect.flatMap(on(share, below, []), (opened): Attempt => {
         if (Result.isFailure(opened)) return Effect.succeed(Result.fail(opened.failure))
-        const known = Effect.scoped(Effect.flatMap(connect(place), (there) =>
+        const known = Effect.scoped(Effect.flatMap(context.connect(place), (there) =>
           there.isDfs
             ? there.batch(UncPath.parent({ ...target, path: place.path }).path, OpenMode.attributes, [])
             : Effect.void))
@@ -71,12 +68,12 @@ export const make = (
           `${UncName.format(share, share.name)} and the other on ${UncName.format(place, place.share)}: copy and remove`
         return Effect.andThen(known, Effect.fail(UncPath.acrossShares(text(from), detail)))
       })
-    yield* onEntry(source, (share, below) =>
+    yield* onEntry(context, source, (share, below) =>
       Effect.flatMap(
-        locator.use(target, (place): Attempt => {
+        context.locator.use(target, (place): Attempt => {
           const error = rootOrLink(target, place)
           if (error !== undefined) return Effect.fail(error)
-          return isSameShare(share, place) ? within(share, below, place.path) : across(share, below, place)
+          return ShareNames.isOnShare(share, place) ? within(share, below, place.path) : across(share, below, place)
         }),
         Effect.fromResult
       ))

@@ -12,7 +12,7 @@ import * as UncName from "../../Protocol/UncName.ts"
 import * as Fsctl from "../../Smb2/Message/Fsctl.ts"
 import { FileShortened } from "../FileShortened.ts"
 import * as Information from "../Information.ts"
-import type { Opened } from "./RemoveUnfinished.ts"
+import type { OpenedFile } from "./Opening.ts"
 
 /** The limits of Windows and Samba for one request (MS-SMB2 3.3.3): 16 chunks of 1 MiB. */
 const chunkSize = 1024n * 1024n
@@ -43,8 +43,8 @@ export const isOfKnownSize = (file: Share.OpenFile): boolean => file.opened.endO
  * the client requests the rest, as after a WRITE.
  */
 export const copy = Effect.fnUntraced(function*(
-  source: Opened,
-  target: Opened
+  source: OpenedFile,
+  target: OpenedFile
 ): Effect.fn.Return<void, RequestError | FileShortened> {
   const size = source.file.opened.endOfFile
   const answer = yield* source.file.run<Operation.Ioctl>(
@@ -106,7 +106,7 @@ const sayWhy: ReadonlySet<string> = new Set<Reason>([
  * Checks whether the copy failed because the source has become shorter. Does nothing if the server does not return the
  * size.
  */
-const checkSize = Effect.fnUntraced(function*({ file, share }: Opened) {
+const checkSize = Effect.fnUntraced(function*({ file, share }: OpenedFile) {
   const size = yield* Effect.result(file.run(Information.queryFile("FileStandardInformation")))
   if (size._tag === "Failure") return
   const { endOfFile: found } = size.success

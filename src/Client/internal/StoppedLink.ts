@@ -16,7 +16,7 @@ import * as Fsctl from "../../Smb2/Message/Fsctl.ts"
 import type { ClientError } from "../ClientError.ts"
 import * as OpenMode from "../OpenMode.ts"
 import * as PreviousVersion from "../PreviousVersion.ts"
-import { versioned } from "./Placement.ts"
+import { openVersion } from "./VersionedOpen.ts"
 
 /** At most this many paths are opened, from the end of the path upwards: a link further up is not found. */
 const most = 32
@@ -46,7 +46,7 @@ const find = Effect.fnUntraced(function*(
   for (let asked = 0; asked < most && part !== ""; asked++) {
     const named = time === undefined ? part : `${PreviousVersion.format(time)}\\${part}`
     const opened = yield* Effect.result(
-      versioned(share, named, OpenMode.readReparsePoint, (below, options) => share.batch(below, options, [ask]))
+      openVersion(share, named, OpenMode.readReparsePoint, (below, options) => share.batch(below, options, [ask]))
     )
     if (Result.isSuccess(opened)) {
       const data = Result.flatMap(opened.success.results[0], decode)

@@ -16,13 +16,17 @@ import { FileShortened } from "../FileShortened.ts"
 import * as Information from "../Information.ts"
 import { Extent } from "./EndOfFile.ts"
 
+/** The size in bytes up to which a file is read and written in one compound: what one credit pays for. */
+export const oneCompound = 65536
+
 /** How many requests of the largest size are in flight at once: 8 MiB if the server allows 1 MiB each. */
 export const requestsInFlight = 8
 
 /** Bytes in flight if requests are small: then there are more requests. */
 const bytesInFlight = 4 * 1024 * 1024
 
-const window = (chunk: number): number => Math.max(requestsInFlight, Math.min(64, Math.ceil(bytesInFlight / chunk)))
+/** How many requests of `chunk` bytes are in flight at once. */
+const windowOf = (chunk: number): number => Math.max(requestsInFlight, Math.min(64, Math.ceil(bytesInFlight / chunk)))
 
 /** A file to read from. */
 export interface Source {
@@ -58,7 +62,7 @@ const pieces = function*(offset: bigint, length: bigint, chunk: number): Generat
 
 type Readable = Pick<Source, "file" | "extent">
 
-const nothing = new Uint8Array(0)
+const noBytes = new Uint8Array(0)
 
 /**
  * Reads a whole piece: a server can respond to a READ with less than requested, and then the client requests the rest,
@@ -70,13 +74,13 @@ const readPiece = (
   destination?: Uint8Array
 ): Effect.Effect<Uint8Array, RequestError> =>
   source.extent.holds(piece.offset)
-    ? readHere(source, piece, destination)
+    ? readWithin(source, piece, destination)
     : Effect.flatMap(
       source.extent.reaches(piece.offset),
-      (reaches) => reaches ? readHere(source, piece, destination) : Effect.succeed(nothing)
+      (reaches) => reaches ? readWithin(source, piece, destination) : Effect.succeed(noBytes)
     )
 
-const readHere = (
+const readWithin = (
   source: Readable,
   { length, offset }: Piece,
   destination: Uint8Array | undefined
@@ -107,27 +111,27 @@ const readRest = Effect.fnUntraced(
 /** A piece that is being read, and the fiber that reads it. */
 interface Ahead {
   readonly piece: Piece
-  readonly place: Uint8Array | undefined
+  readonly buffer: Uint8Array | undefined
   readonly fiber: Fiber.Fiber<Uint8Array, RequestError>
 }
 
 /**
  * Reads ahead: the requests in flight always fill the window. `next` returns the next piece in order, and `undefined`
- * at the end. With `places`, the pieces go into a few buffers in turn, so that a returned piece is valid until `next`
- * is called again.
+ * at the end. With `reuseBuffers`, the pieces go into a few buffers in turn, so that a returned piece is valid until
+ * `next` is called again.
  */
 const readAhead = Effect.fnUntraced(function*(
   source: Source,
   offset: bigint,
   length: bigint | undefined,
-  places: boolean
+  reuseBuffers: boolean
 ) {
   const { chunk, extent, path } = source
   const scope = yield* Effect.scope
   const known = extent.size > offset ? extent.size - offset : 0n
   const wanted = length === undefined || length > known ? known : length
   const planned = pieces(offset, wanted, chunk)
-  const size = window(chunk)
+  const size = windowOf(chunk)
   const free: Array<Uint8Array> = []
   let made = 0
   const queue: Array<Ahead> = []
@@ -138,25 +142,25 @@ const readAhead = Effect.fnUntraced(function*(
   let found: bigint | undefined
 
   const start = (piece: Piece) => {
-    let place: Uint8Array | undefined
-    if (places) {
+    let buffer: Uint8Array | undefined
+    if (reuseBuffers) {
       // One buffer more than requests in flight: the consumer still uses the piece that was returned last.
-      place = free.shift()
-      if (place === undefined && made <= size) {
-        place = Allocate.uninitialized(chunk)
+      buffer = free.shift()
+      if (buffer === undefined && made <= size) {
+        buffer = Allocate.uninitialized(chunk)
         made++
       }
     }
     return Effect.map(
-      Effect.forkIn(readPiece(source, piece, place?.subarray(0, piece.length)), scope, { startImmediately: true }),
+      Effect.forkIn(readPiece(source, piece, buffer?.subarray(0, piece.length)), scope, { startImmediately: true }),
       (fiber) => {
-        queue.push({ piece, place, fiber })
+        queue.push({ piece, buffer, fiber })
       }
     )
   }
 
   /** For bytes that were written to the file after it was opened, and for files of unknown size. */
-  const beyond = Effect.suspend(() => {
+  const readBeyond = Effect.suspend(() => {
     const left = length === undefined ? BigInt(chunk) : offset + length - at
     if (ended || left <= 0n) return Effect.succeed(undefined)
     return Effect.map(
@@ -187,9 +191,9 @@ const readAhead = Effect.fnUntraced(function*(
       yield* start(piece.value)
     }
     const due = queue.shift()
-    if (due === undefined) return yield* beyond
+    if (due === undefined) return yield* readBeyond
     const data = yield* Fiber.join(due.fiber)
-    out = due.place
+    out = due.buffer
     // The file has become shorter: the pieces in flight are of no use.
     if (data.length < due.piece.length) {
       ended = true
@@ -261,7 +265,7 @@ export const readInto = Effect.fnUntraced(function*(
         if (data.length < piece.length) end = Math.min(end, at + data.length)
       })
     },
-    { concurrency: window(chunk), discard: true }
+    { concurrency: windowOf(chunk), discard: true }
   )
   return end
 })
@@ -323,7 +327,7 @@ export const writeBuffer = (
       const at = Number(piece.offset - offset)
       return writePiece(file, piece.offset, data.subarray(at, at + piece.length))
     },
-    { concurrency: window(chunk), discard: true }
+    { concurrency: windowOf(chunk), discard: true }
   )
 
 /** Writes a stream of chunks from `offset` on; returns the count of bytes. */
@@ -342,7 +346,7 @@ export const write = <E, R>(
         at += BigInt(data.length)
         return piece
       }),
-      Stream.mapEffect(({ data, offset }) => writePiece(file, offset, data), { concurrency: window(chunk) }),
+      Stream.mapEffect(({ data, offset }) => writePiece(file, offset, data), { concurrency: windowOf(chunk) }),
       Stream.runDrain,
       Effect.map(() => at - offset)
     )
@@ -361,7 +365,7 @@ export const writeFrom = <E, R>(
 ): Effect.Effect<bigint, E | RequestError, R> =>
   Effect.scoped(Effect.gen(function*() {
     const scope = yield* Effect.scope
-    const size = window(chunk)
+    const size = windowOf(chunk)
     const queue: Array<{ readonly buffer: Uint8Array; readonly fiber: Fiber.Fiber<void, RequestError> }> = []
     let at = offset
     for (;;) {
@@ -385,8 +389,8 @@ export const writeFrom = <E, R>(
     return at - offset
   }))
 
-/** Ends the file after the last byte written, if the caller asks for that; returns the count of bytes. */
-export const ending = <E, R>(
+/** Writes, and then ends the file after the last byte written if `truncate` is true; returns the count of bytes. */
+export const truncatingAfter = <E, R>(
   file: Share.OpenFile,
   offset: bigint,
   truncate: boolean,

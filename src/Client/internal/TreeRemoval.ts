@@ -2,10 +2,8 @@
  * The removal of trees.
  *
  * Removes what is below the path, and nothing that is only reached through it. DFS links, junctions and symbolic links
- * tell what they are. A link of a server's own file system, as in a share of Samba, does not: it looks like a folder.
- * It is found by what the folder says about itself: the number of its `..` is not the number of its parent, or its own
- * number is that of a folder that was found before. If a server's `..` is never right, it is not used. Directories have
- * no hard links: if one listing has two directories with one number, one of them is a link to the other.
+ * tell what they are. A link of a server's own file system does not: `ServerLinks` says how such a link is found. A
+ * folder whose own number is that of a folder that was found before is such a link too.
  *
  * Files are removed first, then directories as soon as they are empty. A server's link to a folder of the same tree can
  * only be removed while that folder exists and is empty, so the link is removed right before the folder. A server that
@@ -16,19 +14,29 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { isNameSurrogate, ReparseTag } from "../../Codec/Reparse.ts"
-import { fold } from "../../Codec/UpCase.ts"
+import { ReparseTag } from "../../Codec/Reparse.ts"
 import { afterSending, fromStatus, isGone, isMissing, perhapsGone, SmbError } from "../../Protocol/Errors.ts"
 import type { ClientError } from "../ClientError.ts"
-import * as Directory from "../Directory.ts"
+import type * as Directory from "../Directory.ts"
 import type { Entry } from "../Entry.ts"
-import { namedFailures, RemovalError, type RemovalFailure, RemovalIncomplete, RootOrLink } from "../RemovalError.ts"
+import { namedFailures, RemovalError, type RemovalFailure, RemovalIncomplete } from "../RemovalError.ts"
 import * as UncPath from "../UncPath.ts"
+import {
+  type Dots,
+  fileKey,
+  isComparable,
+  isFolder,
+  type List,
+  recordDots,
+  refuseServerLink,
+  serverLink,
+  type Surroundings
+} from "./ServerLinks.ts"
 
 /** The operations that a removal uses. */
 export interface Steps {
-  /** The entries of a directory, with `.` and `..`; fails if the path is a link to another place. */
-  readonly list: (path: string) => Stream.Stream<Directory.Listed, ClientError>
+  /** Fails if the path is a link to another place. */
+  readonly list: List
   /** Removes a file, a link or an empty directory. */
   readonly remove: (path: string) => Effect.Effect<void, ClientError>
 }
@@ -67,11 +75,11 @@ const concernsEntry = (error: ClientError): boolean =>
 /** A directory of the tree. */
 interface Folder {
   readonly path: string
-  readonly holder: Folder | undefined
+  readonly parent: Folder | undefined
   /** Its own number, once it has been listed. */
-  self: string | undefined
+  number: string | undefined
   /** How many directories, and links that look like directories, are still in it. */
-  open: number
+  remaining: number
   /** How many entries its listing had. */
   listed: number
   /** The server's links that lead to this folder. */
@@ -80,37 +88,15 @@ interface Folder {
   twin: string | undefined
 }
 
-const folderAt = (path: string, holder: Folder | undefined): Folder => ({
+const folderAt = (path: string, parent: Folder | undefined): Folder => ({
   path,
-  holder,
-  self: undefined,
-  open: 0,
+  parent,
+  number: undefined,
+  remaining: 0,
   listed: 0,
   links: [],
   twin: undefined
 })
-
-/** The numbers of a directory's `.` and `..`. */
-interface Dots {
-  self: string | undefined
-  up: string | undefined
-}
-
-const note = (dots: Dots, one: Directory.Listed): boolean => {
-  if (one.name === ".") dots.self = Directory.identity(one)
-  else if (one.name === "..") dots.up = Directory.identity(one)
-  else return false
-  return true
-}
-
-/** Whether both are known and of one share: a removal can go on at another server, which has other numbers. */
-const isComparable = (one: string | undefined, other: string | undefined): boolean =>
-  one !== undefined && other !== undefined && Directory.placeOf(one) === Directory.placeOf(other)
-
-const serverLink = (path: string, twin?: string): RemovalError =>
-  new RemovalError({
-    reason: new RootOrLink({ path, kind: "server-link", ...(twin === undefined ? {} : { target: twin }) })
-  })
 
 /** The error for a directory that is empty for this client, but not for the server. */
 const hidesSomething = ({ command, path, status }: SmbError): SmbError =>
@@ -121,20 +107,14 @@ const hidesSomething = ({ command, path, status }: SmbError): SmbError =>
       "share hides. Remove the folder on the server"
   })
 
-const isFolder = (entry: Entry): boolean => entry.type === "directory" && !isNameSurrogate(entry.reparseTag)
-
 /** The shorter name first. */
 const byLength = (one: string, other: string): number => one.length - other.length || (one < other ? -1 : 1)
-
-/** The key of one file of a listing; if the server does not number its files, each name is its own file. */
-const keyOf = (one: Directory.Listed): string =>
-  Directory.identity(one) === undefined ? `\0${one.name}` : Directory.onVolume(one)
 
 /** Groups of names for one file: the shortest name first. */
 const grouped = (all: ReadonlyArray<Directory.Listed>): Array<Array<Entry>> => {
   const groups = new Map<string, Array<Entry>>()
   for (const one of all) {
-    const key = keyOf(one)
+    const key = fileKey(one)
     const group = groups.get(key)
     if (group === undefined) groups.set(key, [one.entry])
     else group.push(one.entry)
@@ -157,14 +137,14 @@ class Removal {
   readonly pending = new Map<string, ClientError>()
   private readonly steps: Steps
   private readonly start: string
-  /** Whether the server's `..` is known to be right. */
-  truthful: boolean
+  /** Whether the numbers of the server's `..` are known to be right. */
+  parentNumbersRight: boolean
 
   constructor(steps: Steps, start: string, surroundings: Surroundings) {
     this.steps = steps
     this.start = start
-    this.truthful = surroundings.truthful
-    for (const { path, self } of surroundings.above) this.seen.set(self, path)
+    this.parentNumbersRight = surroundings.parentNumbersRight
+    for (const { path, number } of surroundings.above) this.seen.set(number, path)
   }
 
   fail(path: string, error: ClientError): void {
@@ -197,14 +177,14 @@ class Removal {
   }
 
   /** Whether a directory with these numbers is not the one that its path names. */
-  private leadsElsewhere({ holder, path }: Folder, { self, up }: Dots): boolean {
-    const known = self === undefined ? undefined : this.seen.get(self)
+  private leadsElsewhere({ parent, path }: Folder, { number, parentNumber }: Dots): boolean {
+    const known = number === undefined ? undefined : this.seen.get(number)
     if (known !== undefined && known !== path) return true
-    if (isComparable(up, holder?.self) && up !== self) {
-      if (up === holder?.self) this.truthful = true
-      else if (this.truthful) return true
+    if (isComparable(parentNumber, parent?.number) && parentNumber !== number) {
+      if (parentNumber === parent?.number) this.parentNumbersRight = true
+      else if (this.parentNumbersRight) return true
     }
-    if (self !== undefined) this.seen.set(self, path)
+    if (number !== undefined) this.seen.set(number, path)
     return false
   }
 
@@ -219,17 +199,17 @@ class Removal {
    * the directory alone, if it is a link that looks like a directory.
    */
   private clear(folder: Folder, below: Array<Folder>): Effect.Effect<boolean, ClientError> {
-    const dots: Dots = { self: undefined, up: undefined }
+    const dots: Dots = { number: undefined, parentNumber: undefined }
     /** The folders of this listing, by their keys. */
     const found = new Map<string, Array<Folder>>()
     let isLink: boolean | undefined
-    const judge = (): boolean => {
-      folder.self = dots.self
+    const isServerLink = (): boolean => {
+      folder.number = dots.number
       return isLink ??= this.leadsElsewhere(folder, dots)
     }
     return this.steps.list(folder.path).pipe(
-      Stream.filter((one) => !note(dots, one)),
-      Stream.takeWhile(() => !judge()),
+      Stream.filter((one) => !recordDots(dots, one)),
+      Stream.takeWhile(() => !isServerLink()),
       Stream.chunks,
       Stream.flatMap((page) => {
         const others: Array<Directory.Listed> = []
@@ -239,8 +219,8 @@ class Removal {
             others.push(one)
             continue
           }
-          folder.open++
-          const key = keyOf(one)
+          folder.remaining++
+          const key = fileKey(one)
           const twins = found.get(key)
           const below = folderAt(one.entry.path, folder)
           if (twins === undefined) found.set(key, [below])
@@ -263,7 +243,7 @@ class Removal {
             real!.links.push(link)
           }
         }
-        return !judge()
+        return !isServerLink()
       })
     )
   }
@@ -285,7 +265,7 @@ class Removal {
             return Effect.map(this.failing(folder.path)(error), () => !this.kept.has(folder.path))
           }
           if (round < rounds) {
-            return Effect.andThen(pause(round), this.tree(folderAt(folder.path, folder.holder), round + 1))
+            return Effect.andThen(pause(round), this.tree(folderAt(folder.path, folder.parent), round + 1))
           }
           this.fail(
             folder.path,
@@ -301,11 +281,11 @@ class Removal {
   private removeFolders(folders: ReadonlyArray<Folder>, round: number): Effect.Effect<Set<Folder>, ClientError> {
     return Effect.gen({ self: this }, function*() {
       const left = new Set(folders)
-      let ready = folders.filter(({ open }) => open === 0)
+      let ready = folders.filter(({ remaining }) => remaining === 0)
       while (ready.length > 0) {
         const next: Array<Folder> = []
-        const gone = ({ holder }: Folder) => {
-          if (holder !== undefined && left.has(holder) && --holder.open === 0) next.push(holder)
+        const gone = ({ parent }: Folder) => {
+          if (parent !== undefined && left.has(parent) && --parent.remaining === 0) next.push(parent)
         }
         yield* Effect.forEach(ready, (folder) =>
           Effect.gen({ self: this }, function*() {
@@ -338,7 +318,7 @@ class Removal {
           if (cleared[i]) return folders.push(folder)
           // A folder with the same number leads there as well.
           for (const twin of folder.links.splice(0)) {
-            twin.self = folder.self
+            twin.number = folder.number
             links.push(twin)
           }
           return links.push(folder)
@@ -347,9 +327,9 @@ class Removal {
       }
       // A directory that is too deep can still be empty.
       folders.push(...level)
-      const known = new Map(folders.map((folder) => [folder.self, folder]))
+      const known = new Map(folders.map((folder) => [folder.number, folder]))
       for (const link of links) {
-        const target = link.self === undefined ? undefined : known.get(link.self)
+        const target = link.number === undefined ? undefined : known.get(link.number)
         if (target === undefined) this.fail(link.path, serverLink(link.path))
         else target.links.push(link)
       }
@@ -381,102 +361,15 @@ class Removal {
   }
 }
 
-/** The numbers of a directory and its parent, as the directory lists them. */
-const dotsOf = (list: Steps["list"], path: string): Effect.Effect<Dots, ClientError> => {
-  const dots: Dots = { self: undefined, up: undefined }
-  return list(path).pipe(
-    Stream.takeWhile((one) => note(dots, one)),
-    Stream.runDrain,
-    Effect.as(dots),
-    // A directory that cannot be listed gives no numbers.
-    Effect.catchTag("SmbError", () => Effect.succeed(dots))
-  )
-}
-
-/** How many directories next to the path are listed to find out whether the server's `..` is right. */
-const witnesses = 8
-
-/** Whether `..` is right for some directory in this one, whose own number is `self`. */
-const isRightBelow = (list: Steps["list"], directory: string, self: string): Effect.Effect<boolean, ClientError> =>
-  list(directory).pipe(
-    Stream.filter((one) => !Directory.isDots(one) && isFolder(one.entry)),
-    Stream.take(witnesses),
-    Stream.mapEffect(({ entry }) => dotsOf(list, entry.path)),
-    Stream.filter(({ up }) => up === self),
-    Stream.runHead,
-    Effect.map((found) => found._tag === "Some"),
-    Effect.catchTag("SmbError", () => Effect.succeed(false))
-  )
-
-/** The known facts about the directories above a path. */
-interface Surroundings {
-  /** The server's `..` is right. */
-  readonly truthful: boolean
-  /** The directory is not at the place that its path names. */
-  readonly isLink: boolean
-  /** A second name of the directory in its parent: one of the two is a link. */
-  readonly twin: string | undefined
-  readonly above: ReadonlyArray<{ readonly path: string; readonly self: string }>
-}
-
-/** A second name in a directory for the folder of this name and number. */
-const twinOf = (list: Steps["list"], directory: string, name: string, self: string) =>
-  list(directory).pipe(
-    Stream.filter((one) => !Directory.isDots(one) && isFolder(one.entry) && Directory.identity(one) === self),
-    Stream.runCollect,
-    Effect.map((all) => {
-      const here = all.find((one) => fold(one.name) === fold(name)) ?? all[0]
-      return all.find((one) => one !== here && keyOf(one) === keyOf(here!))?.entry.path
-    }),
-    Effect.catchTag("SmbError", () => Effect.succeed(undefined))
-  )
-
-const lookAround = Effect.fnUntraced(function*(
-  list: Steps["list"],
-  path: UncPath.UncPath
-): Effect.fn.Return<Surroundings, ClientError> {
-  const start = yield* dotsOf(list, UncPath.format(path))
-  const above: Array<{ readonly path: string; readonly self: string }> = []
-  let here = start
-  let at = path
-  let truthful = false
-  let differs = false
-  while (at.path !== "") {
-    at = UncPath.parent(at)
-    const place = UncPath.format(at)
-    const holder = yield* dotsOf(list, place)
-    if (holder.self === undefined) break
-    if (isComparable(here.up, holder.self)) {
-      if (here.up === holder.self) truthful = true
-      else if (here === start) differs = true
-      if (at.path === "" && differs && !truthful) truthful = yield* isRightBelow(list, place, holder.self)
-    }
-    above.push({ path: place, self: holder.self })
-    here = holder
-  }
-  const twin = start.self === undefined || above[0] === undefined
-    ? undefined
-    : yield* twinOf(list, above[0].path, UncPath.name(path), start.self)
-  return { truthful, isLink: differs && truthful, twin, above }
-})
-
-/** Looks at the directories around a directory, and fails if it is a link of the server. */
-export const judge = Effect.fnUntraced(function*(around: Steps["list"], path: UncPath.UncPath) {
-  const surroundings = yield* lookAround(around, path)
-  return surroundings.isLink || surroundings.twin !== undefined
-    ? yield* serverLink(UncPath.format(path), surroundings.twin)
-    : surroundings
-})
-
 /**
  * Removes everything below a directory and the directory itself, several entries at once, and returns how many entries
  * it removed. Links of any kind are removed themselves, and not their targets. If one entry fails, the others are still
  * removed, and the removal fails with `RemovalIncomplete`. `around` lists directories above the path, which may be
  * links.
  */
-export const tree = Effect.fnUntraced(function*(steps: Steps, around: Steps["list"], path: UncPath.UncPath) {
+export const removeTree = Effect.fnUntraced(function*(steps: Steps, around: List, path: UncPath.UncPath) {
   const start = UncPath.format(path)
-  const surroundings = yield* judge(around, path)
+  const surroundings = yield* refuseServerLink(around, path)
   const removal = new Removal(steps, start, surroundings)
   const ended = yield* removal.tree(folderAt(start, undefined), 0).pipe(
     Effect.as(undefined),

@@ -7,13 +7,13 @@ import * as Sink from "effect/Sink"
 import * as Changes from "../../Protocol/Changes.ts"
 import type { Operations } from "../Operations.ts"
 
-const whole = <Args extends ReadonlyArray<any>, A, E, R>(
+const recorded = <Args extends ReadonlyArray<any>, A, E, R>(
   operation: (...args: Args) => Effect.Effect<A, E, R>
 ): (...args: Args) => Effect.Effect<A, E, R> =>
 (...args) => Changes.whole(operation(...args))
 
 /** The same for a sink. */
-export const sink = <A, In, L, E, R>(self: Sink.Sink<A, In, L, E, R>): Sink.Sink<A, In, L, E, R> =>
+const recordedSink = <A, In, L, E, R>(self: Sink.Sink<A, In, L, E, R>): Sink.Sink<A, In, L, E, R> =>
   Sink.fromTransform((upstream, scope) => Changes.whole(self.transform(upstream, scope)))
 
 /**
@@ -21,17 +21,17 @@ export const sink = <A, In, L, E, R>(self: Sink.Sink<A, In, L, E, R>): Sink.Sink
  *
  * @category combinators
  */
-export const operations = (each: Operations): Operations => ({
+export const recordEach = (each: Operations): Operations => ({
   ...each,
-  writeFile: whole(each.writeFile),
-  sink: (path, options) => sink(each.sink(path, options)),
+  writeFile: recorded(each.writeFile),
+  sink: (path, options) => recordedSink(each.sink(path, options)),
   writeFrom: (path, fill, options) => Changes.whole(each.writeFrom(path, fill, options)),
-  makeDirectory: whole(each.makeDirectory),
-  remove: whole(each.remove),
-  rename: whole(each.rename),
-  copy: whole(each.copy),
-  setAttributes: whole(each.setAttributes),
-  truncate: whole(each.truncate),
-  makeLink: whole(each.makeLink),
-  security: { ...each.security, set: whole(each.security.set) }
+  makeDirectory: recorded(each.makeDirectory),
+  remove: recorded(each.remove),
+  rename: recorded(each.rename),
+  copy: recorded(each.copy),
+  setAttributes: recorded(each.setAttributes),
+  truncate: recorded(each.truncate),
+  makeLink: recorded(each.makeLink),
+  security: { ...each.security, set: recorded(each.security.set) }
 })

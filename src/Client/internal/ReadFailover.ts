@@ -3,8 +3,8 @@
  *
  * Only if the locator has other targets (`Locator.goesOn`), and only for reads. A file must be the same at the next
  * target, by its size and its last write time. A directory is listed again without the names that were already
- * returned, so these names are kept until the listing ends. Every target that has failed since the last progress is
- * left out, so this ends.
+ * returned, so these names are kept until the listing ends. A target that has failed since the last progress is not
+ * tried again, so this ends.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -32,7 +32,7 @@ export interface FailedTargets {
 }
 
 /** Opens at a target that has not failed. */
-export type Open = (dead: FailedTargets | undefined) => Effect.Effect<Opened, ClientError, Scope.Scope>
+export type Open = (failed: FailedTargets | undefined) => Effect.Effect<Opened, ClientError, Scope.Scope>
 
 /** Whether a read that failed with this error can go on at another target; `undefined` if there is no other target. */
 export type CanContinue = ((error: unknown) => boolean) | undefined
@@ -44,35 +44,35 @@ interface Progress {
   /** The first and the last open. */
   readonly first: Opened | undefined
   readonly last: Opened | undefined
-  readonly dead: FailedTargets | undefined
+  readonly failed: FailedTargets | undefined
 }
 
-const nothing = (at: bigint): Progress => ({ at, first: undefined, last: undefined, dead: undefined })
+const atStart = (at: bigint): Progress => ({ at, first: undefined, last: undefined, failed: undefined })
 
 /** The progress before `opened` failed. */
-const after = (progress: Progress, opened: Opened, at: bigint, error: ClientError): Progress => ({
+const afterFailure = (progress: Progress, opened: Opened, at: bigint, error: ClientError): Progress => ({
   at,
   first: progress.first ?? opened,
   last: opened,
-  dead: withFailed(progress.dead, opened.place, error, at > progress.at)
+  failed: withFailed(progress.failed, opened.place, error, at > progress.at)
 })
 
 /** Adds a failed target. If something was read from it, the targets that failed before are no longer left out. */
 const withFailed = (
-  dead: FailedTargets | undefined,
+  failed: FailedTargets | undefined,
   place: string,
   error: ClientError,
   moved: boolean
 ): FailedTargets => ({
-  places: new Set([...(moved ? [] : dead?.places ?? []), place]),
+  places: new Set([...(moved ? [] : failed?.places ?? []), place]),
   error
 })
 
-const name = ({ file, share }: Opened): string => UncName.format(share, share.name, file.path)
+const nameOf = ({ file, share }: Opened): string => UncName.format(share, share.name, file.path)
 
 /** Opens, and checks that the file is the same if something was read before. */
-const openSame = Effect.fnUntraced(function*(open: Open, path: string, { at, dead, first }: Progress) {
-  const opened = yield* open(dead)
+const openSame = Effect.fnUntraced(function*(open: Open, path: string, { at, failed, first }: Progress) {
+  const opened = yield* open(failed)
   if (first === undefined) return opened
   const [before, now] = [first.file.opened, opened.file.opened]
   return before.endOfFile === now.endOfFile && before.lastWriteTime === now.lastWriteTime
@@ -81,12 +81,12 @@ const openSame = Effect.fnUntraced(function*(open: Open, path: string, { at, dea
       reason: new TargetDiffers({
         path,
         server: opened.share.server,
-        from: name(first),
-        to: name(opened),
+        from: nameOf(first),
+        to: nameOf(opened),
         offset: at,
         expected: { size: before.endOfFile, lastWriteTime: before.lastWriteTime },
         found: { size: now.endOfFile, lastWriteTime: now.lastWriteTime },
-        ...(dead === undefined ? {} : { cause: dead.error })
+        ...(failed === undefined ? {} : { cause: failed.error })
       })
     })
 })
@@ -105,12 +105,12 @@ const rest = ({ length, offset }: Range, at: bigint): Range => ({
 /** A stream of bytes. */
 export const stream = (
   open: Open,
-  goesOn: CanContinue,
+  canContinue: CanContinue,
   path: string,
   range: Range,
   read: (opened: Opened, range: Range) => Stream.Stream<Uint8Array, RequestError | FileShortened>
 ): Stream.Stream<Uint8Array, ClientError> => {
-  if (goesOn === undefined) return Stream.unwrap(Effect.map(open(undefined), (opened) => read(opened, range)))
+  if (canContinue === undefined) return Stream.unwrap(Effect.map(open(undefined), (opened) => read(opened, range)))
   const from = (progress: Progress): Stream.Stream<Uint8Array, ClientError> => {
     let { at } = progress
     let opened: Opened | undefined
@@ -122,11 +122,13 @@ export const stream = (
       })
     })).pipe(
       Stream.catch((error) =>
-        opened === undefined || !goesOn(error) ? Stream.fail(error) : from(after(progress, opened, at, error))
+        opened === undefined || !canContinue(error)
+          ? Stream.fail(error)
+          : from(afterFailure(progress, opened, at, error))
       )
     )
   }
-  return Stream.suspend(() => from(nothing(range.offset)))
+  return Stream.suspend(() => from(atStart(range.offset)))
 }
 
 /** Reads from an open file, and lends the bytes. */
@@ -136,31 +138,37 @@ type Read = <E, R>(
   use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>
 ) => Effect.Effect<bigint, E | RequestError | FileShortened, R>
 
+/** An open file with which a read begins, and the caller's function that is called for each move to another target. */
+export interface Start {
+  readonly opened: Opened
+  readonly onMove: OnMove | undefined
+}
+
 /**
  * Lends the bytes to `use`; returns their count. An error of `use` is never taken for a target's failure. With `start`,
  * the read begins with that open file.
  */
 export const readTo = <E, R>(
   open: Open,
-  goesOn: CanContinue,
+  canContinue: CanContinue,
   path: string,
   range: Range,
   use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>,
   read: Read,
-  start?: { readonly opened: Opened; readonly onMove: OnMove | undefined }
+  start?: Start
 ): Effect.Effect<bigint, E | ClientError, R> => {
   /** The first file to read: the one that is already open, which the caller closes, or one that is opened here. */
   const begin = (progress: Progress) =>
     start !== undefined && progress.first === undefined
       ? Effect.succeed(start.opened)
       : openSame(open, path, progress)
-  if (goesOn === undefined) {
-    return Effect.scoped(Effect.flatMap(begin(nothing(range.offset)), (opened) => read(opened, range, use)))
+  if (canContinue === undefined) {
+    return Effect.scoped(Effect.flatMap(begin(atStart(range.offset)), (opened) => read(opened, range, use)))
   }
-  const tell = ({ at, dead, last }: Progress, to: Opened): Effect.Effect<void> =>
-    start?.onMove === undefined || last === undefined || dead === undefined
+  const reportMove = ({ at, failed, last }: Progress, to: Opened): Effect.Effect<void> =>
+    start?.onMove === undefined || last === undefined || failed === undefined
       ? Effect.void
-      : start.onMove({ path, from: name(last), to: name(to), offset: at, cause: dead.error })
+      : start.onMove({ path, from: nameOf(last), to: nameOf(to), offset: at, cause: failed.error })
   const from = (progress: Progress): Effect.Effect<bigint, E | ClientError, R> =>
     Effect.suspend(() => {
       let { at } = progress
@@ -175,43 +183,43 @@ export const readTo = <E, R>(
       }
       return Effect.scoped(Effect.flatMap(begin(progress), (found) => {
         opened = found
-        return Effect.andThen(tell(progress, found), read(found, rest(range, at), lend))
+        return Effect.andThen(reportMove(progress, found), read(found, rest(range, at), lend))
       })).pipe(
         Effect.map(() => at - range.offset),
         Effect.catch((error): Effect.Effect<bigint, E | ClientError, R> =>
-          opened === undefined || lent || !goesOn(error)
+          opened === undefined || lent || !canContinue(error)
             ? Effect.fail(error)
-            : from(after(progress, opened, at, error as ClientError))
+            : from(afterFailure(progress, opened, at, error as ClientError))
         )
       )
     })
-  return from(nothing(range.offset))
+  return from(atStart(range.offset))
 }
 
 /** The entries of a directory, each name once. */
 export const list = <A extends { readonly name: string }>(
   open: Open,
-  goesOn: CanContinue,
+  canContinue: CanContinue,
   read: (opened: Opened) => Stream.Stream<A, RequestError>
 ): Stream.Stream<A, ClientError> => {
-  if (goesOn === undefined) return Stream.unwrap(Effect.map(open(undefined), read))
+  if (canContinue === undefined) return Stream.unwrap(Effect.map(open(undefined), read))
   return Stream.suspend(() => {
-    const told = new Set<string>()
-    const from = (dead: FailedTargets | undefined): Stream.Stream<A, ClientError> => {
+    const given = new Set<string>()
+    const from = (failed: FailedTargets | undefined): Stream.Stream<A, ClientError> => {
       let opened: Opened | undefined
-      const before = told.size
-      return Stream.unwrap(Effect.map(open(dead), (found) => {
+      const before = given.size
+      return Stream.unwrap(Effect.map(open(failed), (found) => {
         opened = found
         return Stream.filter(read(found), ({ name }) => {
-          const fresh = !told.has(name)
-          told.add(name)
+          const fresh = !given.has(name)
+          given.add(name)
           return fresh
         })
       })).pipe(
         Stream.catch((error) =>
-          opened === undefined || !goesOn(error)
+          opened === undefined || !canContinue(error)
             ? Stream.fail(error)
-            : from(withFailed(dead, opened.place, error, told.size > before))
+            : from(withFailed(failed, opened.place, error, given.size > before))
         )
       )
     }

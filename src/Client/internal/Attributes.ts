@@ -1,0 +1,51 @@
+/** Attributes by path: whether an entry exists, what it is, and its times and flags. */
+import * as Effect from "effect/Effect"
+import * as Defaults from "../../Protocol/Defaults.ts"
+import { isMissing } from "../../Protocol/Errors.ts"
+import * as Entry from "../Entry.ts"
+import * as Information from "../Information.ts"
+import * as OpenMode from "../OpenMode.ts"
+import type { Operations } from "../Operations.ts"
+import * as UncPath from "../UncPath.ts"
+import { batch, firstResult, reparseTag } from "./Opening.ts"
+import { annotateSpan, spanOptions } from "./PathNames.ts"
+import type { PathContext } from "./TargetAttempts.ts"
+
+/** Values that a server does not change (MS-FSCC 2.4.7). */
+const unchanged = { creationTime: 0n, lastAccessTime: 0n, lastWriteTime: 0n, changeTime: 0n, fileAttributes: 0 }
+
+/**
+ * The operations on attributes.
+ *
+ * @category constructors
+ */
+export const operations = (context: PathContext): Pick<Operations, "stat" | "exists" | "setAttributes"> => {
+  const stat: Operations["stat"] = Effect.fn("SmbClient.stat")(function*(path, options) {
+    yield* annotateSpan(path)
+    const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
+    if (options?.follow ?? true) {
+      const { opened } = yield* batch(context, unc, OpenMode.attributes, [])
+      return Entry.fromAttributes(unc, opened, 0)
+    }
+    const { opened, results } = yield* batch(context, unc, OpenMode.readReparsePoint, [
+      Information.queryFile("FileAttributeTagInformation")
+    ])
+    return Entry.fromAttributes(unc, opened, reparseTag(results[0]))
+  })
+  return {
+    stat,
+    exists: (path) =>
+      stat(path).pipe(
+        Effect.as(true),
+        Effect.catchTag("SmbError", (error) => isMissing(error) ? Effect.succeed(false) : Effect.fail(error)),
+        Effect.withSpan("SmbClient.exists", spanOptions(path))
+      ),
+    setAttributes: Effect.fn("SmbClient.setAttributes")(function*(path, changes) {
+      yield* annotateSpan(path)
+      const { results } = yield* batch(context, path, OpenMode.setAttributes, [
+        Information.setFile("FileBasicInformation", Defaults.complete(unchanged, changes))
+      ])
+      yield* firstResult(results)
+    })
+  }
+}

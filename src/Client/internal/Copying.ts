@@ -1,0 +1,58 @@
+/** Copies a file: by its server if that holds both files, otherwise through this machine. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { ClientError } from "../ClientError.ts"
+import * as OpenMode from "../OpenMode.ts"
+import type { Operations } from "../Operations.ts"
+import * as UncPath from "../UncPath.ts"
+import { type OpenedFile, openOn } from "./Opening.ts"
+import { annotateSpan, text } from "./PathNames.ts"
+import * as RemoveUnfinished from "./RemoveUnfinished.ts"
+import * as ServerCopy from "./ServerCopy.ts"
+import * as ShareNames from "./ShareNames.ts"
+import { type PathContext, withShare } from "./TargetAttempts.ts"
+import * as Transfer from "./Transfer.ts"
+import { openVersion } from "./VersionedOpen.ts"
+
+/**
+ * The operation `copy`.
+ *
+ * @category constructors
+ */
+export const make = (context: PathContext): Operations["copy"] =>
+  Effect.fn("SmbClient.copy")(function*(from, to, options) {
+    yield* annotateSpan(from, to)
+    yield* Effect.scoped(Effect.gen(function*() {
+      const source = yield* withShare(context, from, (share, below) =>
+        Effect.map(
+          openVersion(share, below, OpenMode.readSequentially, share.open),
+          (file) => ({ share, file, name: ShareNames.fileKey(share, below) })
+        ))
+      const mode = options?.create === true ? OpenMode.create : OpenMode.overwrite
+      const open = withShare(
+        context,
+        to,
+        (share, below): Effect.Effect<OpenedFile, ClientError, Scope.Scope> =>
+          // Opening it for writing would empty the source.
+          ShareNames.fileKey(share, below) === source.name
+            ? Effect.fail(UncPath.invalid(text(to), "a file cannot be copied onto itself"))
+            // FSCTL_SRV_COPYCHUNK_WRITE needs no right to read the target (MS-SMB2 3.3.5.15.6).
+            : openOn(share, below, mode)
+      )
+      yield* RemoveUnfinished.using(open, (target) => {
+        const throughThisMachine = Effect.asVoid(Transfer.write(
+          target.file,
+          target.share.limits.write,
+          0n,
+          Transfer.read(Transfer.source(source.share, source.file), 0n, undefined)
+        ))
+        const copied = source.share.sessionKey === target.share.sessionKey && ServerCopy.isOfKnownSize(source.file)
+          ? Effect.catch(
+            ServerCopy.copy(source, target),
+            (error) => ServerCopy.isUnable(error) ? throughThisMachine : Effect.fail(error)
+          )
+          : throughThisMachine
+        return Effect.andThen(copied, target.file.close)
+      })
+    }))
+  })

@@ -1,0 +1,81 @@
+/** Directories by path: lists, walks, creates and watches them. A listing can go on at another target. */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { isMissing } from "../../Protocol/Errors.ts"
+import type { ClientError } from "../ClientError.ts"
+import * as Directory from "../Directory.ts"
+import * as OpenMode from "../OpenMode.ts"
+import type { Operations } from "../Operations.ts"
+import * as UncPath from "../UncPath.ts"
+import * as Watch from "../Watch.ts"
+import { batch, openFile, openForFailover } from "./Opening.ts"
+import { annotateSpan, spanOptions, text } from "./PathNames.ts"
+import * as ReadFailover from "./ReadFailover.ts"
+import type { PathContext, RefuseTarget } from "./TargetAttempts.ts"
+
+/** The entries of a directory that match `pattern`, with `.` and `..`. */
+export const listed = (
+  context: PathContext,
+  path: UncPath.PathInput,
+  pattern = "*",
+  refuse?: RefuseTarget
+): Stream.Stream<Directory.Listed, ClientError> =>
+  Stream.unwrap(Effect.map(Effect.fromResult(UncPath.parseInShare(path)), (unc) =>
+    ReadFailover.list(
+      openForFailover(context, "SmbClient.list", unc, OpenMode.directory, refuse),
+      context.locator.goesOn,
+      ({ file, share }) => Directory.listed(share, file, unc, pattern)
+    )))
+
+const makeOne = (context: PathContext, path: UncPath.UncPath): Effect.Effect<void, ClientError> =>
+  Effect.asVoid(batch(context, path, OpenMode.createDirectory, []))
+
+/** Creates a directory and its parents. `stat` tells whether an existing entry is a directory. */
+const makeWithParents = (
+  context: PathContext,
+  stat: Operations["stat"],
+  path: UncPath.UncPath
+): Effect.Effect<void, ClientError> =>
+  path.path === "" ? Effect.void : makeOne(context, path).pipe(
+    Effect.catchTag("SmbError", (error) => {
+      // An existing directory is enough; an existing file is not.
+      if (error.reason._tag === "ObjectNameCollision") {
+        return Effect.flatMap(stat(path), (entry) => entry.type === "directory" ? Effect.void : Effect.fail(error))
+      }
+      return !isMissing(error) ? Effect.fail(error) : Effect.andThen(
+        makeWithParents(context, stat, UncPath.parent(path)),
+        makeOne(context, path).pipe(
+          Effect.catchTag(
+            "SmbError",
+            (again) => again.reason._tag === "ObjectNameCollision" ? Effect.void : Effect.fail(again)
+          )
+        )
+      )
+    })
+  )
+
+/**
+ * The operations on directories.
+ *
+ * @category constructors
+ */
+export const operations = (
+  context: PathContext,
+  stat: Operations["stat"]
+): Pick<Operations, "list" | "walk" | "makeDirectory" | "watch"> => ({
+  list: (path, options) => Directory.entries(listed(context, path, options?.pattern)),
+  walk: (path, options) => Directory.walk((path) => listed(context, path), text(path), options),
+  makeDirectory: Effect.fn("SmbClient.makeDirectory")(function*(path, options) {
+    yield* annotateSpan(path)
+    const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
+    yield* options?.recursive === true ? makeWithParents(context, stat, unc) : makeOne(context, unc)
+  }),
+  watch: (path, options) =>
+    Stream.unwrap(
+      Effect.gen(function*() {
+        const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
+        const { file } = yield* openFile(context, unc, OpenMode.directory)
+        return Watch.changes(file, unc, options)
+      }).pipe(Effect.withSpan("SmbClient.watch", spanOptions(path)))
+    )
+})

@@ -1,0 +1,96 @@
+/** Opens by path: a file that stays open, and batches that open, work and close in one compound. */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import type * as Operation from "../../Protocol/Operation.ts"
+import type * as Share from "../../Protocol/Share.ts"
+import type { ClientError } from "../ClientError.ts"
+import * as Locator from "../Locator.ts"
+import * as UncPath from "../UncPath.ts"
+import * as OverwriteAttributes from "./OverwriteAttributes.ts"
+import { spanOptions } from "./PathNames.ts"
+import type * as ReadFailover from "./ReadFailover.ts"
+import { atTarget, onShare, type PathContext, type RefuseTarget, withShare } from "./TargetAttempts.ts"
+import { openVersion } from "./VersionedOpen.ts"
+
+/** An open file, and its share. */
+export interface OpenedFile {
+  readonly share: Share.Share
+  readonly file: Share.OpenFile
+}
+
+/** Opens a file on a share; for writing with the attributes that an existing hidden or system file needs. */
+export const openOn = (
+  share: Share.Share,
+  below: string,
+  options: Share.OpenOptions
+): Effect.Effect<OpenedFile, ClientError, Scope.Scope> =>
+  Effect.map(
+    openVersion(share, below, options, OverwriteAttributes.retrying(share, share.open)),
+    (file) => ({ share, file })
+  )
+
+/** Opens the file at a path until the scope closes. */
+export const openFile = (
+  context: PathContext,
+  path: UncPath.PathInput,
+  options: Share.OpenOptions
+): Effect.Effect<OpenedFile, ClientError, Scope.Scope> =>
+  withShare(context, path, (share, below) => openOn(share, below, options))
+
+/**
+ * Opens for a read that can go on at another target: targets that have failed are not tried again, and fail with the
+ * same error. `span` is the name of each open's span.
+ */
+export const openForFailover = (
+  context: PathContext,
+  span: string,
+  path: UncPath.PathInput,
+  options: Share.OpenOptions,
+  refuse?: RefuseTarget
+): ReadFailover.Open =>
+(failed) =>
+  Effect.flatMap(Effect.fromResult(UncPath.parseInShare(path)), (unc) =>
+    context.locator.use(unc, (target) => {
+      const error = refuse?.(unc, target)
+      if (error !== undefined) return Effect.fail(error)
+      const place = Locator.placeOf(target)
+      if (failed?.places.has(place) === true) return Effect.fail(failed.error)
+      return atTarget(context, target, (share, below) =>
+        Effect.map(
+          openVersion(share, below, options, share.open),
+          (file): ReadFailover.Opened => ({ share, file, place })
+        ))
+    })).pipe(Effect.withSpan(span, spanOptions(path)))
+
+/** Opens, runs the operations and closes in one compound. `operations` can depend on the limits of the share. */
+export const batch = <const Ops extends ReadonlyArray<Operation.Any>>(
+  context: PathContext,
+  path: UncPath.PathInput,
+  options: Share.OpenOptions,
+  operations: Ops | ((limits: Share.Share["limits"]) => Ops)
+) =>
+  onShare(
+    context,
+    path,
+    (share, below) =>
+      openVersion(
+        share,
+        below,
+        options,
+        OverwriteAttributes.retrying(
+          share,
+          (below, options) =>
+            share.batch(below, options, typeof operations === "function" ? operations(share.limits) : operations)
+        )
+      )
+  )
+
+/** The result of the first operation of a batch. */
+export const firstResult = <A, E>(
+  results: readonly [Result.Result<A, E>, ...ReadonlyArray<unknown>]
+): Effect.Effect<A, E> => Effect.fromResult(results[0])
+
+/** The tag of a reparse point; a server without the information class has no reparse points. */
+export const reparseTag = (result: Result.Result<{ readonly reparseTag: number }, unknown>): number =>
+  Result.isSuccess(result) ? result.success.reparseTag : 0

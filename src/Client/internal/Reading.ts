@@ -1,0 +1,117 @@
+/** Reads files by path: a whole file in memory, or a range of it that can go on at another target. */
+import * as Effect from "effect/Effect"
+import type { ClientError } from "../ClientError.ts"
+import { FileShortened } from "../FileShortened.ts"
+import { FileTooLarge } from "../FileTooLarge.ts"
+import * as OpenMode from "../OpenMode.ts"
+import type { Operations } from "../Operations.ts"
+import * as SmbFile from "../SmbFile.ts"
+import type * as UncPath from "../UncPath.ts"
+import * as EndOfFile from "./EndOfFile.ts"
+import { batch, openForFailover } from "./Opening.ts"
+import { annotateSpan, spanOptions, text } from "./PathNames.ts"
+import * as ReadFailover from "./ReadFailover.ts"
+import { onShare, type PathContext } from "./TargetAttempts.ts"
+import * as Transfer from "./Transfer.ts"
+import { openVersion } from "./VersionedOpen.ts"
+
+/** The most bytes that `readFile` returns by default: 2 GiB. */
+const defaultMaximum = 0x8000_0000
+
+const toRange = (range: SmbFile.RangeOptions | undefined): ReadFailover.Range => ({
+  offset: BigInt(range?.offset ?? 0),
+  length: range?.length === undefined ? undefined : BigInt(range.length)
+})
+
+/** The caller gets the data only when it is complete, so another target can start again. */
+const readLarge = (context: PathContext, path: UncPath.PathInput, maximum: number) =>
+  onShare(context, path, (share, below) =>
+    Effect.gen(function*() {
+      const file = yield* openVersion(share, below, OpenMode.readSequentially, share.open)
+      const size = file.opened.endOfFile
+      const tooLarge = (size: bigint) => new FileTooLarge({ path: text(path), size, maximum })
+      if (size > BigInt(maximum)) return yield* tooLarge(size)
+      const source = Transfer.source(share, file)
+      if (size === 0n) {
+        // The server does not know the size, or the file is empty.
+        const chunks: Array<Uint8Array> = []
+        yield* Transfer.readTo(source, 0n, undefined, (chunk, offset) => {
+          const end = offset + BigInt(chunk.length)
+          chunks.push(chunk.slice())
+          return end > BigInt(maximum) ? Effect.fail(tooLarge(end)) : Effect.void
+        })
+        return new Uint8Array(Buffer.concat(chunks))
+      }
+      const data = new Uint8Array(Number(size))
+      const found = BigInt(yield* Transfer.readInto(source, 0n, data))
+      return found < size ? yield* new FileShortened({ path: source.path, expected: size, found }) : data
+    }))
+
+/** Lends the bytes of a range to `use`. With `start`, the read begins with a file that is already open. */
+const readRange = <E, R>(
+  context: PathContext,
+  path: UncPath.PathInput,
+  use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>,
+  range: SmbFile.RangeOptions | undefined,
+  start?: ReadFailover.Start
+): Effect.Effect<bigint, E | ClientError, R> =>
+  ReadFailover.readTo(
+    openForFailover(context, "SmbClient.open", path, OpenMode.readSequentially),
+    context.locator.goesOn,
+    text(path),
+    toRange(range),
+    use,
+    ({ file, share }, range, use) => SmbFile.make(share, file).readTo(use, range),
+    start
+  ).pipe(Effect.withSpan("SmbClient.readTo", spanOptions(path)))
+
+/**
+ * The operations that read files. `readFile` reads small files in one compound.
+ *
+ * @category constructors
+ */
+export const operations = (
+  context: PathContext
+): Pick<Operations, "readFile" | "readFileString" | "stream" | "readTo" | "openToRead"> => {
+  const readFile: Operations["readFile"] = Effect.fn("SmbClient.readFile")(function*(path, options) {
+    yield* annotateSpan(path)
+    const maximum = options?.maximum ?? defaultMaximum
+    let requested = Transfer.oneCompound
+    const { opened, results } = yield* batch(context, path, OpenMode.read, (limits) => {
+      requested = Math.min(Transfer.oneCompound, limits.read)
+      return [{ _tag: "Read", offset: 0n, length: requested }]
+    })
+    const data = yield* Effect.fromResult(EndOfFile.foundAtOpen(opened, results[0]))
+    return BigInt(data.length) >= opened.endOfFile && data.length < requested && data.length <= maximum
+      ? data
+      : yield* readLarge(context, path, maximum)
+  })
+  return {
+    readFile,
+    readFileString: Effect.fn("SmbClient.readFileString")(function*(path) {
+      yield* annotateSpan(path)
+      return new TextDecoder().decode(yield* readFile(path))
+    }),
+    stream: (path, range) =>
+      ReadFailover.stream(
+        openForFailover(context, "SmbClient.stream", path, OpenMode.readSequentially),
+        context.locator.goesOn,
+        text(path),
+        toRange(range),
+        ({ file, share }, range) => SmbFile.make(share, file).stream(range)
+      ),
+    readTo: (path, use, range) => readRange(context, path, use, range),
+    openToRead: (path, options) =>
+      Effect.map(
+        openForFailover(context, "SmbClient.openToRead", path, OpenMode.readSequentially)(undefined),
+        (opened) => {
+          const file = SmbFile.make(opened.share, opened.file)
+          return {
+            path: file.path,
+            opened: file.opened,
+            readTo: (use, range) => readRange(context, path, use, range, { opened, onMove: options?.onMove })
+          }
+        }
+      )
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * Attempts at the targets of a path: the one way in which operations get to a share.
+ *
+ * The locator chooses the target, and the next one after a failure. Here each attempt gets its own scope and its own
+ * record of changes, and goes on behind the symbolic links that a server leaves to its clients.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import * as Changes from "../../Protocol/Changes.ts"
+import { SmbError } from "../../Protocol/Errors.ts"
+import type * as Share from "../../Protocol/Share.ts"
+import * as UncName from "../../Protocol/UncName.ts"
+import type { ClientError } from "../ClientError.ts"
+import type * as Locator from "../Locator.ts"
+import * as PreviousVersion from "../PreviousVersion.ts"
+import { RemovalError, RootOrLink } from "../RemovalError.ts"
+import * as UncPath from "../UncPath.ts"
+import * as StoppedLink from "./StoppedLink.ts"
+import * as Symlink from "./Symlink.ts"
+
+/** What all operations on paths need. */
+export interface PathContext {
+  /** The share of a target. It stays while the scope is open. */
+  readonly connect: (target: Locator.Target) => Effect.Effect<Share.Share, ClientError, Scope.Scope>
+  /** Finds the target of a path. */
+  readonly locator: Locator.Locator
+}
+
+/** Work on a share; `path` is below the share. */
+export type OnShare<A, E, R> = (share: Share.Share, path: string) => Effect.Effect<A, E, R>
+
+/** Runs an attempt in its own scope, which stays open only if the attempt succeeds. */
+const inOwnScope = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.scope, (outer) =>
+      Effect.flatMap(Scope.fork(outer), (inner) =>
+        Effect.onExit(
+          restore(Scope.provide(effect as Effect.Effect<A, E, R | Scope.Scope>, inner)),
+          (exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(inner, exit)
+        )))
+  ) as Effect.Effect<A, E, R | Scope.Scope>
+
+const attempt = <A, E, R>(
+  context: PathContext,
+  target: Locator.Target,
+  use: OnShare<A, E, R>,
+  links: number
+): Effect.Effect<A, E | ClientError, R | Scope.Scope> =>
+  // Separate from the whole operation: its earlier changes say nothing about this attempt, which another target can
+  // repeat.
+  inOwnScope(
+    Changes.whole(Effect.flatMap(context.connect(target), (share) => StoppedLink.explained(share, target.path, use)))
+  ).pipe(
+    Effect.catch((error) => {
+      const path = links > 0 && error instanceof SmbError ? Symlink.resolve(error, target) : undefined
+      return path === undefined ? Effect.fail(error) : attempt(context, { ...target, path }, use, links - 1)
+    })
+  )
+
+/** An attempt at a target, and at the targets of symbolic links on its path, at most `Symlink.maximumHops` of them. */
+export const atTarget = <A, E, R>(
+  context: PathContext,
+  target: Locator.Target,
+  use: OnShare<A, E, R>
+): Effect.Effect<A, E | ClientError, R | Scope.Scope> => attempt(context, target, use, Symlink.maximumHops)
+
+/** Runs `use` on the share that holds a path. The share, and what `use` acquires, stays while the scope is open. */
+export const withShare = <A, E, R>(
+  context: PathContext,
+  path: UncPath.PathInput,
+  use: OnShare<A, E, R>
+): Effect.Effect<A, E | ClientError, R | Scope.Scope> =>
+  Effect.flatMap(
+    Effect.fromResult(UncPath.parseInShare(path)),
+    (unc) => context.locator.use(unc, (target) => atTarget(context, target, use))
+  )
+
+/** As `withShare`, for operations that keep nothing open. */
+export const onShare = <A, E, R>(
+  context: PathContext,
+  path: UncPath.PathInput,
+  use: OnShare<A, E, R>
+): Effect.Effect<A, E | ClientError, Exclude<R, Scope.Scope>> => Effect.scoped(withShare(context, path, use))
+
+/** The error if an operation cannot use this target of a path, although the locator has chosen it. */
+export type RefuseTarget = (path: UncPath.UncPath, target: Locator.Target) => RemovalError | undefined
+
+/** Refuses a share's root and the target of a DFS link: the entry that the path names is not at this target. */
+export const rootOrLink: RefuseTarget = (path, target) => {
+  const { path: below } = PreviousVersion.split(target.path)
+  if (target.isLink !== true && below !== "") return undefined
+  const leadsTo = UncName.format(target, target.share, target.path)
+  const reason = target.isLink === true || PreviousVersion.split(path.path).path !== ""
+    ? new RootOrLink({ path: UncPath.format(path), kind: "link", target: leadsTo })
+    : new RootOrLink({ path: UncPath.format(path), kind: "share" })
+  return new RemovalError({ reason })
+}
+
+/** As `onShare`, for operations that remove or rename the path's own entry, which must not be a share or a link. */
+export const onEntry = <A, E, R>(
+  context: PathContext,
+  path: UncPath.UncPath,
+  use: OnShare<A, E, R>
+): Effect.Effect<A, E | ClientError, Exclude<R, Scope.Scope>> =>
+  Effect.scoped(context.locator.use(path, (target) => {
+    const error = rootOrLink(path, target)
+    return error === undefined ? atTarget(context, target, use) : Effect.fail(error)
+  })) as Effect.Effect<A, E | ClientError, Exclude<R, Scope.Scope>>
