@@ -18,7 +18,8 @@ import { NtStatus } from "../Codec/NtStatusCode.ts"
 import { AuthenticationError, type AuthenticationReason } from "./AuthenticationError.ts"
 import type { Credential } from "./Credentials.ts"
 import * as Entropy from "./Entropy.ts"
-import * as Ntlm from "./Ntlm.ts"
+import * as NtlmClient from "./NtlmClient.ts"
+import type { NtlmContext } from "./NtlmContext.ts"
 import * as NtlmCrypto from "./NtlmCrypto.ts"
 import * as Spnego from "./Spnego.ts"
 
@@ -179,7 +180,7 @@ const named = (target: Target) => (error: AuthenticationError): AuthenticationEr
 const identityOf = (
   credential: Credential,
   target: Target
-): Result.Result<Ntlm.NtlmIdentity, AuthenticationError> => {
+): Result.Result<NtlmClient.NtlmIdentity, AuthenticationError> => {
   if (credential._tag === "Anonymous") return Result.succeed({ _tag: "Anonymous" })
   if (credential._tag === "Kerberos") {
     const detail = "a ticket is of no use to NTLM; use Kerberos.layer or Kerberos.layerNegotiate, or give a password"
@@ -215,7 +216,7 @@ const mechTypeList = Spnego.mechTypeList(mechTypes)
 type State =
   | { readonly _tag: "Negotiate" }
   | { readonly _tag: "Challenge"; readonly negotiate: Uint8Array }
-  | { readonly _tag: "Final"; readonly context: Ntlm.NtlmContext }
+  | { readonly _tag: "Final"; readonly context: NtlmContext }
 
 const responseOf = (
   target: Target,
@@ -243,7 +244,7 @@ export const makeNtlm = (options: NtlmOptions = {}): Authenticator["Service"] =>
   const random = options.random ?? Entropy.system.bytes
   const workstation = (options.workstation ?? hostname().split(".")[0]!.toUpperCase()).slice(0, 15)
 
-  const session = (identity: Ntlm.NtlmIdentity, target: Target): AuthenticatorSession => {
+  const session = (identity: NtlmClient.NtlmIdentity, target: Target): AuthenticatorSession => {
     let state: State = { _tag: "Negotiate" }
 
     const offer = (input: Uint8Array) => {
@@ -262,7 +263,7 @@ export const makeNtlm = (options: NtlmOptions = {}): Authenticator["Service"] =>
           ))
         }
       }
-      const negotiate = Ntlm.negotiate()
+      const negotiate = NtlmClient.negotiate()
       state = { _tag: "Challenge", negotiate }
       return Result.succeed({
         token: Spnego.encode({ _tag: "NegTokenInit", mechTypes, mechToken: negotiate }),
@@ -277,7 +278,7 @@ export const makeNtlm = (options: NtlmOptions = {}): Authenticator["Service"] =>
         }
         // After this call, the owner of the token's buffer can use it again.
         const challenge = Uint8Array.from(responseToken)
-        const authenticated = Ntlm.authenticate(
+        const authenticated = NtlmClient.authenticate(
           {
             identity,
             targetName: `cifs/${target.server}`,

@@ -1,23 +1,21 @@
 /**
- * The computations of NTLMv2 (MS-NLMP 3.3.2 and 3.4): from a password to the response, the keys and the MIC.
+ * The computations of NTLMv2 (MS-NLMP 3.3.2): from a password to the response, the keys and the MIC.
+ * `NtlmSessionSecurity` has the signatures of MS-NLMP 3.4, which this module gives too.
  *
  * Pure: challenges, keys and times come from the caller. Keys go in and out as plain bytes; a caller that keeps a key
  * must wrap it in `Redacted`. NTLMv1 and LM are left out on purpose.
  */
-import { createHash, createHmac, timingSafeEqual } from "node:crypto"
+import { timingSafeEqual } from "node:crypto"
 import * as Codec from "../Codec/Codec.ts"
 import * as Md4 from "../Codec/Md4.ts"
 import * as Rc4 from "../Codec/Rc4.ts"
 import { fold } from "../Codec/UpCase.ts"
+import { hmacMd5 } from "./internal/HmacMd5.ts"
 import * as NtlmMessage from "./NtlmMessage.ts"
 
-const utf16 = Codec.encode(Codec.utf16)
+export { firstSignature, sealKey, type Sender, signKey } from "./NtlmSessionSecurity.ts"
 
-const hmacMd5 = (key: Uint8Array, ...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const mac = createHmac("md5", key)
-  for (const part of parts) mac.update(part)
-  return mac.digest()
-}
+const utf16 = Codec.encode(Codec.utf16)
 
 /**
  * The NT hash of a password: NTOWFv1 (MS-NLMP 3.3.1), 16 bytes. As good as the password itself: keep it secret.
@@ -117,69 +115,3 @@ export const mic = (
  * @since 0.1.0
  */
 export const equal = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && timingSafeEqual(a, b)
-
-// -----------------------------------------------------------------------------
-// message signatures
-// -----------------------------------------------------------------------------
-
-/**
- * The sender: each direction has its own keys.
- *
- * @since 0.1.0
- */
-export type Sender = "client" | "server"
-
-const magic = (sender: Sender, what: "signing" | "sealing"): Uint8Array =>
-  Buffer.from(
-    sender === "client"
-      ? `session key to client-to-server ${what} key magic constant\0`
-      : `session key to server-to-client ${what} key magic constant\0`,
-    "latin1"
-  )
-
-const md5 = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const hash = createHash("md5")
-  for (const part of parts) hash.update(part)
-  return hash.digest()
-}
-
-/**
- * SIGNKEY with extended session security (MS-NLMP 3.4.5.2).
- *
- * @since 0.1.0
- */
-export const signKey = (exportedSessionKey: Uint8Array, sender: Sender): Uint8Array =>
-  md5(exportedSessionKey, magic(sender, "signing"))
-
-/**
- * SEALKEY with extended session security (MS-NLMP 3.4.5.3): the flags say how much of the session key counts.
- *
- * @since 0.1.0
- */
-export const sealKey = (flags: number, exportedSessionKey: Uint8Array, sender: Sender): Uint8Array =>
-  md5(
-    NtlmMessage.has(flags, "NTLMSSP_NEGOTIATE_128")
-      ? exportedSessionKey
-      : exportedSessionKey.subarray(0, NtlmMessage.has(flags, "NTLMSSP_NEGOTIATE_56") ? 7 : 5),
-    magic(sender, "sealing")
-  )
-
-/**
- * The NTLMSSP_MESSAGE_SIGNATURE of a direction's first message (MS-NLMP 3.4.4.2, sequence number 0): 16 bytes. SPNEGO
- * needs no other, and SMB signs with its own keys.
- *
- * @since 0.1.0
- */
-export const firstSignature = (
-  flags: number,
-  exportedSessionKey: Uint8Array,
-  sender: Sender,
-  message: Uint8Array
-): Uint8Array => {
-  const sequence = new Uint8Array(4)
-  const checksum = hmacMd5(signKey(exportedSessionKey, sender), sequence, message).subarray(0, 8)
-  const sealed = NtlmMessage.has(flags, "NTLMSSP_NEGOTIATE_KEY_EXCH")
-    ? Rc4.make(sealKey(flags, exportedSessionKey, sender))(checksum)
-    : checksum
-  return Buffer.concat([Uint8Array.of(1, 0, 0, 0), sealed, sequence])
-}

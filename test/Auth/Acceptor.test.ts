@@ -10,15 +10,27 @@ import {
   Authenticator,
   Credentials,
   type KerberosKeys,
+  Ntlm,
   NtlmCrypto,
+  NtlmMessage,
   Spnego
 } from "effect-smb/Auth"
+import { Codec } from "effect-smb/Codec"
 
 const { kerberos, msKerberos, negoEx, ntlmssp } = Spnego.Mechanism
 const text = (bytes: Uint8Array | undefined) => (bytes === undefined ? undefined : Buffer.from(bytes).toString())
 const bytes = (of: string) => Uint8Array.from(Buffer.from(of))
 
-/** Keys that accept the token `ticket`, and sign with a word. test/lab tests a real library. */
+const tooLate = new AuthenticationError.AuthenticationError({
+  reason: { _tag: "ClockSkew" },
+  detail: "the clocks differ",
+  mechanism: "Kerberos"
+})
+
+/**
+ * Keys that accept the token `ticket`, and sign with a word. They want another token after `half`, and refuse `late` with
+ * a token that tells the client why. test/lab tests a real library.
+ */
 class Keys implements KerberosKeys.KerberosKeys {
   begun = 0
   released = 0
@@ -32,7 +44,11 @@ class Keys implements KerberosKeys.KerberosKeys {
       )
     return {
       step: (token) =>
-        text(token) === "ticket"
+        text(token) === "half"
+          ? Effect.succeed({ token: bytes("more"), proven: undefined })
+          : text(token) === "late"
+          ? Effect.succeed({ token: bytes("why"), proven: undefined, refused: tooLate })
+          : text(token) === "ticket"
           ? Effect.succeed({
             token: bytes("answer"),
             proven: { name: "joe", realm: "CORP.TEST", sessionKey: Redacted.make(bytes("0123456789abcdef")) }
@@ -81,12 +97,13 @@ const mic = (mechTypes: ReadonlyArray<string>) => bytes(`client over ${Spnego.me
 describe("an acceptor with Kerberos keys", () => {
   it.effect("offers both Kerberos mechanisms before NTLM, and NTLM alone without keys", () =>
     Effect.sync(() => {
-      const offered = (has: boolean) => {
-        const token = Result.getOrThrow(Spnego.decode(Acceptor.offer(has)))
+      const offered = (offer: Uint8Array) => {
+        const token = Result.getOrThrow(Spnego.decode(offer))
         return token._tag === "NegTokenInit" ? token.mechTypes : []
       }
-      assert.deepStrictEqual(offered(true), [msKerberos, kerberos, ntlmssp])
-      assert.deepStrictEqual(offered(false), [ntlmssp])
+      assert.deepStrictEqual(offered(Acceptor.offer(true)), [msKerberos, kerberos, ntlmssp])
+      assert.deepStrictEqual(offered(Acceptor.offer(false)), [ntlmssp])
+      assert.deepStrictEqual(offered(Acceptor.offer()), [ntlmssp])
     }))
 
   it.effect("accepts a ticket in the first token, for each object identifier of Kerberos", () =>
@@ -211,5 +228,221 @@ describe("an acceptor with Kerberos keys", () => {
       const last = yield* server.step((yield* client.step(first.token)).token)
       assert.strictEqual(last._tag, "Accepted")
       assert.strictEqual(keys.begun, 0)
+    }))
+
+  it.effect("tells a client why its ticket is refused, and gives it a second attempt but no third", () =>
+    Effect.gen(function*() {
+      const mechTypes = [kerberos, ntlmssp]
+      const keys = new Keys()
+      const start = Effect.fnUntraced(function*() {
+        const session = begin(keys)
+        const early = bytes("a MIC of the first attempt")
+        const refused = yield* session.step(
+          Spnego.encode({ _tag: "NegTokenInit", mechTypes, mechToken: bytes("late"), mechListMic: early })
+        )
+        assert(refused._tag === "Continue")
+        assert.strictEqual(refused.refused, tooLate)
+        const { negState, responseToken, supportedMech } = answer(refused.token)
+        assert.deepStrictEqual(
+          [negState, supportedMech, text(responseToken)],
+          [Spnego.NegState.acceptIncomplete, kerberos, "why"]
+        )
+        return session
+      })
+      const again = (token: string) => Spnego.encode({ _tag: "NegTokenResp", responseToken: bytes(token) })
+      const session = yield* start()
+      // The first exchange is released at once, and the second attempt has a new one.
+      assert.deepStrictEqual([keys.begun, keys.released], [2, 1])
+      // The MIC of the first attempt is gone with it.
+      const done = yield* session.step(again("ticket"))
+      assert(done._tag === "Accepted")
+      assert.strictEqual(answer(done.token).mechListMic, undefined)
+      assert.deepStrictEqual([keys.begun, keys.released], [2, 2])
+      const third = yield* start()
+      assert.strictEqual(yield* Effect.flip(third.step(again("late"))), tooLate)
+      assert.strictEqual(yield* reasonOf(third.step(again("ticket"))), "UnexpectedToken")
+      assert.deepStrictEqual([keys.begun, keys.released], [4, 4])
+      // A client that goes away before its second attempt.
+      const left = yield* start()
+      left.release()
+      left.release()
+      assert.strictEqual(yield* reasonOf(left.step(again("ticket"))), "UnexpectedToken")
+      assert.deepStrictEqual([keys.begun, keys.released], [6, 6])
+    }))
+
+  it.effect("waits for more tokens of one attempt, and keeps the first token's MIC until a key can check it", () =>
+    Effect.gen(function*() {
+      const mechTypes = [kerberos, ntlmssp]
+      const keys = new Keys()
+      const start = Effect.fnUntraced(function*(mechListMic: Uint8Array | undefined) {
+        const session = begin(keys)
+        const token = Spnego.encode({ _tag: "NegTokenInit", mechTypes, mechToken: bytes("half"), mechListMic })
+        const first = yield* session.step(token)
+        // The owner of the buffer uses it again.
+        token.fill(0)
+        assert(first._tag === "Continue")
+        assert.strictEqual(first.refused, undefined)
+        const { mechListMic: own, negState, responseToken, supportedMech } = answer(first.token)
+        assert.deepStrictEqual(
+          [negState, supportedMech, text(responseToken), own],
+          [Spnego.NegState.acceptIncomplete, kerberos, "more", undefined]
+        )
+        return yield* session.step(Spnego.encode({ _tag: "NegTokenResp", responseToken: bytes("ticket") }))
+      })
+      const done = yield* start(mic(mechTypes))
+      assert(done._tag === "Accepted")
+      const { mechListMic, responseToken, supportedMech } = answer(done.token)
+      assert.isTrue(text(mechListMic)?.startsWith("server over "))
+      // Only the first response names the mechanism.
+      assert.deepStrictEqual([text(responseToken), supportedMech], ["answer", undefined])
+      assert.strictEqual((yield* start(undefined))._tag, "Accepted")
+      assert.strictEqual(yield* reasonOf(start(mic([kerberos]))), "IntegrityFailure")
+      assert.deepStrictEqual([keys.begun, keys.released], [3, 3])
+    }))
+
+  it.effect("releases the exchange when a step is interrupted", () =>
+    Effect.gen(function*() {
+      const keys = new Keys()
+      const session = begin(keys, "joe", Effect.never)
+      const step = yield* Effect.forkChild(session.step(init([kerberos], bytes("ticket"))), { startImmediately: true })
+      assert.deepStrictEqual([keys.begun, keys.released], [1, 0])
+      yield* Fiber.interrupt(step)
+      assert.deepStrictEqual([keys.begun, keys.released], [1, 1])
+    }))
+
+  it.effect("chooses NTLM, without a MIC, for a client whose list begins with NTLM", () =>
+    Effect.gen(function*() {
+      const keys = new Keys()
+      const chosen = yield* begin(keys).step(init([ntlmssp, kerberos]))
+      assert.deepInclude(answer(chosen.token), {
+        negState: Spnego.NegState.acceptIncomplete,
+        supportedMech: ntlmssp
+      })
+      assert.strictEqual(yield* reasonOf(begin(keys).step(init([negoEx]))), "NoCommonMechanism")
+      assert.strictEqual(keys.begun, 0)
+    }))
+})
+
+describe("an acceptor without Kerberos keys", () => {
+  /** The acceptor, and the callers that `lookup` and `turn` got, in this order. */
+  const accepting = (refuses = false) => {
+    const asked: Array<readonly ["lookup" | "turn", Acceptor.Caller]> = []
+    const session = Acceptor.make({
+      computerName: "FILES",
+      lookup: (caller) =>
+        Effect.sync((): Acceptor.Account | undefined => {
+          asked.push(["lookup", caller])
+          // An account that the caller of the acceptor gives to anonymous users too: it is no guest.
+          if (caller.user === "joe" || caller.anonymous) {
+            return { _tag: "User", ntHash: Redacted.make<Uint8Array>(NtlmCrypto.ntHash("Gehe1m!")) }
+          }
+          return caller.user === "visitor" ? { _tag: "Guest" } : undefined
+        }),
+      turn: (caller) =>
+        Effect.suspend(() => {
+          asked.push(["turn", caller])
+          return refuses ? Effect.fail(tooLate) : Effect.void
+        })
+    })
+    return { asked, session }
+  }
+
+  const identities = {
+    joe: {
+      _tag: "User",
+      user: "joe",
+      domain: "CORP",
+      ntHash: Redacted.make<Uint8Array>(NtlmCrypto.ntHash("Gehe1m!"))
+    },
+    wrong: { _tag: "User", user: "joe", domain: "CORP", ntHash: Redacted.make(new Uint8Array(16)) },
+    unknown: { _tag: "User", user: "eve", domain: "CORP", ntHash: Redacted.make(new Uint8Array(16)) },
+    visitor: { _tag: "User", user: "visitor", domain: "CORP", ntHash: Redacted.make(new Uint8Array(16)) },
+    anonymous: { _tag: "Anonymous" }
+  } as const satisfies Record<string, Ntlm.NtlmIdentity>
+
+  /** A logon by NTLM without SPNEGO. */
+  const bare = Effect.fnUntraced(function*(session: Acceptor.AcceptorSession, identity: Ntlm.NtlmIdentity) {
+    const negotiate = Ntlm.negotiate()
+    const { token } = yield* session.step(negotiate)
+    const { context, message } = Result.getOrThrow(Ntlm.authenticate(
+      {
+        identity,
+        targetName: "cifs/files",
+        workstation: "STATION",
+        clientChallenge: new Uint8Array(8).fill(1),
+        randomSessionKey: new Uint8Array(16).fill(9),
+        time: 0n
+      },
+      negotiate,
+      token
+    ))
+    return { context, done: yield* session.step(message) }
+  })
+
+  it.effect("logs a client on that has no SPNEGO, with an empty last token", () =>
+    Effect.gen(function*() {
+      const { asked, session } = accepting()
+      const { context, done } = yield* bare(session, identities.joe)
+      assert(done._tag === "Accepted")
+      const caller = { user: "joe", domain: "CORP", workstation: "STATION", anonymous: false }
+      assert.deepInclude(done, { caller, guest: false, token: new Uint8Array(0) })
+      assert.deepStrictEqual(Redacted.value(done.sessionKey!), Redacted.value(context.sessionKey!))
+      assert.deepStrictEqual(asked, [["lookup", caller], ["turn", caller]])
+      assert.strictEqual(yield* reasonOf(session.step(Ntlm.negotiate())), "UnexpectedToken")
+      const guest = yield* bare(accepting().session, identities.visitor)
+      assert.deepInclude(guest.done, { guest: true, token: new Uint8Array(0), sessionKey: undefined })
+      assert.strictEqual(yield* reasonOf(bare(accepting().session, identities.wrong)), "LogonRejected")
+    }))
+
+  it.effect("names itself in the challenge, by its computer's name where the options name nothing else", () =>
+    Effect.gen(function*() {
+      const names = (options: Partial<Acceptor.AcceptorOptions>) =>
+        Effect.map(
+          Acceptor.make({ computerName: "FILES", lookup: () => Effect.undefined, ...options }).step(Ntlm.negotiate()),
+          ({ token }) => {
+            const { targetInfo } = Result.getOrThrow(Codec.decode("CHALLENGE", NtlmMessage.challenge)(token))
+            return [
+              NtlmMessage.avText(targetInfo, "MsvAvNbComputerName"),
+              NtlmMessage.avText(targetInfo, "MsvAvNbDomainName"),
+              NtlmMessage.avText(targetInfo, "MsvAvDnsComputerName"),
+              NtlmMessage.avText(targetInfo, "MsvAvDnsDomainName")
+            ]
+          }
+        )
+      assert.deepStrictEqual(yield* names({}), ["FILES", "FILES", "files", ""])
+      assert.deepStrictEqual(
+        yield* names({ domainName: "CORP", dnsComputerName: "files.corp.test", dnsDomainName: "corp.test" }),
+        ["FILES", "CORP", "files.corp.test", "corp.test"]
+      )
+    }))
+
+  it.effect("never makes an anonymous caller a user, even if lookup gives it the account of one", () =>
+    Effect.gen(function*() {
+      const { asked, session } = accepting()
+      assert.strictEqual(yield* reasonOf(bare(session, identities.anonymous)), "LogonRejected")
+      assert.deepStrictEqual(asked.map(([what, { anonymous }]) => [what, anonymous]), [["lookup", true]])
+    }))
+
+  it.effect("asks for a turn before each proof of a password, with or without an account, and for no guest", () =>
+    Effect.gen(function*() {
+      const turns = (identity: Ntlm.NtlmIdentity) => {
+        const { asked, session } = accepting(true)
+        return Effect.map(Effect.result(bare(session, identity)), (result) => ({
+          asked: asked.map(([what]) => what),
+          refused: Result.isFailure(result) && result.failure === tooLate
+        }))
+      }
+      for (const identity of [identities.joe, identities.wrong, identities.unknown]) {
+        assert.deepStrictEqual(yield* turns(identity), { asked: ["lookup", "turn"], refused: true })
+      }
+      assert.deepStrictEqual(yield* turns(identities.visitor), { asked: ["lookup"], refused: false })
+    }))
+
+  it.effect("is over after its release, also while it waits for a proof", () =>
+    Effect.gen(function*() {
+      const { session } = accepting()
+      yield* session.step(Ntlm.negotiate())
+      session.release()
+      assert.strictEqual(yield* reasonOf(session.step(Ntlm.negotiate())), "UnexpectedToken")
     }))
 })

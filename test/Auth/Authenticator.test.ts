@@ -9,9 +9,13 @@ import { TestClock } from "effect/testing"
 import * as Acceptor from "../../src/Auth/Acceptor.ts"
 import * as Authenticator from "../../src/Auth/Authenticator.ts"
 import * as Credentials from "../../src/Auth/Credentials.ts"
+import * as Entropy from "../../src/Auth/Entropy.ts"
 import * as Ntlm from "../../src/Auth/Ntlm.ts"
 import * as NtlmCrypto from "../../src/Auth/NtlmCrypto.ts"
+import * as NtlmMessage from "../../src/Auth/NtlmMessage.ts"
 import * as Spnego from "../../src/Auth/Spnego.ts"
+import * as Codec from "../../src/Codec/Codec.ts"
+import { Reader } from "../../src/Codec/Cursor.ts"
 import * as samba from "./fixtures/samba.ts"
 import * as windows from "./fixtures/windows.ts"
 
@@ -328,6 +332,55 @@ describe("Credentials", () => {
       const missing = yield* Effect.flip(configured({ SMB_USER: "joe" }))
       assert.include(String(missing), "SMB_PASSWORD")
     }))
+})
+
+describe("Authenticator.ntlmOptions", () => {
+  it.effect("has the random bytes of Entropy, and the name and the time of Workstation", () =>
+    Effect.gen(function*() {
+      const plain = yield* Authenticator.ntlmOptions
+      assert.deepStrictEqual(plain, { random: Entropy.system.bytes })
+      const source = Entropy.seeded("h")
+      const time = Effect.succeed(0x01dd79995fb2fcfen)
+      const options = yield* Authenticator.ntlmOptions.pipe(
+        Effect.provideService(Authenticator.Workstation, { workstation: "TESTER", now: time }),
+        Effect.provideService(Entropy.Entropy, source)
+      )
+      assert.deepStrictEqual(options, { workstation: "TESTER", now: time, random: source.bytes })
+    }))
+
+  it.effect("gives the logons of layerNtlm their name, and their time if the server sends none", () =>
+    Effect.gen(function*() {
+      const session = yield* Effect.flatMap(
+        Authenticator.Authenticator,
+        (authenticator) => authenticator.make(smbauth, target)
+      )
+      const first = yield* session.step(new Uint8Array(0))
+      const begun = Result.getOrThrow(Spnego.decode(first.token))
+      assert(begun._tag === "NegTokenInit" && begun.mechToken !== undefined)
+      const challenge = Codec.encode(NtlmMessage.challenge)({
+        targetName: "FILES",
+        negotiateFlags: Result.getOrThrow(
+          Codec.decode("NEGOTIATE_MESSAGE", NtlmMessage.negotiate)(Uint8Array.from(begun.mechToken))
+        ).negotiateFlags,
+        serverChallenge: fixed(8),
+        targetInfo: [NtlmMessage.avName("MsvAvNbComputerName", "FILES")],
+        version: NtlmMessage.version
+      })
+      const second = yield* session.step(Spnego.encode({ _tag: "NegTokenResp", responseToken: challenge }))
+      const token = Result.getOrThrow(Spnego.decode(second.token))
+      assert(token._tag === "NegTokenResp" && token.responseToken !== undefined)
+      const claim = Result.getOrThrow(Ntlm.claim(Uint8Array.from(token.responseToken)))
+      assert.strictEqual(claim.workstation, "TESTER")
+      const { clientChallenge } = NtlmMessage.ntlmV2Response(new Reader(claim.message.ntChallengeResponse))
+      assert.strictEqual(clientChallenge.timeStamp, 0x01dd79995fb2fcfen)
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(Authenticator.layerNtlm),
+      Effect.provideService(Authenticator.Workstation, {
+        workstation: "TESTER",
+        now: Effect.succeed(0x01dd79995fb2fcfen)
+      })
+    ))
 })
 
 describe("Authenticator.now", () => {

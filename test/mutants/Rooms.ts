@@ -21,7 +21,10 @@ export const rooms: ReadonlyArray<Room> = [
   },
   {
     folder: "src/Auth",
-    modules: words("Ntlm NtlmCrypto NtlmV2Response Spnego Der Acceptor Authenticator"),
+    modules: words(
+      `NtlmClient NtlmServer NtlmContext NtlmCrypto NtlmSessionSecurity NtlmV2Response Spnego Der Acceptor Authenticator
+       internal/ClientToken internal/KerberosExchange internal/MechanismChoice internal/NtlmExchange`
+    ),
     tests: ["test/Auth"]
   },
   {
@@ -67,9 +70,9 @@ export const rooms: ReadonlyArray<Room> = [
 ]
 
 /**
- * The rows that `named` chooses, with the chosen modules alone: by module (`Ntlm`), by path (`src/Auth/Ntlm.ts`) or by
- * folder (`src/Auth`, `src/Server/internal/State`). Without names, all rows. Throws an `Error` for a name that chooses
- * nothing.
+ * The rows that `named` chooses, with the chosen modules alone: by module (`NtlmServer`), by path
+ * (`src/Auth/NtlmServer.ts`) or by folder (`src/Auth`, `src/Server/internal/State`). Without names, all rows. Throws an
+ * `Error` for a name that chooses nothing.
  */
 export const choose = (named: ReadonlyArray<string>, from: ReadonlyArray<Room> = rooms): ReadonlyArray<Room> => {
   if (named.length === 0) return from

@@ -17,7 +17,7 @@ import * as Report from "./Report.ts"
 import { choose, type Room } from "./Rooms.ts"
 
 const usage = `usage: npm run mutants -- [options]
-  --module NAME   a module (Ntlm), a path (src/Auth/Ntlm.ts) or a folder (src/Auth); repeatable. Default: all
+  --module NAME   a module (NtlmServer), a path (src/Auth/NtlmServer.ts) or a folder (src/Auth); repeatable. Default: all
   --tests PATH    these tests instead of the room's: a folder or a file; repeatable
   --count NUMBER  changes in each folder, chosen by the seed. Default: 40; 0 makes all
   --seed TEXT     chooses among the changes. Default: today's date

@@ -1,0 +1,36 @@
+/**
+ * The lengths of DER (X.690 8.1.3, 10.1): a value has the shortest length, and a reader accepts up to four bytes of
+ * length. The expected bytes are those of the standard's rules, by hand.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Der from "../../src/Auth/Der.ts"
+import { Reader } from "../../src/Codec/Cursor.ts"
+
+const toHex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
+const lengths: ReadonlyArray<readonly [number, string]> = [
+  [0, "0400"],
+  [1, "0401"],
+  [0x7f, "047f"],
+  [0x80, "048180"],
+  [0xff, "0481ff"],
+  [0x100, "04820100"],
+  [0xffff, "0482ffff"],
+  [0x10000, "0483010000"]
+]
+
+describe("Der.value", () => {
+  it.each(lengths)("has the shortest length for %i bytes of content", (length, head) => {
+    const content = new Uint8Array(length).fill(0x5a)
+    const written = Der.value(Der.Tag.octetString, content.subarray(0, 3), content.subarray(3))
+    assert.strictEqual(toHex(written), head + "5a".repeat(length))
+  })
+})
+
+describe("Der.open", () => {
+  it.each(lengths)("reads %i bytes of content, and leaves what follows", (length, head) => {
+    const reader = new Reader(new Uint8Array(Buffer.from(head + "5a".repeat(length) + "0102", "hex")))
+    assert.strictEqual(toHex(Der.open(reader, Der.Tag.octetString, "value").rest()), "5a".repeat(length))
+    assert.strictEqual(reader.remaining, 2)
+    assert.strictEqual(Der.peek(reader), 1)
+  })
+})
