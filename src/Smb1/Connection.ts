@@ -9,15 +9,16 @@
  * its receiver for good.
  */
 import type * as Effect from "effect/Effect"
-import * as Allocate from "../Codec/Allocate.ts"
 import * as Codec from "../Codec/Codec.ts"
 import { Malformed } from "../Codec/Malformed.ts"
+import * as ConnectionErrors from "../Protocol/ConnectionErrors.ts"
 import * as FrameReader from "../Protocol/FrameReader.ts"
 import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import type { ConnectionError } from "../Protocol/Multiplexer.ts"
+import * as OutstandingRequests from "../Protocol/OutstandingRequests.ts"
 import * as AndX from "./AndX.ts"
 import * as Header from "./Header.ts"
-import { Command, Flags, Flags2 } from "./Message/Constants.ts"
+import { Command, commandName, Flags, Flags2 } from "./Message/Constants.ts"
 import { readDataOffset } from "./Message/ReadWrite.ts"
 import { Echo } from "./Message/Simple.ts"
 import * as Signing from "./Signing.ts"
@@ -29,30 +30,15 @@ export type { ConnectionError, Options } from "../Protocol/Multiplexer.ts"
  *
  * @since 0.1.0
  */
-export interface Outgoing {
-  readonly command: number
-  /** The body, from WordCount on. */
-  readonly body: Uint8Array
-  /** Bytes that follow the body: a WRITE's data. Never copied. */
-  readonly payload?: Uint8Array
+export interface Outgoing extends OutstandingRequests.Outgoing<Reply> {
   readonly tid?: number
   readonly uid?: number
   /** Flags of SMB_FLAGS2_* beyond those that the connection sets, such as DFS. */
   readonly flags2?: number
-  /** Memory for the data of a READ, if the caller has it; as long as `readLength`. */
-  readonly destination?: Uint8Array
-  /** The number of bytes that a READ asks for: the most that the server may send. */
-  readonly readLength?: number
-  /** Waits by nature: a blocking lock, a watch. It has no timeout, and leaves the last place to other requests. */
-  readonly waits?: boolean
   /** Further packets of the same request, sent when the server has accepted the first. */
   readonly secondaries?: ReadonlyArray<{ readonly command: number; readonly body: Uint8Array }>
   /** Called with each response if there can be several; returns whether it was the last, or why it makes no sense. */
   readonly collect?: (reply: Reply) => "more" | "done" | Malformed
-  /** May change something on the server: after sending, a failure says so (`TransportError.sent`). */
-  readonly mutates?: boolean
-  /** Called with a success that arrives after the caller has stopped waiting: closes the new open. */
-  readonly orphan?: (reply: Reply) => void
 }
 
 /**
@@ -60,17 +46,13 @@ export interface Outgoing {
  *
  * @since 0.1.0
  */
-export interface Reply {
+export interface Reply extends OutstandingRequests.Reply {
   readonly header: Header.Header
-  /** The packet from its header to its end. For a READ with `data`, the bytes before the data. */
-  readonly packet: Uint8Array
-  /** The data of a READ in the caller's memory. */
-  readonly data?: Uint8Array
 }
 
 type Complete = Multiplexer.Complete<Reply>
 
-interface Pending {
+interface Pending extends OutstandingRequests.OutstandingRequest<Reply> {
   readonly outgoing: Outgoing
   mid: number
   /** The sequence number of the request; its responses have the next one. */
@@ -78,11 +60,13 @@ interface Pending {
   signed: boolean
   sent: boolean
   secondariesSent: boolean
-  complete: Complete | undefined
   ticks: number
 }
 
 const pid = 0xfeff
+
+/** 0xFE 'S' 'M' 'B', little-endian: the first bytes of a packet of SMB 2 or 3. */
+const smb2 = 0x424d53fe
 
 /**
  * The multiplexer. Made by `Negotiate.connect`, which also fills in what the negotiation decides.
@@ -91,7 +75,7 @@ const pid = 0xfeff
  * @since 0.1.0
  */
 export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
-  private readonly pendings = new Map<number, Pending>()
+  private readonly requests = new OutstandingRequests.OutstandingRequests<Reply, Pending>()
   private waiting: Array<Pending> = []
   private waitingByNature = 0
   private nextMid = 1
@@ -112,7 +96,7 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
 
   /** Requests that wait for a reply. */
   get outstanding(): number {
-    return this.pendings.size
+    return this.requests.size
   }
 
   /** Whether requests are signed. */
@@ -167,7 +151,7 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
   }
 
   private hasRoom(outgoing: Outgoing): boolean {
-    if (this.pendings.size < this.maxMpxCount) {
+    if (this.requests.size < this.maxMpxCount) {
       // A request that waits by nature leaves room for one that does not.
       return outgoing.waits !== true || this.waitingByNature < Math.max(1, this.maxMpxCount - 1)
     }
@@ -185,7 +169,7 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
    * Asks the server to cancel a request. The server responds to that request as always, so it is not forgotten here.
    */
   private cancel(pending: Pending): void {
-    if (!this.pendings.has(pending.mid) || this.failed !== undefined || pending.outgoing.waits !== true) return
+    if (!this.requests.has(pending.mid) || this.failed !== undefined || pending.outgoing.waits !== true) return
     const { tid, uid } = pending.outgoing
     this.transmit(
       {
@@ -202,7 +186,7 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
   private freeMid(): number {
     do {
       this.nextMid = this.nextMid >= 0xfffe ? 1 : this.nextMid + 1
-    } while (this.pendings.has(this.nextMid))
+    } while (this.requests.has(this.nextMid))
     return this.nextMid
   }
 
@@ -219,7 +203,7 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
     pending.signed = this.sign !== undefined
     pending.sent = true
     if (pending.outgoing.waits === true) this.waitingByNature++
-    this.pendings.set(pending.mid, pending)
+    this.requests.add(pending.mid, pending)
     this.transmit(pending.outgoing, pending.mid, pending.sequenceNumber)
   }
 
@@ -258,7 +242,7 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
       if (this.hasRoom(pending.outgoing)) {
         this.waiting.splice(i, 1)
         this.send(pending)
-      } else if (pending.outgoing.waits === true && this.pendings.size < this.maxMpxCount) i++
+      } else if (pending.outgoing.waits === true && this.requests.size < this.maxMpxCount) i++
       else return
     }
   }
@@ -277,16 +261,12 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
     if (view.getUint32(5, true) !== 0 || head[32] !== 12 || head[33] !== Command.SMB_COM_NO_ANDX_COMMAND) {
       return undefined
     }
-    const pending = this.pendings.get(view.getUint16(30, true))
+    const pending = this.requests.get(view.getUint16(30, true))
+    if (pending?.outgoing.command !== Command.SMB_COM_READ_ANDX) return undefined
     const count = view.getUint16(43, true) + view.getUint16(47, true) * 0x10000
-    if (pending?.outgoing.command !== Command.SMB_COM_READ_ANDX || count > (pending.outgoing.readLength ?? 0)) {
-      return undefined
-    }
     if (view.getUint16(45, true) !== readDataOffset || readDataOffset + count !== length) return undefined
-    // A caller that no longer waits may use its buffer for something else now.
-    const wanted = pending.complete === undefined ? undefined : pending.outgoing.destination
-    const destination = wanted === undefined ? Allocate.uninitialized(count) : wanted.subarray(0, count)
-    return {
+    const destination = OutstandingRequests.destination(pending, count)
+    return destination === undefined ? undefined : {
       destination,
       complete: (packet) => {
         if (this.failed !== undefined) return
@@ -300,7 +280,15 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
     const protocolId = frame.length < 4 ? 0 : Header.view(frame).getUint32(0, true)
     if (protocolId !== Header.protocolId) {
       if (this.onSmb2?.(frame) === true) return
-      return this.fail(this.protocolError("NotSmb", "what answers does not speak SMB 1"))
+      return this.fail(
+        protocolId === smb2
+          ? this.protocolError(
+            "NotSmb",
+            `the server at port ${this.options.port} does not speak SMB 1: it answered with a packet of SMB 2 or 3. ` +
+              "Offer dialects of SMB 2 or 3, and not `NT1` (`dialects`)"
+          )
+          : ConnectionErrors.notSmb(this.options, "SMB 1")
+      )
     }
     if (frame.length < Header.size + 3) return this.malformed(frame.length, "a header, WordCount and ByteCount")
     this.receive(Header.read(Header.view(frame)), [frame], undefined)
@@ -316,19 +304,13 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
       this.onBreak?.({ header, packet: chunks[0]! })
       return
     }
-    if (!Header.isReply(header)) {
-      return this.fail(this.protocolError("UnexpectedResponse", "a request came where a response was due"))
-    }
-    const pending = this.pendings.get(header.mid)
+    if (!Header.isReply(header)) return this.fail(ConnectionErrors.notAResponse(this.options))
+    const pending = this.requests.get(header.mid)
     // No caller waits for it, so it is not used, signed or not (MS-CIFS 3.2.5.1).
     if (pending === undefined) return this.discard()
     if (!answers(pending.outgoing, header.command)) {
-      return this.fail(
-        this.protocolError(
-          "UnexpectedResponse",
-          `a request with command ${pending.outgoing.command} was answered with command ${header.command}`
-        )
-      )
+      const [request, response] = [pending.outgoing.command, header.command].map(commandName)
+      return this.fail(ConnectionErrors.otherCommand(this.options, request!, response!))
     }
     if (pending.signed && this.sign !== undefined) {
       if (!Signing.verify(this.sign, chunks, (pending.sequenceNumber + 1) >>> 0)) {
@@ -361,12 +343,8 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
       if (outcome === "more") return
       if (outcome !== "done") return this.fail(outcome)
     }
-    this.pendings.delete(header.mid)
     if (pending.outgoing.waits === true) this.waitingByNature--
-    const complete = pending.complete
-    pending.complete = undefined
-    if (complete !== undefined) complete(undefined, reply)
-    else if (header.status === 0) pending.outgoing.orphan?.(reply)
+    this.requests.finish(header.mid, pending, reply)
   }
 
   // ---------------------------------------------------------------------------
@@ -375,10 +353,10 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
 
   protected age(): void {
     const { requestTimeout, tickInterval } = this.options
-    for (const pending of this.pendings.values()) {
+    for (const pending of this.requests.values()) {
       // SMB 1 can cancel only requests that wait by nature: if another one is lost, the connection ends.
       if (pending.outgoing.waits !== true && ++pending.ticks * tickInterval > requestTimeout) {
-        return this.fail(this.transportError("TimedOut", `no answer for ${requestTimeout} ms`))
+        return this.fail(ConnectionErrors.silent(this.options, requestTimeout))
       }
     }
   }
@@ -397,13 +375,13 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
   }
 
   protected endAll(error: ConnectionError): void {
-    const pendings = [...this.pendings.values(), ...this.waiting]
-    this.pendings.clear()
+    const { waiting } = this
     this.waiting = []
-    for (const pending of pendings) {
-      const complete = pending.complete
+    this.requests.failAll(error)
+    for (const pending of waiting) {
+      const { complete } = pending
       pending.complete = undefined
-      complete?.(pending.sent ? Multiplexer.failureOf(pending.outgoing, error) : error, undefined)
+      complete?.(error, undefined)
     }
   }
 }

@@ -10,12 +10,13 @@
  * its receiver for good.
  */
 import * as Result from "effect/Result"
-import * as Allocate from "../Codec/Allocate.ts"
 import { Malformed } from "../Codec/Malformed.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
+import * as ConnectionErrors from "../Protocol/ConnectionErrors.ts"
 import { TransportError } from "../Protocol/Errors.ts"
 import * as FrameReader from "../Protocol/FrameReader.ts"
 import * as Multiplexer from "../Protocol/Multiplexer.ts"
+import * as OutstandingRequests from "../Protocol/OutstandingRequests.ts"
 import * as Commands from "./Commands.ts"
 import * as Compound from "./Compound.ts"
 import * as Encryption from "./Encryption.ts"
@@ -61,7 +62,7 @@ const peek = Header.size + 16
  * @since 0.1.0
  */
 export class Connection extends Multiplexer.Multiplexer<Options> {
-  private readonly pendings = new Map<number, Pending>()
+  private readonly requests = new OutstandingRequests.OutstandingRequests<Reply, Pending>()
   private readonly sessions = new Map<bigint, Security>()
   private waiting: Array<Batch> = []
   private credits = 1
@@ -99,7 +100,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
 
   /** Requests that wait for a reply. */
   get outstanding(): number {
-    return this.pendings.size
+    return this.requests.size
   }
 
   /**
@@ -143,7 +144,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     else {
       this.waiting.push(batch)
       // If nothing is in flight, no response will send it.
-      if (this.pendings.size === 0) this.pump()
+      if (this.requests.size === 0) this.pump()
     }
     return () => this.abandon(batch)
   }
@@ -166,7 +167,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
    * Asks the server to cancel a request. The server responds to that request as always, so it is not forgotten here.
    */
   private cancel(pending: Pending): void {
-    if (!this.pendings.has(pending.messageId) || this.failed !== undefined) return
+    if (!this.requests.has(pending.messageId) || this.failed !== undefined) return
     this.transmit(Outbound.encodeCancel(pending), pending.encrypted ? pending.outgoing.security : undefined)
   }
 
@@ -174,7 +175,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     this.credits -= batch.charge
     this.inFlightCharge += batch.charge
     const { chunks, encrypted, pendings } = Outbound.encodeBatch(batch, this.numbering)
-    for (const pending of pendings) this.pendings.set(pending.messageId, pending)
+    for (const pending of pendings) this.requests.add(pending.messageId, pending)
     batch.pendings = pendings
     this.transmit(chunks, encrypted ? batch.outgoings[0]!.security : undefined)
   }
@@ -205,7 +206,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
       batch
     }
     batch.push(pending)
-    this.pendings.set(0, pending)
+    this.requests.add(0, pending)
     this.nextMessageId = 1
     this.credits = 0
     this.inFlightCharge = 1
@@ -218,7 +219,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
       const batch = this.waiting[0]!
       if (batch.charge > this.credits) {
         // No request in flight can bring more credits, so the server's credits will never suffice.
-        if (this.pendings.size === 0) {
+        if (this.requests.size === 0) {
           this.fail(
             this.protocolError(
               "UnexpectedResponse",
@@ -261,13 +262,10 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     if (view.getUint32(0, true) !== Header.protocolId) return undefined
     const header = Header.read(view)
     if (header.command !== Command.READ || header.status !== 0 || header.nextCommand !== 0) return undefined
-    const pending = this.pendings.get(header.messageId)
+    const pending = this.requests.get(header.messageId)
     if (pending?.outgoing.command !== Command.READ || pending.encrypted !== encrypted) return undefined
-    const length = view.getUint32(Header.size + 4, true)
-    if (head[Header.size + 2] !== peek || length > (pending.outgoing.readLength ?? 0)) return undefined
-    // A caller that no longer waits may use its buffer for something else now.
-    const wanted = pending.complete === undefined ? undefined : pending.outgoing.destination
-    return wanted === undefined ? Allocate.uninitialized(length) : wanted.subarray(0, length)
+    if (head[Header.size + 2] !== peek) return undefined
+    return OutstandingRequests.destination(pending, view.getUint32(Header.size + 4, true))
   }
 
   protected onFrame(frame: Uint8Array): void {
@@ -276,12 +274,10 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
       if (identifier === Header.protocolId) this.receiveAll(frame, false)
       else if (identifier === Encryption.protocolId) this.receiveEncrypted(frame)
       else {
-        this.fail(
-          this.onForeign?.(frame) ?? this.protocolError("NotSmb", "what answers does not speak SMB 2 or 3")
-        )
+        this.fail(this.onForeign?.(frame) ?? ConnectionErrors.notSmb(this.options, "SMB 2 or 3"))
       }
     } else {
-      this.fail(this.protocolError("NotSmb", `a packet of ${frame.length} bytes is no SMB packet`))
+      this.fail(ConnectionErrors.notSmb(this.options, "SMB 2 or 3", `a packet has ${frame.length} bytes`))
     }
     if (this.failed === undefined) this.pump()
   }
@@ -344,7 +340,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     data: Uint8Array | undefined
   ): void {
     if ((header.flags & HeaderFlags.SMB2_FLAGS_SERVER_TO_REDIR) === 0) {
-      return this.fail(this.protocolError("UnexpectedResponse", "a request came where a response was due"))
+      return this.fail(ConnectionErrors.notAResponse(this.options))
     }
     if (header.messageId === Header.unsolicited) {
       if (header.command === Command.OPLOCK_BREAK) this.onBreak?.({ header, packet: chunks[0]! })
@@ -352,12 +348,12 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
       else this.discard()
       return
     }
-    const pending = this.pendings.get(header.messageId)
+    const pending = this.requests.get(header.messageId)
     // No caller waits for it, so it is not used, signed or not, and its credits do not count (MS-SMB2 3.2.5.1.2).
     if (pending === undefined) return this.discard()
     if (pending.outgoing.command !== header.command) {
-      const [asked, answered] = [pending.outgoing.command, header.command].map(Commands.commandName)
-      return this.fail(this.protocolError("UnexpectedResponse", `a request for ${asked} was answered with ${answered}`))
+      const [request, response] = [pending.outgoing.command, header.command].map(Commands.commandName)
+      return this.fail(ConnectionErrors.otherCommand(this.options, request!, response!))
     }
     const distrust = Inbound.distrust(pending, header, chunks, decrypted)
     const disbelieved = distrust === undefined ? undefined : this.protocolError(distrust.reason, distrust.detail)
@@ -377,7 +373,6 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
       const lost = losses[header.status]
       if (lost !== undefined) pending.outgoing.owner?.onLost(lost)
     }
-    this.pendings.delete(header.messageId)
     pending.answered = true
     this.inFlightCharge -= pending.outgoing.creditCharge ?? 1
     const reply: Reply = {
@@ -386,10 +381,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
       ...(data === undefined ? {} : { data }),
       ...(disbelieved === undefined ? {} : { distrust: disbelieved })
     }
-    const complete = pending.complete
-    pending.complete = undefined
-    if (complete !== undefined) complete(undefined, reply)
-    else if (header.status === 0) pending.outgoing.orphan?.(reply)
+    this.requests.finish(header.messageId, pending, reply)
   }
 
   // ---------------------------------------------------------------------------
@@ -398,17 +390,17 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
 
   protected age(): void {
     const { pendingTimeout, requestTimeout, tickInterval } = this.options
-    for (const pending of this.pendings.values()) {
+    for (const pending of this.requests.values()) {
       // A request that no caller waits for may stay without a response; the connection itself waits for an ECHO.
       if (pending.complete === undefined) continue
       const limit = RequestTime.tick(pending, this.options)
       if (limit === undefined) continue
       if (limit === "requestTimeout" && (this.silence * tickInterval >= requestTimeout || this.echoing)) {
-        return this.fail(this.transportError("TimedOut", `no answer for ${requestTimeout} ms`))
+        return this.fail(ConnectionErrors.silent(this.options, requestTimeout))
       }
       // The server is alive, but lost this request, or its work does not end.
       if (limit === "requestTimeout") {
-        this.giveUp([pending], this.transportError("TimedOut", `no answer to a request for ${requestTimeout} ms`))
+        this.giveUp([pending], this.transportError("TimedOut", `no response to a request for ${requestTimeout} ms`))
         continue
       }
       const command = Commands.commandName(pending.outgoing.command)
@@ -425,10 +417,8 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
   /** Fails requests, and cancels the first of them. Their responses are still due, and bring their credits. */
   private giveUp(pendings: ReadonlyArray<Pending>, error: TransportError): void {
     for (const [i, pending] of pendings.entries()) {
-      const { complete } = pending
-      pending.complete = undefined
       if (i === 0) this.cancel(pending)
-      complete?.(Multiplexer.failureOf(pending.outgoing, error), undefined)
+      OutstandingRequests.fail(pending, error)
     }
   }
 
@@ -438,14 +428,21 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
    */
   private starve(): void {
     const hopeless = this.waiting.length > 0 &&
-      [...this.pendings.values()].every((pending) => RequestTime.isPending(pending) || pending.complete === undefined)
+      [...this.requests.values()].every((pending) => RequestTime.isPending(pending) || pending.complete === undefined)
     this.starved = hopeless ? this.starved + 1 : 0
     if (this.starved * this.options.tickInterval <= this.options.requestTimeout) return
+    this.starved = 0
+    this.failWaiting(
+      this.transportError("TimedOut", `the server granted no credits for ${this.options.requestTimeout} ms`)
+    )
+  }
+
+  /** Fails the requests that were not sent. A callback can abandon others of them. */
+  private failWaiting(error: ConnectionError): void {
     const { waiting } = this
     this.waiting = []
-    this.starved = 0
-    const error = this.transportError("TimedOut", `the server granted no credits for ${this.options.requestTimeout} ms`)
     for (const batch of waiting) {
+      if (batch.gone) continue
       batch.gone = true
       for (const complete of batch.completes) complete?.(error, undefined)
     }
@@ -466,15 +463,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
   }
 
   protected endAll(error: ConnectionError): void {
-    const pendings = [...this.pendings.values()]
-    const waiting = this.waiting
-    this.pendings.clear()
-    this.waiting = []
-    for (const pending of pendings) {
-      const complete = pending.complete
-      pending.complete = undefined
-      complete?.(Multiplexer.failureOf(pending.outgoing, error), undefined)
-    }
-    for (const batch of waiting) for (const complete of batch.completes) complete?.(error, undefined)
+    this.requests.failAll(error)
+    this.failWaiting(error)
   }
 }

@@ -3,6 +3,7 @@
  */
 import type { ProtocolError } from "../Protocol/Errors.ts"
 import type * as Multiplexer from "../Protocol/Multiplexer.ts"
+import type * as OutstandingRequests from "../Protocol/OutstandingRequests.ts"
 import type * as Encryption from "./Encryption.ts"
 import type * as Header from "./Header.ts"
 import type * as Signing from "./Signing.ts"
@@ -40,12 +41,7 @@ export interface Owner {
  *
  * @since 0.1.0
  */
-export interface Outgoing {
-  readonly command: number
-  /** The body, from StructureSize on. */
-  readonly body: Uint8Array
-  /** Bytes that follow the body: a WRITE's data. Never copied. */
-  readonly payload?: Uint8Array
+export interface Outgoing extends OutstandingRequests.Outgoing<Reply> {
   readonly treeId?: number
   readonly security?: Security
   readonly owner?: Owner
@@ -56,31 +52,17 @@ export interface Outgoing {
   readonly flags?: number
   /** 1 for each 64 KiB of payload in either direction. Default: 1. */
   readonly creditCharge?: number
-  /** Memory for the data of a READ, if the caller has it; as long as `readLength`. */
-  readonly destination?: Uint8Array
-  /** The number of bytes that a READ asks for: the most that the server may send. */
-  readonly readLength?: number
   /** Called with the packet when it is sent, for the preauthentication hash. */
   readonly onSent?: (packet: Uint8Array) => void
-  /** May change something on the server: after sending, a failure says so (`TransportError.sent`). */
-  readonly mutates?: boolean
-  /** Waits by nature, such as a lock or a watch: it can be pending for any time. */
-  readonly waits?: boolean
-  /** Called with a success that arrives after the caller has stopped waiting: closes the new open. */
-  readonly orphan?: (reply: Reply) => void
 }
 
 /**
- * The reply to a request.
+ * The reply to a request. For a READ with `data`, `packet` has the first 80 bytes.
  *
  * @since 0.1.0
  */
-export interface Reply {
+export interface Reply extends OutstandingRequests.Reply {
   readonly header: Header.Header
-  /** The packet from its header to its end. For a READ with `data`, its first 80 bytes. */
-  readonly packet: Uint8Array
-  /** The data of a READ in the caller's memory. */
-  readonly data?: Uint8Array
   /** Why the reply cannot be trusted: a response to a READ that found no data, and whose signature is wrong. */
   readonly distrust?: ProtocolError
 }
@@ -97,13 +79,11 @@ export type Complete = Multiplexer.Complete<Reply>
  *
  * @since 0.1.0
  */
-export interface Pending {
+export interface Pending extends OutstandingRequests.OutstandingRequest<Reply> {
   readonly outgoing: Outgoing
   readonly messageId: number
   readonly encrypted: boolean
   readonly signed: boolean
-  /** Absent if the caller no longer waits. */
-  complete: Complete | undefined
   asyncId: bigint
   /** The server has called it pending. */
   isAsync: boolean

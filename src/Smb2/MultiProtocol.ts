@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Codec from "../Codec/Codec.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
+import * as ConnectionErrors from "../Protocol/ConnectionErrors.ts"
 import type { ProtocolError } from "../Protocol/Errors.ts"
 import type * as Connection from "./Connection.ts"
 import * as Header from "./Header.ts"
@@ -51,7 +52,7 @@ export const foreign = (connection: Connection.Connection, packet: Uint8Array): 
       "the server speaks only SMB 1, which is insecure and not asked for: enable SMB 2 or 3 on the server, " +
         "or ask for SMB 1 (`dialects: [\"NT1\"]`)"
     )
-    : connection.protocolError("NotSmb", "what answers does not speak SMB 2 or 3")
+    : ConnectionErrors.notSmb(connection.options, "SMB 2 or 3")
 
 /**
  * Sends the request, unless the response is there already. The response is an SMB 2 NEGOTIATE response, for 2.0.2 or

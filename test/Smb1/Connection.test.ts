@@ -228,6 +228,49 @@ describe("an unexpected packet over an SMB 1 connection", () => {
     }
   })
 
+  it("is reported with its host and port, the difference, and advice", () => {
+    const cases: ReadonlyArray<readonly [string, (peer: ReturnType<typeof make>) => Uint8Array]> = [
+      [
+        "server: the service at port 445 does not speak SMB 1. Check the host and the port: another service may listen there",
+        () => Buffer.from("HTTP/1.1 400 Bad Request")
+      ],
+      [
+        "server: the server at port 445 does not speak SMB 1: it answered with a packet of SMB 2 or 3. " +
+        "Offer dialects of SMB 2 or 3, and not `NT1` (`dialects`)",
+        () => Buffer.from(`fe534d42${"00".repeat(60)}`, "hex")
+      ],
+      [
+        "server: the server sent a response to CLOSE for a request of FLUSH: the server is at fault",
+        (peer) => peer.answer(peer.mid(0), { command: Command.SMB_COM_CLOSE })
+      ],
+      [
+        "server: the server sent a request instead of a response: the server is at fault",
+        (peer) => peer.answer(peer.mid(0)).with(9, 0)
+      ]
+    ]
+    for (const [expected, packet] of cases) {
+      const peer = make()
+      peer.submit()
+      peer.push(packet(peer))
+      assert.strictEqual((peer.connection.failed as Error).message, expected)
+    }
+  })
+
+  it("that fails a request does not complete another one that the request's callback abandons", () => {
+    const peer = make(2)
+    const completed: Array<string> = []
+    const submit = (name: string, then: () => void) =>
+      peer.connection.submit({ command: Command.SMB_COM_FLUSH, body: Uint8Array.of(1, 5, 0, 0, 0) }, () => {
+        completed.push(name)
+        then()
+      })
+    submit("in flight", () => abandoned.forEach((abandon) => abandon()))
+    const abandoned = [submit("in flight, abandoned", () => {}), submit("waiting, abandoned", () => {})]
+    submit("waiting", () => {})
+    peer.push(Buffer.from("HTTP/1.1 400 Bad Request"))
+    assert.deepStrictEqual(completed, ["in flight", "waiting"])
+  })
+
   it("never makes the connection throw when it is a changed READ response", () => {
     const next = random(3)
     for (let round = 0; round < 2000; round++) {

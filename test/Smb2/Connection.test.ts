@@ -423,6 +423,56 @@ describe("a malformed packet over an SMB 2 connection", () => {
     assert.strictEqual(peer.failures.length, 1)
   })
 
+  it.each<readonly [string, Uint8Array]>([
+    [
+      "the service at port 1445 does not speak SMB 2 or 3. Check the host and the port: another service may listen there",
+      Buffer.from("HTTP/1.1 400 Bad Request")
+    ],
+    [
+      "the service at port 1445 does not speak SMB 2 or 3 (a packet has 3 bytes). " +
+      "Check the host and the port: another service may listen there",
+      new Uint8Array(3)
+    ],
+    [
+      "the server sent a response to READ for a request of ECHO: the server is at fault",
+      Peer.response({ messageId: 1, command: Command.READ })
+    ],
+    [
+      "the server sent a request instead of a response: the server is at fault",
+      Peer.response({ messageId: 1, flags: 0 })
+    ]
+  ])("is reported with its host and port, the difference, and advice: %s", (expected, packet) => {
+    const peer = Peer.make({ port: 1445 })
+    const { ends } = peer.submit(Peer.echo)
+    peer.push(packet)
+    assert.strictEqual(ends[0]!.error!.message, `peer: ${expected}`)
+  })
+
+  it("that is not even framed as SMB is reported with its host, its port and its first byte", () => {
+    const peer = Peer.make({ port: 1445 })
+    peer.connection.onData(Buffer.from("HTTP/1.1 400 Bad Request"))
+    assert.strictEqual(
+      peer.failures[0]!.message,
+      "peer: the service at port 1445 does not speak SMB (the first byte is 72). " +
+        "Check the host and the port: another service may listen there"
+    )
+  })
+
+  it("that fails a request does not complete another one that the request's callback abandons", () => {
+    const peer = Peer.make({}, 2)
+    const completed: Array<string> = []
+    const submit = (name: string, then: () => void) =>
+      peer.connection.submit([Peer.echo], [() => {
+        completed.push(name)
+        then()
+      }])
+    submit("in flight", () => abandoned.forEach((abandon) => abandon()))
+    const abandoned = [submit("in flight, abandoned", () => {}), submit("waiting, abandoned", () => {})]
+    submit("waiting", () => {})
+    peer.push(new Uint8Array(100))
+    assert.deepStrictEqual(completed, ["in flight", "waiting"])
+  })
+
   it("is TooLarge as soon as its length is beyond the limit", () => {
     const peer = Peer.make()
     const { ends } = peer.submit(Peer.echo)

@@ -1,0 +1,128 @@
+/**
+ * The requests of a connection that are in flight, and how each of them ends, the same in each version of the protocol
+ * (Connection.OutstandingRequests of MS-SMB2 3.2.1.2, Client.Connection.PIDMIDList of MS-CIFS 3.2.1.2).
+ *
+ * Plain code, because every packet passes here.
+ *
+ * Ownership: the body and the payload of a request belong to the connection until the request ends. Its `destination`
+ * stays the caller's: the connection writes into it only while the caller waits.
+ */
+import * as Allocate from "../Codec/Allocate.ts"
+import { type Complete, type ConnectionError, failureOf } from "./Multiplexer.ts"
+
+/**
+ * One request, without its header.
+ *
+ * @since 0.2.0
+ */
+export interface Outgoing<Reply> {
+  readonly command: number
+  /** The body: all bytes between the header and the payload. */
+  readonly body: Uint8Array
+  /** Bytes that follow the body: a WRITE's data. Never copied. */
+  readonly payload?: Uint8Array
+  /** Memory for the data of a READ, if the caller has it; as long as `readLength`. */
+  readonly destination?: Uint8Array
+  /** The number of bytes that a READ asks for: the most that the server may send. */
+  readonly readLength?: number
+  /** Waits by nature, such as a lock or a watch: the server may finish it at any time, and it has no timeout. */
+  readonly waits?: boolean
+  /** May change something on the server: after sending, a failure says so (`TransportError.sent`). */
+  readonly mutates?: boolean
+  /** Called with a success that arrives after the caller has stopped waiting: closes the new open. */
+  readonly orphan?: (reply: Reply) => void
+}
+
+/**
+ * The reply to a request.
+ *
+ * @since 0.2.0
+ */
+export interface Reply {
+  readonly header: { readonly status: number }
+  /** The packet from its header to its end. For a READ with `data`, the bytes before the data. */
+  readonly packet: Uint8Array
+  /** The data of a READ in the caller's memory. */
+  readonly data?: Uint8Array
+}
+
+/**
+ * A request in flight.
+ *
+ * @since 0.2.0
+ */
+export interface OutstandingRequest<R> {
+  readonly outgoing: Outgoing<R>
+  /** Absent if the caller no longer waits. */
+  complete: Complete<R> | undefined
+}
+
+/**
+ * The requests in flight, by the number that their responses carry: MessageId or MID.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export class OutstandingRequests<R extends Reply, Request extends OutstandingRequest<R>> {
+  private readonly requests = new Map<number, Request>()
+
+  get size(): number {
+    return this.requests.size
+  }
+
+  has(id: number): boolean {
+    return this.requests.has(id)
+  }
+
+  get(id: number): Request | undefined {
+    return this.requests.get(id)
+  }
+
+  add(id: number, request: Request): void {
+    this.requests.set(id, request)
+  }
+
+  values(): IterableIterator<Request> {
+    return this.requests.values()
+  }
+
+  /** Ends a request by its last response. If the caller no longer waits, a success goes to `orphan`. */
+  finish(id: number, request: Request, reply: R): void {
+    this.requests.delete(id)
+    const { complete } = request
+    request.complete = undefined
+    if (complete !== undefined) complete(undefined, reply)
+    else if (reply.header.status === 0) request.outgoing.orphan?.(reply)
+  }
+
+  /** Ends all requests, because the connection has ended. */
+  failAll(error: ConnectionError): void {
+    const requests = [...this.requests.values()]
+    this.requests.clear()
+    for (const request of requests) fail(request, error)
+  }
+}
+
+/**
+ * Fails a request that was sent. Its response, if it comes, has no caller any more.
+ *
+ * @since 0.2.0
+ */
+export const fail = (request: OutstandingRequest<never>, error: ConnectionError): void => {
+  const { complete } = request
+  request.complete = undefined
+  complete?.(failureOf(request.outgoing, error), undefined)
+}
+
+/**
+ * The memory for the `length` bytes of a READ response: the caller's, or new memory if the caller has none or no longer
+ * waits, since it may use its buffer for something else then. Undefined if the request did not ask for so many bytes.
+ *
+ * @since 0.2.0
+ */
+export const destination = (request: OutstandingRequest<never>, length: number): Uint8Array | undefined => {
+  const { outgoing } = request
+  if (length > (outgoing.readLength ?? 0)) return undefined
+  const wanted = request.complete === undefined ? undefined : outgoing.destination
+  return wanted === undefined ? Allocate.uninitialized(length) : wanted.subarray(0, length)
+}
