@@ -446,9 +446,20 @@ export const struct = <const F extends Record<string, Field>>(
   const referenced = new Set<string>()
   let minimumSize = 0
   for (const [, field] of entries) {
-    if ("codec" in field && field._tag === "Reference" && field.what === "offset") referenced.add(field.of)
-    if ("codec" in field && field._tag !== "Buffer") minimumSize += field.codec.minimumSize
-    if (!("_tag" in field)) minimumSize += (field as Codec<any>).minimumSize
+    if (!("_tag" in field)) {
+      minimumSize += field.minimumSize
+      continue
+    }
+    switch (field._tag) {
+      case "Reference":
+        if (field.what === "offset") referenced.add(field.of)
+        minimumSize += field.codec.minimumSize
+        break
+      case "Constant":
+      case "Reserved":
+        minimumSize += field.codec.minimumSize
+        break
+    }
   }
 
   const read = (r: Reader): StructType<F> => {
@@ -479,13 +490,12 @@ export const struct = <const F extends Record<string, Field>>(
           const at = references[name] ?? {}
           const placed = referenced.has(name)
           const empty = at.length === 0 || at.count === 0 || (placed && at.offset === 0 && at.length === undefined)
-          const from = placed && !empty ? base + delta + at.offset! : Math.max(r.offset, end)
           if (empty) {
             const nothing = r.window(r.offset, 0)
             value[name] = field._tag === "Buffer" ? field.codec.read(nothing) : []
             break
           }
-          if (from < r.start || from > r.end) r.fail(`${name} inside its message, not at byte ${from}`)
+          const from = placed ? base + delta + at.offset! : Math.max(r.offset, end)
           const window = r.window(from, at.length ?? r.end - from, `${name} inside its message`)
           value[name] = field._tag === "Buffer"
             ? field.codec.read(window)
