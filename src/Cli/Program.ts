@@ -21,9 +21,9 @@ import * as Terminal from "effect/Terminal"
 import { readFileSync } from "node:fs"
 import { command } from "./Commands.ts"
 import * as Failure from "./Failure.ts"
+import { stopping } from "./Interruption.ts"
 import { removeUnfinished } from "./LocalFile.ts"
 import * as Output from "./Output.ts"
-import { stopping } from "./Stopping.ts"
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   readonly version: string

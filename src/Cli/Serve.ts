@@ -21,14 +21,14 @@ import * as SmbServer from "../Server/SmbServer.ts"
 import * as LocalStore from "../Server/Store/LocalStore.ts"
 import * as MemoryStore from "../Server/Store/MemoryStore.ts"
 import * as UserStore from "../Server/UserStore.ts"
+import * as ConnectInstructions from "./ConnectInstructions.ts"
 import { LocalError, type OutputClosed, UsageError } from "./Failure.ts"
 import type { Shared } from "./Flags.ts"
-import * as HowTo from "./HowTo.ts"
+import { stopping } from "./Interruption.ts"
 import * as NamespaceFile from "./NamespaceFile.ts"
 import { jsonLine, write, writeError } from "./Output.ts"
 import * as ServeLog from "./ServeLog.ts"
 import * as ServeOptions from "./ServeOptions.ts"
-import { stopping } from "./Stopping.ts"
 
 /** The users that can log on, and what the command prints about them. */
 interface Accounts {
@@ -174,7 +174,7 @@ const announce = (
       ...(accounts === "" ? [] : [accounts]),
       "",
       // With a file of users, each user can put their own name there; a guest can log on only if a flag allows it.
-      HowTo.lines({
+      ConnectInstructions.lines({
         host: reachable,
         port,
         share: shares[0]!,

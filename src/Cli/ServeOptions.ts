@@ -13,7 +13,7 @@ import type { ShareOptions } from "../Server/SmbServer.ts"
 import type { Dialect, Smb2Dialect } from "../Smb2/Settings.ts"
 import { LocalError, oneLine, UsageError } from "./Failure.ts"
 import type { Shared } from "./Flags.ts"
-import * as Home from "./Home.ts"
+import * as HomeFolder from "./HomeFolder.ts"
 
 const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 /** A duration as Effect writes it: `30 seconds`. */
@@ -76,7 +76,7 @@ const decode = Schema.decodeUnknownResult(Schema.fromJsonString(Configuration), 
 /** This command's folder in one of the user's folders: the one that the platform names, or the usual one. */
 const ownFolder = (named: string | undefined, usual: ReadonlyArray<string>): string =>
   // The XDG specification says to ignore relative paths.
-  join(named === undefined || !isAbsolute(named) ? join(Home.folder(), ...usual) : named, "effect-smb")
+  join(named === undefined || !isAbsolute(named) ? join(HomeFolder.folder(), ...usual) : named, "effect-smb")
 
 /** The folder of the configuration. */
 const configurationFolder = (env: NodeJS.ProcessEnv, platform: NodeJS.Platform): string =>

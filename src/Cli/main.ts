@@ -8,9 +8,9 @@
  */
 import { enableCompileCache } from "node:module"
 import { join } from "node:path"
-import * as Home from "./Home.ts"
+import * as HomeFolder from "./HomeFolder.ts"
 
-const home = Home.known()
+const home = HomeFolder.known()
 const caches = (process.platform === "win32" ? process.env.LOCALAPPDATA : process.env.XDG_CACHE_HOME) ??
   (home === undefined ? undefined : join(home, ".cache"))
 const cache = process.env.NODE_COMPILE_CACHE ?? (caches === undefined ? undefined : join(caches, "effect-smb"))

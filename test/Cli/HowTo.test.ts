@@ -4,7 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
-import * as HowTo from "../../src/Cli/HowTo.ts"
+import * as ConnectInstructions from "../../src/Cli/ConnectInstructions.ts"
 import * as Remote from "../../src/Cli/Remote.ts"
 
 const place = { port: 4455, share: "share", user: "joe" }
@@ -19,7 +19,7 @@ describe("the lines on how to reach a share", () => {
   it.each(["127.0.0.1", "nas.example", "::1", "2001:db8::5", "fe80::fc:ff:fe00:1%eth0"])(
     "name server, port, share and user at %s",
     (host) => {
-      const lines = HowTo.lines({ host, ...place }).split("\n")
+      const lines = ConnectInstructions.lines({ host, ...place }).split("\n")
       const unc = /(\\\\\S+)/.exec(lines[windows!]!)![1]!
       assert.notInclude(unc.slice(2), ":", "Windows reads a name with a colon as a drive or a stream")
       assert.deepInclude(read(unc), { server: host, share: "share" })
@@ -38,7 +38,7 @@ describe("the lines on how to reach a share", () => {
     }
   )
   it("name no port when the server listens on port 445", () => {
-    assert.notMatch(HowTo.lines({ ...place, host: "::1", port: 445 }), /445/)
+    assert.notMatch(ConnectInstructions.lines({ ...place, host: "::1", port: 445 }), /445/)
   })
   it("are read by Remote.parse, which refuses a password in every form of a path", () => {
     for (const text of ["//joe:pw@nas/x", "smb://joe%3Apw@nas/x", "\\\\?\\UNC\\joe:pw@nas\\x", "//a@b:pw@nas/x"]) {

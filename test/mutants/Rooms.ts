@@ -61,7 +61,7 @@ export const rooms: ReadonlyArray<Room> = [
     folder: "src/Server/Store",
     modules: words(
       `LocalStore internal/LocalOpening internal/LocalListing internal/LocalTree internal/LocalFiles internal/LocalNode internal/LocalHandle internal/LocalNaming
-       internal/OpenFileDescriptors internal/LastStep internal/Making internal/Unfinished`
+       internal/OpenFileDescriptors internal/VerifiedNameChange internal/FilesBeingMade internal/UnfinishedRecords`
     ),
     tests: ["test/store", "test/Server"]
   },

@@ -1,17 +1,17 @@
 /**
- * Proves that `Names.fold` maps names to upper case as the up-case table of the exFAT specification does (section
+ * Proves that `StoreNames.fold` maps names to upper case as the up-case table of the exFAT specification does (section
  * 7.2.5.1).
  */
 import { assert, describe, it } from "@effect/vitest"
 import { createHash } from "node:crypto"
-import * as Names from "../../src/Server/Store/internal/Names.ts"
+import * as StoreNames from "../../src/Server/Store/internal/StoreNames.ts"
 
 describe("Names.fold", () => {
   it("folds each UTF-16 code unit as the up-case table of the exFAT specification does", () => {
     // SHA-256 of Table 25 of the exFAT specification (section 7.2.5.1), decompressed, as little-endian units.
     const table = Buffer.alloc(0x2_0000)
     for (let unit = 0; unit < 0x1_0000; unit++) {
-      table.writeUInt16LE(Names.fold(String.fromCharCode(unit)).charCodeAt(0), unit * 2)
+      table.writeUInt16LE(StoreNames.fold(String.fromCharCode(unit)).charCodeAt(0), unit * 2)
     }
     assert.strictEqual(
       createHash("sha256").update(table).digest("hex"),
@@ -20,8 +20,8 @@ describe("Names.fold", () => {
   })
 
   it("folds names by code units: ß, surrogates and unmapped characters are unchanged", () => {
-    assert.strictEqual(Names.fold("Straße.txt"), "STRAßE.TXT")
-    assert.strictEqual(Names.fold("ΐ\u{10428}\ud801"), "ΐ\u{10428}\ud801")
-    assert.strictEqual(Names.fold("σς"), "ΣΣ")
+    assert.strictEqual(StoreNames.fold("Straße.txt"), "STRAßE.TXT")
+    assert.strictEqual(StoreNames.fold("ΐ\u{10428}\ud801"), "ΐ\u{10428}\ud801")
+    assert.strictEqual(StoreNames.fold("σς"), "ΣΣ")
   })
 })

@@ -32,7 +32,7 @@ import type {
 import * as FileSystemHandle from "./internal/FileSystemHandle.ts"
 import * as FileSystemTree from "./internal/FileSystemTree.ts"
 import { ask, failure, type Found, hash, timeOf } from "./internal/FileSystemTree.ts"
-import * as Names from "./internal/Names.ts"
+import * as StoreNames from "./internal/StoreNames.ts"
 
 /**
  * How a file system is served.
@@ -262,7 +262,7 @@ const build = (
       creationTime: Option.isSome(rootInfo.birthtime) ? timeOf(rootInfo.birthtime) : timeOf(rootInfo.mtime),
       total: options.capacity?.total ?? 1n << 40n,
       free: options.capacity?.free ?? 1n << 40n,
-      maximumComponentLength: Names.maximumComponentLength,
+      maximumComponentLength: StoreNames.maximumComponentLength,
       supports: {
         streams: false,
         securityDescriptors: false,

@@ -23,8 +23,8 @@ import * as LocalOpening from "./internal/LocalOpening.ts"
 import type { Found } from "./internal/LocalTree.ts"
 import type { Volume } from "./internal/LocalVolume.ts"
 import * as LocalWatch from "./internal/LocalWatch.ts"
-import * as Names from "./internal/Names.ts"
 import * as SidecarFolder from "./internal/SidecarFolder.ts"
+import * as StoreNames from "./internal/StoreNames.ts"
 
 /**
  * The hidden folder's name.
@@ -107,7 +107,7 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
       creationTime,
       total,
       free,
-      maximumComponentLength: Names.maximumComponentLength,
+      maximumComponentLength: StoreNames.maximumComponentLength,
       supports: {
         streams: lasts,
         securityDescriptors: lasts,

@@ -26,8 +26,8 @@ import type {
   StoreVolume
 } from "../ShareStore.ts"
 import * as Attributes from "./internal/Attributes.ts"
-import * as Names from "./internal/Names.ts"
 import { Pages } from "./internal/Pages.ts"
+import * as StoreNames from "./internal/StoreNames.ts"
 
 /**
  * Options of a store in memory.
@@ -174,16 +174,16 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
   const parentOf = (path: StorePath): Entry & { readonly inode: { readonly entries: Map<string, Entry> } } => {
     let entry = root
     for (let i = 0; i < path.length - 1; i++) {
-      entry = entry.inode.entries?.get(Names.fold(path[i]!)) ?? refuse("PathNotFound")
+      entry = entry.inode.entries?.get(StoreNames.fold(path[i]!)) ?? refuse("PathNotFound")
     }
     if (entry.inode.entries === undefined) refuse("PathNotFound")
     return entry as Entry & { readonly inode: { readonly entries: Map<string, Entry> } }
   }
 
   const find = (path: StorePath): Entry => {
-    Names.confined(path)
+    StoreNames.confined(path)
     if (path.length === 0) return root
-    return parentOf(path).inode.entries.get(Names.fold(path.at(-1)!)) ?? refuse("NotFound")
+    return parentOf(path).inode.entries.get(StoreNames.fold(path.at(-1)!)) ?? refuse("NotFound")
   }
 
   const describe = (entry: Entry, data: Data = entry.inode.data): StoreNode => {
@@ -300,11 +300,11 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
 
   /** Finds or makes an entry. */
   const openEntry = (path: StorePath, how: StoreOpen, now: bigint): { entry: Entry; created: boolean } => {
-    Names.confined(path)
+    StoreNames.confined(path)
     if (path.length === 0) return how.mode === "new" ? refuse("Exists") : { entry: root, created: false }
     const parent = parentOf(path)
     const name = path.at(-1)!
-    const found = parent.inode.entries.get(Names.fold(name))
+    const found = parent.inode.entries.get(StoreNames.fold(name))
     if (found !== undefined) return how.mode === "new" ? refuse("Exists") : { entry: found, created: false }
     if (how.mode === "existing") refuse("NotFound")
     changes()
@@ -320,24 +320,24 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
       }
     }
     assign(entry.inode, initial)
-    parent.inode.entries.set(Names.fold(name), entry)
+    parent.inode.entries.set(StoreNames.fold(name), entry)
     written(parent.inode, now)
     return { entry, created: true }
   }
 
   /** As on NTFS, making a stream makes its file too. */
   const openStream = (path: StorePath, name: string, how: StoreOpen, now: bigint) => {
-    if (!Names.isComponent(name)) refuse("InvalidName")
+    if (!StoreNames.isComponent(name)) refuse("InvalidName")
     const making = how.mode !== "existing"
     const { entry } = openEntry(path, { ...how, mode: making ? "either" : "existing", type: "file" }, now)
     const { streams } = entry.inode
-    const found = streams.get(Names.fold(name))
+    const found = streams.get(StoreNames.fold(name))
     if (found !== undefined) return how.mode === "new" ? refuse("Exists") : { entry, data: found, created: false }
     if (!making) refuse("NotFound")
     changes()
     charge(nodeCost)
     const data = makeData(name)
-    streams.set(Names.fold(name), data)
+    streams.set(StoreNames.fold(name), data)
     entry.inode.changeTime = now
     return { entry, data, created: true }
   }
@@ -373,7 +373,7 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
   /** Removes a name, and with the last name the file. */
   const unlink = (entry: Entry, now: bigint) => {
     const parent = entry.parent!
-    parent.inode.entries!.delete(Names.fold(entry.name))
+    parent.inode.entries!.delete(StoreNames.fold(entry.name))
     entry.parent = undefined
     entry.inode.links--
     entry.inode.changeTime = now
@@ -388,7 +388,7 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
       changes()
       const { inode } = entry
       if (what?.stream !== undefined) {
-        const key = Names.fold(what.stream)
+        const key = StoreNames.fold(what.stream)
         const stream = inode.streams.get(key) ?? refuse("NotFound")
         inode.streams.delete(key)
         charge(-nodeCost)
@@ -415,23 +415,23 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
     step((now) => {
       const entry = find(from)
       expect(entry, how.expected)
-      Names.confined(to)
+      StoreNames.confined(to)
       changes()
       if (entry === root || to.length === 0) refuse("AccessDenied")
       const target = parentOf(to)
       const name = to.at(-1)!
-      const there = target.inode.entries.get(Names.fold(name))
+      const there = target.inode.entries.get(StoreNames.fold(name))
       for (let above: Entry | undefined = target; above !== undefined; above = above.parent) {
         // A directory cannot be moved into itself.
         if (above === entry) refuse("AccessDenied")
       }
       if (there !== entry) replace(there, entry.inode.entries !== undefined, how, now)
       const parent = entry.parent!
-      parent.inode.entries!.delete(Names.fold(entry.name))
+      parent.inode.entries!.delete(StoreNames.fold(entry.name))
       written(parent.inode, now)
       entry.name = name
       entry.parent = target
-      target.inode.entries.set(Names.fold(name), entry)
+      target.inode.entries.set(StoreNames.fold(name), entry)
       written(target.inode, now)
       entry.inode.changeTime = now
     })
@@ -441,16 +441,16 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
       const source = find(existing)
       const { inode } = source
       expect(source, how.expected)
-      Names.confined(path)
+      StoreNames.confined(path)
       changes()
       if (inode.entries !== undefined) refuse("IsDirectory")
       if (path.length === 0) refuse("Exists")
       const target = parentOf(path)
       const name = path.at(-1)!
-      const there = target.inode.entries.get(Names.fold(name))
+      const there = target.inode.entries.get(StoreNames.fold(name))
       if (there?.inode === inode && how.replace) return
       replace(there, false, how, now)
-      target.inode.entries.set(Names.fold(name), { name, inode, parent: target })
+      target.inode.entries.set(StoreNames.fold(name), { name, inode, parent: target })
       inode.links++
       inode.changeTime = now
       written(target.inode, now)
@@ -464,7 +464,7 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
       creationTime: madeAt,
       total: BigInt(capacity),
       free: BigInt(Math.max(0, capacity - used)),
-      maximumComponentLength: Names.maximumComponentLength,
+      maximumComponentLength: StoreNames.maximumComponentLength,
       supports: {
         streams: true,
         securityDescriptors: true,

@@ -13,7 +13,7 @@ import { StoreError } from "../../ShareStore.ts"
 import type { StoreNode, StorePath } from "../../ShareStore.ts"
 import * as Attributes from "./Attributes.ts"
 import * as Local from "./Local.ts"
-import * as Names from "./Names.ts"
+import * as StoreNames from "./StoreNames.ts"
 
 export const failure = (reason: StoreError["reason"]) => Effect.fail(new StoreError({ reason }))
 
@@ -184,7 +184,9 @@ export const make = (
     )
 
   const checked = (path: StorePath): Effect.Effect<StorePath, StoreError> =>
-    path.every((name) => Names.isComponent(name) && name.isWellFormed()) ? Effect.succeed(path) : failure("InvalidName")
+    path.every((name) => StoreNames.isComponent(name) && name.isWellFormed())
+      ? Effect.succeed(path)
+      : failure("InvalidName")
 
   /** Refuses a path that a symbolic link leads out of the root. */
   const inside = (path: StorePath): Effect.Effect<void, StoreError> =>
@@ -200,8 +202,8 @@ export const make = (
     Effect.flatMap(ifThere(ask(fs.stat(placeOf([...parent, name])))), (info) => {
       if (info !== undefined) return Effect.succeed({ path: [...parent, name], info })
       return Effect.flatMap(ask(fs.readDirectory(placeOf(parent))), (names) => {
-        const folded = Names.fold(name)
-        const actual = names.find((other) => Names.fold(other) === folded)
+        const folded = StoreNames.fold(name)
+        const actual = names.find((other) => StoreNames.fold(other) === folded)
         if (actual === undefined) return Effect.succeed(undefined)
         return Effect.map(
           ifThere(ask(fs.stat(placeOf([...parent, actual])))),

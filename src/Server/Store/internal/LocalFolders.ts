@@ -6,13 +6,13 @@
 import * as Fs from "node:fs"
 import * as Path from "node:path"
 import { StoreError } from "../../ShareStore.ts"
+import { FilesBeingMade } from "./FilesBeingMade.ts"
 import { KeyedLocks } from "./KeyedLocks.ts"
 import * as Local from "./Local.ts"
 import { LocalFiles } from "./LocalFiles.ts"
 import { LocalTree } from "./LocalTree.ts"
 import type { Limits } from "./LocalTree.ts"
 import * as LocalWatch from "./LocalWatch.ts"
-import { Making } from "./Making.ts"
 import { OpenFileDescriptors } from "./OpenFileDescriptors.ts"
 import { sidecarName } from "./SidecarFolder.ts"
 import * as SidecarLock from "./SidecarLock.ts"
@@ -23,7 +23,7 @@ export class LocalFolder {
   readonly files: LocalFiles
   /** Locks of directories. */
   readonly locks = new KeyedLocks()
-  readonly making = new Making()
+  readonly making = new FilesBeingMade()
   /** Knows which changes are the stores' own. */
   readonly own = new LocalWatch.OwnChanges()
   readonly key: string

@@ -3,10 +3,10 @@
  */
 import * as Fs from "node:fs"
 import type { ShareStore, StoreNaming, StorePath } from "../../ShareStore.ts"
-import * as LastStep from "./LastStep.ts"
 import * as Local from "./Local.ts"
 import type { LocalFolder } from "./LocalFolders.ts"
 import type { Directory, Found } from "./LocalTree.ts"
+import * as VerifiedNameChange from "./VerifiedNameChange.ts"
 
 /** An existing name, with its case. */
 interface Entry {
@@ -53,7 +53,7 @@ export const make = (
   }
 
   /** The look at a name that was found: it must still stand for the same file. */
-  const same = (parent: Directory, { name, stats }: Entry, mayBeFree = false): LastStep.Look => ({
+  const same = (parent: Directory, { name, stats }: Entry, mayBeFree = false): VerifiedNameChange.Look => ({
     place: tree.at(parent, name),
     is: stays(parent, stats),
     mayBeFree,
@@ -61,7 +61,7 @@ export const make = (
   })
 
   /** The look at a name that was free. If the file system ignores case, the name can find `itself` in another case. */
-  const free = (parent: Directory, name: string, how: StoreNaming, itself?: Entry): LastStep.Look => ({
+  const free = (parent: Directory, name: string, how: StoreNaming, itself?: Entry): VerifiedNameChange.Look => ({
     place: tree.at(parent, name),
     is: itself === undefined ? () => false : stays(parent, itself.stats),
     mayBeFree: true,
@@ -84,7 +84,7 @@ export const make = (
           requireWritable()
           const look = same(parent, there)
           const unlink = () =>
-            LastStep.run(parent.volume.prompt, [look], [
+            VerifiedNameChange.run(parent.volume.prompt, [look], [
               [there.stats.isDirectory() ? "rmdir" : "unlink", look.place]
             ])
           const change = () =>
@@ -141,8 +141,8 @@ export const make = (
       .filter((one) => one.join("/") !== target.join("/"))
     const old = same(from, entry)
     const asked = tree.at(to, newName)
-    const looks: Array<LastStep.Look> = [old]
-    const calls: Array<LastStep.Call> = []
+    const looks: Array<VerifiedNameChange.Look> = [old]
+    const calls: Array<VerifiedNameChange.Call> = []
     if (there === undefined || isItself) {
       if (!isItself || entry.name !== newName) {
         looks.push(free(to, newName, how, there))
@@ -160,7 +160,7 @@ export const make = (
         calls.push(["rename", replaced.place, asked])
       }
     }
-    const move = () => LastStep.run(from.volume.prompt && to.volume.prompt, looks, calls)
+    const move = () => VerifiedNameChange.run(from.volume.prompt && to.volume.prompt, looks, calls)
     const change = () =>
       tree.changing([from, to], async () => {
         await own.during([target], () => files.naming(from.volume, entry.stats, move), gone)
@@ -216,7 +216,7 @@ export const make = (
     const replaced = there && same(to, there, true)
     const make = async () => {
       if (there === undefined || replaced === undefined) {
-        return LastStep.run(prompt, [old], [["link", old.place, tree.at(to, newName)]])
+        return VerifiedNameChange.run(prompt, [old], [["link", old.place, tree.at(to, newName)]])
       }
       // The new name replaces the old file in one step: if the link fails, that file stays.
       const made = await fresh(to)
@@ -224,12 +224,12 @@ export const make = (
       try {
         // No other program changes files there: either the link is the expected file, or it is removed again.
         const looks = [{ ...old, place: made }, replaced]
-        const calls: Array<LastStep.Call> = [["rename", made, replaced.place]]
+        const calls: Array<VerifiedNameChange.Call> = [["rename", made, replaced.place]]
         if (there.name !== newName) {
           looks.push(free(to, newName, how, there))
           calls.push(["rename", replaced.place, tree.at(to, newName)])
         }
-        await LastStep.run(prompt, looks, calls)
+        await VerifiedNameChange.run(prompt, looks, calls)
       } catch (error) {
         await Fs.promises.rm(made, { force: true })
         throw error

@@ -9,8 +9,8 @@ import type { OpenFile, OpenStream } from "./LocalFiles.ts"
 import type { LocalFolder } from "./LocalFolders.ts"
 import * as LocalNode from "./LocalNode.ts"
 import type { Directory, Found } from "./LocalTree.ts"
-import * as Names from "./Names.ts"
 import type { WaitingRecord } from "./Sidecar.ts"
+import * as StoreNames from "./StoreNames.ts"
 
 /** A file or a stream that was opened. */
 export interface Opened {
@@ -124,7 +124,7 @@ export const make = (
   }
 
   const openStream = async (path: StorePath, name: string, how: StoreOpen) => {
-    if (!Names.isComponent(name) || !name.isWellFormed()) Local.refuse("InvalidName")
+    if (!StoreNames.isComponent(name) || !name.isWellFormed()) Local.refuse("InvalidName")
     // As on NTFS, making a stream makes its file too.
     const mode = how.mode === "existing" ? "existing" : "either"
     const { file } = await openFile(path, { ...how, mode, type: "file" })

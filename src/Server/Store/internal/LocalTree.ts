@@ -27,8 +27,8 @@ import type { StorePath } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
 import { Volumes } from "./LocalVolume.ts"
 import type { Volume } from "./LocalVolume.ts"
-import * as Names from "./Names.ts"
 import * as SidecarFolder from "./SidecarFolder.ts"
+import * as StoreNames from "./StoreNames.ts"
 
 /** A directory in use. */
 export interface Directory {
@@ -117,7 +117,7 @@ export class LocalTree {
   ) {
     this.root = root
     this.volumes = volumes
-    this.#reserved = Names.fold(reserved)
+    this.#reserved = StoreNames.fold(reserved)
     this.#limits = limits
   }
 
@@ -157,10 +157,10 @@ export class LocalTree {
 
   /** The path, if each component is a valid name here; otherwise refuses with `InvalidName`. */
   checked(path: StorePath): StorePath {
-    Names.confined(path)
+    StoreNames.confined(path)
     for (const name of path) {
       // The reserved name is refused in every directory: another share may be served from there.
-      if (!canName(name) || Names.fold(name) === this.#reserved) Local.refuse("InvalidName")
+      if (!canName(name) || StoreNames.fold(name) === this.#reserved) Local.refuse("InvalidName")
     }
     return path
   }
@@ -178,10 +178,10 @@ export class LocalTree {
   /** An existing name in a directory, with its case; a symbolic link is not followed. */
   async lookup(directory: Directory, name: string): Promise<{ name: string; stats: Fs.BigIntStats } | undefined> {
     let stats = await Local.orMissing(Local.lstat(this.at(directory, name)))
-    if (stats !== undefined && directory.names?.get(Names.fold(name)) === name) return { name, stats }
+    if (stats !== undefined && directory.names?.get(StoreNames.fold(name)) === name) return { name, stats }
     // A file system that ignores case has found the file, but not the name with its case.
     if (stats !== undefined && process.platform === "linux") return { name, stats }
-    const actual = (await this.names(directory)).get(Names.fold(name))
+    const actual = (await this.names(directory)).get(StoreNames.fold(name))
     if (actual === undefined) return stats === undefined ? undefined : { name, stats }
     stats = await Local.orMissing(Local.lstat(this.at(directory, actual)))
     return stats === undefined ? undefined : { name: actual, stats }
@@ -298,7 +298,7 @@ export class LocalTree {
     directory.meanwhile = meanwhile
     const { mtimeNs } = await this.stats(directory)
     const list = await Local.call<Array<string>>((done) => Fs.readdir(this.at(directory, "."), done))
-    const names = new Map(list.map((name) => [Names.fold(name), name]))
+    const names = new Map(list.map((name) => [StoreNames.fold(name), name]))
     for (const [removed, added] of meanwhile) enter(names, removed, added)
     this.#names += names.size - (directory.names?.size ?? 0)
     directory.names = names
@@ -447,8 +447,8 @@ const notServed = (place: string, { cause, message }: StoreError): StoreError =>
 }
 
 const enter = (names: Map<string, string>, removed: string | undefined, added: string | undefined): void => {
-  if (removed !== undefined) names.delete(Names.fold(removed))
-  if (added !== undefined) names.set(Names.fold(added), added)
+  if (removed !== undefined) names.delete(StoreNames.fold(removed))
+  if (added !== undefined) names.set(StoreNames.fold(added), added)
 }
 
 const directory = (

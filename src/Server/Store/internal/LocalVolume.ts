@@ -11,11 +11,11 @@ import * as FileTime from "../../../Codec/FileTime.ts"
 import type { StorePath } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
 import * as LocalNode from "./LocalNode.ts"
-import { PassingRecords } from "./PassingRecords.ts"
 import type { WaitingRecord } from "./Sidecar.ts"
 import * as SidecarFolder from "./SidecarFolder.ts"
 import type { FileRecord, Records } from "./SidecarRecord.ts"
 import { empty } from "./SidecarRecord.ts"
+import { TemporaryRecords } from "./TemporaryRecords.ts"
 
 /** Linux's numbers of file systems (`statfs(2)`) that need special treatment. */
 const overlay = 0x794c7630n
@@ -71,7 +71,7 @@ export class Volume {
   readonly copiesUp: boolean
   readonly birthIsSteady: boolean
   /** Records of files whose numbers do not last. */
-  readonly passing = new PassingRecords()
+  readonly passing = new TemporaryRecords()
   /** The number of open directories and files. */
   users = 0
   leaving: NodeJS.Timeout | undefined

@@ -16,11 +16,11 @@ import { StoreError } from "../../ShareStore.ts"
 import type { StorePath } from "../../ShareStore.ts"
 import { KeyedLocks } from "./KeyedLocks.ts"
 import * as Local from "./Local.ts"
-import * as Names from "./Names.ts"
 import { Descriptor } from "./OpenFileDescriptors.ts"
 import { empty, isEmpty, parse } from "./SidecarRecord.ts"
 import type { FileRecord, Records } from "./SidecarRecord.ts"
-import * as Unfinished from "./Unfinished.ts"
+import * as StoreNames from "./StoreNames.ts"
+import * as UnfinishedRecords from "./UnfinishedRecords.ts"
 
 /** Most records that are kept in memory. */
 const cacheSize = 4096
@@ -133,7 +133,7 @@ export class Sidecar implements Records {
    * file exists, `give` assigns the record to it; otherwise the caller removes the record with `remove`.
    */
   async begin(path: StorePath, record: FileRecord): Promise<WaitingRecord> {
-    const written = await orGone(Unfinished.write(this.fresh(), path, record))
+    const written = await orGone(UnfinishedRecords.write(this.fresh(), path, record))
     return {
       give: (key) =>
         this.#locks.run(key, async () => {
@@ -208,8 +208,8 @@ export class Sidecar implements Records {
     name: string,
     mode: "existing" | "new" | "either"
   ): Promise<{ name: string; file: string; created: boolean }> {
-    const folded = Names.fold(name)
-    const there = (record: FileRecord) => record.streams?.find((stream) => Names.fold(stream.name) === folded)
+    const folded = StoreNames.fold(name)
+    const there = (record: FileRecord) => record.streams?.find((stream) => StoreNames.fold(stream.name) === folded)
     let created = false
     if (mode !== "existing") {
       await this.update(key, async (record) => {
@@ -230,9 +230,10 @@ export class Sidecar implements Records {
   }
 
   async removeStream(key: string, name: string, before: (file: string) => Promise<void>): Promise<void> {
-    const folded = Names.fold(name)
+    const folded = StoreNames.fold(name)
     await this.update(key, async (record) => {
-      const found = record.streams?.find((stream) => Names.fold(stream.name) === folded) ?? Local.refuse("NotFound")
+      const found = record.streams?.find((stream) => StoreNames.fold(stream.name) === folded) ??
+        Local.refuse("NotFound")
       await before(found.file)
       await Fs.promises.rm(this.stream(key, found.file), { force: true })
       const { streams, ...rest } = record

@@ -15,7 +15,7 @@ import * as Local from "./Local.ts"
 import * as LocalNode from "./LocalNode.ts"
 import { flushPath, Sidecar } from "./Sidecar.ts"
 import * as SidecarLock from "./SidecarLock.ts"
-import * as Unfinished from "./Unfinished.ts"
+import * as UnfinishedRecords from "./UnfinishedRecords.ts"
 
 /** The hidden folder's name. */
 export const sidecarName = ".effect-smb"
@@ -259,7 +259,11 @@ const open = async (
       (names.length === 0 ? undefined : names.some((name) => name.includes("-")))
     const known = named(names, nature.copiesUp)
     // Without a stamp, no record was written yet.
-    for (const { name, stats: of } of stamp === undefined ? [] : await Unfinished.find(folder, stamp.birthIsSteady)) {
+    for (
+      const { name, stats: of } of stamp === undefined
+        ? []
+        : await UnfinishedRecords.find(folder, stamp.birthIsSteady)
+    ) {
       const key = LocalNode.keyOf(of, stamp!.birthIsSteady && !nature.copiesUp)
       if (of.dev === stats.dev && !known.has(key)) known.set(key, name)
     }

@@ -15,7 +15,7 @@ import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
 import * as Watch from "../State/Watch.ts"
 import { type Refusal, refusal, type Reply, reply, stored } from "../Wire/Reply.ts"
 import * as DeletionCheck from "./DeletionCheck.ts"
-import * as Shown from "./Shown.ts"
+import * as NodeInformation from "./NodeInformation.ts"
 
 /** Handles CLOSE. */
 export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>
@@ -43,7 +43,7 @@ const nothing = (flags: number) => ({
 
 const after = (node: StoreNode) => ({
   flags: CloseFlags.SMB2_CLOSE_FLAG_POSTQUERY_ATTRIB,
-  ...Shown.networkOpen(node)
+  ...NodeInformation.networkOpen(node)
 })
 
 /**

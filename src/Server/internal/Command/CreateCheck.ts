@@ -15,13 +15,13 @@ import * as Access from "../State/Access.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import type * as CreateContexts from "./CreateContexts.ts"
 import * as DfsNames from "./DfsNames.ts"
-import * as Names from "./Names.ts"
+import * as Pathname from "./Pathname.ts"
 
 const validAttributes = 0x0000_7fb7
 const validAccess = 0xf31f_01ff | 0
 
 /** The file that a CREATE names, or the status that says what is wrong with its fields. */
-export const check = (incoming: Incoming, body: Message.Request): Names.Name | number => {
+export const check = (incoming: Incoming, body: Message.Request): Pathname.Name | number => {
   const { createOptions, desiredAccess, fileAttributes, shareAccess } = body
   if (body.impersonationLevel > ImpersonationLevel.Delegate) return NtStatus.STATUS_BAD_IMPERSONATION_LEVEL
   if (body.createDisposition > D.FILE_OVERWRITE_IF) return NtStatus.STATUS_INVALID_PARAMETER
@@ -57,10 +57,10 @@ export const check = (incoming: Incoming, body: Message.Request): Names.Name | n
   return name
 }
 
-const nameOf = (incoming: Incoming, body: Message.Request): Names.Name | number => {
+const nameOf = (incoming: Incoming, body: Message.Request): Pathname.Name | number => {
   const sent = DfsNames.nameOf(incoming, body.name)
   if (typeof sent === "number") return sent
-  const name = Names.parse(sent)
+  const name = Pathname.parse(sent)
   return typeof name !== "number" && DfsNames.leadsAway(incoming, name.path) ? NtStatus.STATUS_PATH_NOT_COVERED : name
 }
 

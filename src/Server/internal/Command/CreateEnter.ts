@@ -10,21 +10,21 @@ import { CreateOptions as O, FileAttributes as F } from "../../../Smb2/Message/C
 import type * as Message from "../../../Smb2/Message/Create.ts"
 import type { StoreOpened } from "../../ShareStore.ts"
 import * as ChangesByOthers from "../State/ChangesByOthers.ts"
+import * as FileTimes from "../State/FileTimes.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import * as Locks from "../State/Locks.ts"
 import { FileOpen, type Share } from "../State/Model.ts"
 import type { OpenReservation } from "../State/OpenReservation.ts"
 import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
-import * as Times from "../State/Times.ts"
 import * as Watch from "../State/Watch.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
 import * as ChannelSequence from "./ChannelSequence.ts"
 import * as CreateContexts from "./CreateContexts.ts"
 import * as Durable from "./Durable.ts"
-import type { Name } from "./Names.ts"
+import * as NodeInformation from "./NodeInformation.ts"
 import * as OplockGrant from "./OplockGrant.ts"
+import type { Name } from "./Pathname.ts"
 import * as ShareModes from "./ShareModes.ts"
-import * as Shown from "./Shown.ts"
 import * as Volumes from "./Volumes.ts"
 
 /** A CREATE that is under way. */
@@ -184,7 +184,7 @@ export const respond = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Reply, Refusal> {
   const { contexts, incoming, share } = request
   const node = yield* stored(open.file.stat).pipe(
-    Effect.flatMap((found) => Times.shown(open.stream, found)),
+    Effect.flatMap((found) => FileTimes.shown(open.stream, found)),
     Effect.onError(() => entered.undo)
   )
   const { serialNumber } = contexts.onDiskId
@@ -201,7 +201,7 @@ export const respond = Effect.fnUntraced(function*(
         oplockLevel: entered.leaseResponse.oplockLevel,
         flags: 0,
         createAction,
-        ...Shown.networkOpen(node),
+        ...NodeInformation.networkOpen(node),
         fileId,
         createContexts: CreateContexts.answer(contexts, {
           maximalAccess: maximalAccess & open.tree.maximalAccess,

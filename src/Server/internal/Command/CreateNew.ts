@@ -21,8 +21,8 @@ import * as Watch from "../State/Watch.ts"
 import { fromStoreError, type Refusal, refuse, type Reply, stored } from "../Wire/Reply.ts"
 import * as CreateCheck from "./CreateCheck.ts"
 import { type CreateRequest, enter, respond, settable } from "./CreateEnter.ts"
-import * as Current from "./Current.ts"
 import * as FileRights from "./FileRights.ts"
+import * as OpensByName from "./OpensByName.ts"
 import * as Security from "./Security.ts"
 import * as Volumes from "./Volumes.ts"
 
@@ -66,7 +66,7 @@ const makeIn = Effect.fnUntraced(function*(request: CreateRequest): Effect.fn.Re
   const path = name.path.slice(0, -1)
   const parent = yield* FileRights.ofDirectory(share, path)
   if (!directory) yield* Volumes.checkFreeSpaceIn(share, path, allocationSize)
-  if (yield* Current.isPending(share, path)) return yield* refuse(NtStatus.STATUS_DELETE_PENDING)
+  if (yield* OpensByName.isPending(share, path)) return yield* refuse(NtStatus.STATUS_DELETE_PENDING)
   const { stream } = name
   // A new stream of an existing file is a change to that file: the user needs the right to write to it.
   const ofFile = stream === undefined ? undefined : yield* grantedOfFile(request, parent)
@@ -111,7 +111,7 @@ const makeIn = Effect.fnUntraced(function*(request: CreateRequest): Effect.fn.Re
       if (error.reason !== "Exists") return Effect.fail(fromStoreError(error))
       if (body.createDisposition !== D.FILE_CREATE) return Effect.succeed(undefined)
       return Effect.flatMap(
-        Current.isPending(share, name.path),
+        OpensByName.isPending(share, name.path),
         (pending) => refuse(pending ? NtStatus.STATUS_DELETE_PENDING : NtStatus.STATUS_OBJECT_NAME_COLLISION)
       )
     })

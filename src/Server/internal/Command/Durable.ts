@@ -11,18 +11,18 @@ import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { CreateAction, HeaderFlags } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
 import { keyOf } from "../State/FileTable.ts"
+import * as FileTimes from "../State/FileTimes.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import type { FileOpen, Server } from "../State/Model.ts"
 import { HANDLE } from "../State/OplocksAndLeases.ts"
 import * as Replay from "../State/ReplayTable.ts"
-import * as Times from "../State/Times.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
 import * as ChannelSequence from "./ChannelSequence.ts"
 import * as Close from "./Close.ts"
 import * as CreateContexts from "./CreateContexts.ts"
-import * as Names from "./Names.ts"
+import * as NodeInformation from "./NodeInformation.ts"
 import * as OplockGrant from "./OplockGrant.ts"
-import * as Shown from "./Shown.ts"
+import * as Pathname from "./Pathname.ts"
 import * as Volumes from "./Volumes.ts"
 
 /**
@@ -91,7 +91,7 @@ export const reconnect = Effect.fnUntraced(function*(
       lease.clientGuid !== incoming.connection.negotiated.clientGuid ||
       Buffer.compare(lease.key, contexts.lease!.key) !== 0 || lease.version !== contexts.lease!.version
     ) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
-    const name = Names.parse(body.name)
+    const name = Pathname.parse(body.name)
     if (typeof name === "number" || keyOf(name.path) !== keyOf(open.path)) {
       return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
     }
@@ -157,7 +157,7 @@ const respond = Effect.fnUntraced(function*(
   createAction: number,
   replayed: number | undefined
 ): Effect.fn.Return<Reply, Refusal> {
-  const node = yield* Times.shown(open.stream, yield* stored(open.file.stat))
+  const node = yield* FileTimes.shown(open.stream, yield* stored(open.file.stat))
   const { serialNumber } = contexts.onDiskId ? yield* Volumes.of(open.share, open.file) : open.share.volume
   const fileId = { persistent: open.id, volatile: open.id }
   const caching = OplockGrant.current(open)
@@ -170,7 +170,7 @@ const respond = Effect.fnUntraced(function*(
         oplockLevel,
         flags: 0,
         createAction,
-        ...Shown.networkOpen(node),
+        ...NodeInformation.networkOpen(node),
         fileId,
         createContexts: CreateContexts.answer(contexts, {
           maximalAccess: open.grantedAccess,

@@ -23,7 +23,7 @@ import type { Identity } from "../State/Identity.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import type { FileOpen, Share } from "../State/Model.ts"
 import { fromStoreError, kept, type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
-import * as Shown from "./Shown.ts"
+import * as NodeInformation from "./NodeInformation.ts"
 
 /** UTF-16 code units of a pattern: no name is longer (MS-FSCC 2.1.5.2). */
 const longestPattern = 255
@@ -164,10 +164,10 @@ const entryOf = (node: StoreNode, wide: boolean) => {
   const reparse = has(node.fileAttributes, F.FILE_ATTRIBUTE_REPARSE_POINT)
   return {
     fileIndex: 0,
-    ...Shown.networkOpen(node),
+    ...NodeInformation.networkOpen(node),
     ...directory ? { allocationSize: 0n, endOfFile: 0n } : {},
     eaSize: reparse ? node.reparseTag : 0,
-    shortName: Shown.shortName(node.name),
+    shortName: NodeInformation.shortName(node.name),
     reparsePointTag: node.reparseTag,
     fileId: wide ? fileId : node.id,
     fileName: node.name

@@ -9,13 +9,13 @@ import { AccessMask as A, Dialect, FileAttributes as F, InfoType } from "../../.
 import * as ErrorResponse from "../../../Smb2/Message/ErrorResponse.ts"
 import type * as Message from "../../../Smb2/Message/QueryInfo.ts"
 import type { StoreNode } from "../../ShareStore.ts"
+import * as FileTimes from "../State/FileTimes.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import type { FileOpen } from "../State/Model.ts"
-import * as Times from "../State/Times.ts"
 import { kept, Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
 import * as ExtendedAttributes from "./ExtendedAttributes.ts"
+import * as NodeInformation from "./NodeInformation.ts"
 import * as Security from "./Security.ts"
-import * as Shown from "./Shown.ts"
 import * as Volumes from "./Volumes.ts"
 
 /** Handles QUERY_INFO. */
@@ -86,9 +86,9 @@ const nameOf = (open: FileOpen): string => {
 const eaSize = (bytes: Uint8Array | undefined): number => (bytes === undefined || bytes.length === 0 ? 0 : bytes.length)
 
 const standard = (open: FileOpen, node: StoreNode) => ({
-  allocationSize: open.directory ? 0n : Shown.size(node.allocationSize),
-  endOfFile: open.directory ? 0n : Shown.size(node.size),
-  numberOfLinks: Shown.links(open.deletePending ? node.numberOfLinks - 1 : node.numberOfLinks),
+  allocationSize: open.directory ? 0n : NodeInformation.size(node.allocationSize),
+  endOfFile: open.directory ? 0n : NodeInformation.size(node.size),
+  numberOfLinks: NodeInformation.links(open.deletePending ? node.numberOfLinks - 1 : node.numberOfLinks),
   deletePending: open.deletePending,
   directory: open.directory
 })
@@ -113,11 +113,11 @@ const file = Effect.fnUntraced(function*(
   if (known.name === "FileNormalizedNameInformation" && incoming.connection.dialect < Dialect.SMB_3_1_1) {
     return yield* refuse(NtStatus.STATUS_NOT_SUPPORTED)
   }
-  const node = yield* Times.shown(open.stream, yield* stored(open.file.stat))
+  const node = yield* FileTimes.shown(open.stream, yield* stored(open.file.stat))
   const value: () => Effect.Effect<unknown, Refusal> = () => {
     switch (known.name) {
       case "FileBasicInformation":
-        return Effect.succeed(Shown.basic(node))
+        return Effect.succeed(NodeInformation.basic(node))
       case "FileStandardInformation":
         return Effect.succeed(standard(open, node))
       case "FileInternalInformation":
@@ -134,7 +134,7 @@ const file = Effect.fnUntraced(function*(
         return Effect.succeed({ alignmentRequirement: 0 })
       case "FileAllInformation":
         return Effect.map(stored(kept(open.file, "ExtendedAttributes")), (bytes) => ({
-          basicInformation: Shown.basic(node),
+          basicInformation: NodeInformation.basic(node),
           standardInformation: standard(open, node),
           internalInformation: { indexNumber: node.id },
           eaInformation: { eaSize: eaSize(bytes) },
@@ -150,25 +150,25 @@ const file = Effect.fnUntraced(function*(
         return streams(open, node)
       case "FileCompressionInformation":
         return Effect.succeed({
-          compressedFileSize: Shown.size(node.size),
+          compressedFileSize: NodeInformation.size(node.size),
           compressionFormat: 0,
           compressionUnitShift: 0,
           chunkShift: 0,
           clusterShift: 0
         })
       case "FileNetworkOpenInformation":
-        return Effect.succeed(Shown.networkOpen(node))
+        return Effect.succeed(NodeInformation.networkOpen(node))
       case "FileAttributeTagInformation":
         return Effect.succeed({
-          fileAttributes: Shown.attributes(node),
+          fileAttributes: NodeInformation.attributes(node),
           reparseTag: (node.fileAttributes & F.FILE_ATTRIBUTE_REPARSE_POINT) === 0 ? 0 : node.reparseTag
         })
       case "FileNormalizedNameInformation":
         return Effect.succeed({ fileName: nameOf(open) })
       case "FileStandardLinkInformation":
         return Effect.succeed({
-          numberOfAccessibleLinks: Shown.links(node.numberOfLinks),
-          totalNumberOfLinks: Shown.links(node.numberOfLinks),
+          numberOfAccessibleLinks: NodeInformation.links(node.numberOfLinks),
+          totalNumberOfLinks: NodeInformation.links(node.numberOfLinks),
           deletePending: open.deletePending,
           directory: open.directory
         })
@@ -187,7 +187,7 @@ const file = Effect.fnUntraced(function*(
 })
 
 const shortName = (open: FileOpen): Effect.Effect<unknown, Refusal> => {
-  const fileName = Shown.shortName(open.path.at(-1) ?? "")
+  const fileName = NodeInformation.shortName(open.path.at(-1) ?? "")
   return fileName === "" ? refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND) : Effect.succeed({ fileName })
 }
 
@@ -197,15 +197,15 @@ const streams = (open: FileOpen, node: StoreNode): Effect.Effect<unknown, Refusa
       ? []
       : [{
         streamName: "::$DATA",
-        streamSize: Shown.size(node.size),
-        streamAllocationSize: Shown.size(node.allocationSize)
+        streamSize: NodeInformation.size(node.size),
+        streamAllocationSize: NodeInformation.size(node.allocationSize)
       }]
     return [
       ...own,
       ...named.map((one) => ({
         streamName: `:${one.name}:$DATA`,
-        streamSize: Shown.size(one.size),
-        streamAllocationSize: Shown.size(one.allocationSize)
+        streamSize: NodeInformation.size(one.size),
+        streamAllocationSize: NodeInformation.size(one.allocationSize)
       }))
     ]
   })
@@ -266,7 +266,7 @@ const fileSystem = Effect.fnUntraced(
     const volume = yield* Volumes.of(share, open.file)
     const readOnly = share.readOnly || volume.readOnly
     const { supports } = volume
-    const [total, free] = [Shown.size(volume.total), Shown.size(volume.free)]
+    const [total, free] = [NodeInformation.size(volume.total), NodeInformation.size(volume.free)]
     const value = (): unknown => {
       switch (known.name) {
         case "FileFsVolumeInformation":

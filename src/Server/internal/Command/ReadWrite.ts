@@ -10,11 +10,11 @@ import { AccessMask as A, CompletionFilter, NotifyAction } from "../../../Smb2/M
 import type * as Flush from "../../../Smb2/Message/Flush.ts"
 import type * as Read from "../../../Smb2/Message/Read.ts"
 import type * as Write from "../../../Smb2/Message/Write.ts"
+import * as FileTimes from "../State/FileTimes.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import * as Locks from "../State/Locks.ts"
 import type { FileOpen } from "../State/Model.ts"
 import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
-import * as Times from "../State/Times.ts"
 import * as Watch from "../State/Watch.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
 
@@ -112,7 +112,7 @@ export const atEnd = <B>(
 const writeAt = (open: FileOpen, offset: bigint, data: Uint8Array): Effect.Effect<Reply, Refusal> => {
   if (Locks.blocks(open, offset, data.length, true)) return refuse(NtStatus.STATUS_FILE_LOCK_CONFLICT)
   if (data.length === 0) return Effect.succeed(written(0))
-  return Effect.map(Times.writing(open, stored(open.file.write(offset, data))), () => {
+  return Effect.map(FileTimes.writing(open, stored(open.file.write(offset, data))), () => {
     open.position = offset + BigInt(data.length)
     changed(open)
     return { ...written(data.length), consumed: true as const }

@@ -15,15 +15,15 @@ import type { FileNode, FileOpen, Link } from "../State/Model.ts"
 import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
 import * as Watch from "../State/Watch.ts"
 import { fromStoreError, kept, type Refusal, refuse, stored } from "../Wire/Reply.ts"
-import * as Current from "./Current.ts"
 import * as DfsNames from "./DfsNames.ts"
 import * as FileRights from "./FileRights.ts"
-import * as Names from "./Names.ts"
+import * as OpensByName from "./OpensByName.ts"
+import * as Pathname from "./Pathname.ts"
 
-const target = (incoming: Incoming, sent: string): Names.Name | number => {
+const target = (incoming: Incoming, sent: string): Pathname.Name | number => {
   const below = DfsNames.nameOf(incoming, sent)
   if (typeof below === "number") return below
-  const name = Names.parse(below.replace(/^\\+/, ""))
+  const name = Pathname.parse(below.replace(/^\\+/, ""))
   return typeof name !== "number" && DfsNames.leadsAway(incoming, name.path) ? NtStatus.STATUS_PATH_NOT_COVERED : name
 }
 
@@ -58,11 +58,11 @@ export const rename = Effect.fnUntraced(function*(
     )
   ) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
   if (file.directory) {
-    if (yield* Current.isOpenBelow(share, open.path)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+    if (yield* OpensByName.isOpenBelow(share, open.path)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   }
   // A directory that a client may delete keeps its entries, and gets no new ones.
   for (const path of [open.path, name.path]) {
-    const keeping = yield* Current.at(share, path.slice(0, -1), keepsEntries)
+    const keeping = yield* OpensByName.at(share, path.slice(0, -1), keepsEntries)
     if (keeping.length > 0) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
   }
   yield* releaseHandles(incoming, file, open)

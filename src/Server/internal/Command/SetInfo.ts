@@ -13,10 +13,10 @@ import {
 import type * as Message from "../../../Smb2/Message/SetInfo.ts"
 import type { StoreChanges } from "../../ShareStore.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
+import * as FileTimes from "../State/FileTimes.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import type { FileOpen } from "../State/Model.ts"
 import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
-import * as Times from "../State/Times.ts"
 import * as Watch from "../State/Watch.ts"
 import { kept, type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
 import * as Close from "./Close.ts"
@@ -142,7 +142,7 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
 const resize = (open: FileOpen, size: bigint): Effect.Effect<void, Refusal> => {
   if (!open.may(A.FILE_WRITE_DATA)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
   if (open.directory || size > (1n << 63n) - 1n) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
-  return Effect.map(Times.keeping(open, stored(open.file.truncate(size))), () => {
+  return Effect.map(FileTimes.keeping(open, stored(open.file.truncate(size))), () => {
     open.stream.file.delayed = undefined
     open.stream.reserved = 0n
     ReadWrite.changed(open)

@@ -12,7 +12,7 @@ import type { StoreFile, StoreNode } from "../../ShareStore.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import type { Share } from "../State/Model.ts"
 import { kept, Refusal, refuse, stored } from "../Wire/Reply.ts"
-import type { Name } from "./Names.ts"
+import type { Name } from "./Pathname.ts"
 
 const decode = Codec.decode("REPARSE_DATA_BUFFER", Reparse.ReparseDataBuffer)
 const encode = Codec.encode(ErrorResponse.SymbolicLinkErrorResponse)

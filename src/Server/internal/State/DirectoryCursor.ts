@@ -8,7 +8,7 @@ import * as Pull from "effect/Pull"
 import * as Scope from "effect/Scope"
 import * as DosWildcard from "../../../Codec/DosWildcard.ts"
 import type { StoreError, StoreNode } from "../../ShareStore.ts"
-import * as Names from "../../Store/internal/Names.ts"
+import * as StoreNames from "../../Store/internal/StoreNames.ts"
 
 type Pieces = Effect.Effect<ReadonlyArray<StoreNode>, StoreError | Cause.Done>
 
@@ -63,7 +63,7 @@ export class DirectoryCursor {
           this.at = 0
           this.entries = []
           if (piece === undefined) return this.end()
-          this.entries = piece.filter(({ name }) => !this.gone.has(Names.fold(name)))
+          this.entries = piece.filter(({ name }) => !this.gone.has(StoreNames.fold(name)))
           this.count += piece.length
           this.prune()
           return Effect.void
@@ -82,7 +82,7 @@ export class DirectoryCursor {
       this.gone.set(name, this.count)
       this.prune()
     }
-    const at = this.entries.findIndex((entry, i) => i >= this.at && Names.fold(entry.name) === name)
+    const at = this.entries.findIndex((entry, i) => i >= this.at && StoreNames.fold(entry.name) === name)
     if (at >= 0) this.entries.splice(at, 1)
   }
 

@@ -13,7 +13,7 @@
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type { StorePath } from "../../ShareStore.ts"
-import * as Names from "../../Store/internal/Names.ts"
+import * as StoreNames from "../../Store/internal/StoreNames.ts"
 import { FileNode, type FileOpen, type FileTable as Table, Link, type StreamNode } from "./Model.ts"
 
 /** A component of names, with the links that are open there and below. */
@@ -35,11 +35,11 @@ class Place {
 const none: ReadonlyArray<never> = []
 
 /** A key for a path that does not depend on case. */
-export const keyOf = (path: StorePath): string => path.map(Names.fold).join("\\")
+export const keyOf = (path: StorePath): string => path.map(StoreNames.fold).join("\\")
 
 /** Whether `path` is `ancestor`, or below it. */
 export const isWithin = (path: StorePath, ancestor: StorePath): boolean =>
-  path.length >= ancestor.length && ancestor.every((name, i) => Names.fold(name) === Names.fold(path[i]!))
+  path.length >= ancestor.length && ancestor.every((name, i) => StoreNames.fold(name) === StoreNames.fold(path[i]!))
 
 /**
  * All opens of one store's files.
@@ -91,8 +91,8 @@ export class FileTable implements Table {
   release(stream: StreamNode, link?: Link): void {
     const { file } = stream
     if (link?.opens.size === 0 && file.links.delete(link)) this.#remove(link)
-    if (stream.opens.size > 0 || file.streams.get(Names.fold(stream.name)) !== stream) return
-    file.streams.delete(Names.fold(stream.name))
+    if (stream.opens.size > 0 || file.streams.get(StoreNames.fold(stream.name)) !== stream) return
+    file.streams.delete(StoreNames.fold(stream.name))
     if (file.streams.size === 0 && this.files.get(file.identity) === file) this.files.delete(file.identity)
   }
 
@@ -153,7 +153,7 @@ export class FileTable implements Table {
 
   /** A name was removed: listings that have not shown it yet leave it out. */
   forgetEntry(path: StorePath): void {
-    const name = Names.fold(path.at(-1)!)
+    const name = StoreNames.fold(path.at(-1)!)
     for (const { opens } of this.at(path.slice(0, -1))) for (const { cursor } of opens) cursor?.forget(name)
   }
 
@@ -173,7 +173,7 @@ export class FileTable implements Table {
   #find(path: StorePath): Place | undefined {
     let place: Place | undefined = this.#root
     for (const name of path) {
-      place = place.below.get(Names.fold(name))
+      place = place.below.get(StoreNames.fold(name))
       if (place === undefined) return undefined
     }
     return place
@@ -182,7 +182,7 @@ export class FileTable implements Table {
   #make(path: StorePath): Place {
     let place = this.#root
     for (const name of path) {
-      const key = Names.fold(name)
+      const key = StoreNames.fold(name)
       let next = place.below.get(key)
       if (next === undefined) {
         next = new Place(place, key)

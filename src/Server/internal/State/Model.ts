@@ -19,7 +19,7 @@ import type { Identities } from "../../IdentityStore.ts"
 import type { Limits } from "../../Limits.ts"
 import type { ShareOptions } from "../../ShareOptions.ts"
 import type { ShareStore, StoreFile, StorePath, StoreVolume } from "../../ShareStore.ts"
-import * as Names from "../../Store/internal/Names.ts"
+import * as StoreNames from "../../Store/internal/StoreNames.ts"
 import type { Users } from "../../UserStore.ts"
 import type { Buffers } from "../Wire/Buffers.ts"
 import type { Refusal, Reply } from "../Wire/Reply.ts"
@@ -35,7 +35,7 @@ import { type Ranged, RangeSet } from "./RangeSet.ts"
 import type { ReplayTable } from "./ReplayTable.ts"
 import type { ServerSettings } from "./ServerSettings.ts"
 import type { StoreTimeout } from "./StoreTimeout.ts"
-import type * as UserUsage from "./Usage.ts"
+import type * as UserUsage from "./UserUsage.ts"
 
 // -----------------------------------------------------------------------------
 // The server and its connections
@@ -511,7 +511,7 @@ export class FileNode {
 
   /** The stream of a name; made if it is not open. */
   stream(name: string): StreamNode {
-    const key = Names.fold(name)
+    const key = StoreNames.fold(name)
     const known = this.streams.get(key)
     if (known !== undefined) return known
     const made = new StreamNode(this, name)

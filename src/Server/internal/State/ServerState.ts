@@ -21,7 +21,7 @@ import type { Connection, FileOpen, Lease, Server, Session, Share } from "./Mode
 import { ReplayTable } from "./ReplayTable.ts"
 import type { ServerSettings } from "./ServerSettings.ts"
 import type { StoreTimeout } from "./StoreTimeout.ts"
-import { UsageTable } from "./Usage.ts"
+import { UsageTable } from "./UserUsage.ts"
 
 /** The fields that the server is made with. */
 type Given = Pick<

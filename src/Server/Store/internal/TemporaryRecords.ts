@@ -13,7 +13,7 @@ const most = 65_536
 const unsupported = () => Local.refuse("Unsupported")
 
 /** @category models */
-export class PassingRecords implements Records {
+export class TemporaryRecords implements Records {
   readonly #records = new Map<string, FileRecord>()
   readonly #locks = new KeyedLocks()
 

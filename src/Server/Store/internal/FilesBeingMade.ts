@@ -17,7 +17,7 @@ interface Made {
 }
 
 /** @category models */
-export class Making {
+export class FilesBeingMade {
   readonly #all = new Set<Made>()
 
   /** Makes a file. `body` calls `is` with the file's identity as soon as it is known. */

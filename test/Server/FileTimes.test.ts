@@ -5,8 +5,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
+import * as FileTimes from "../../src/Server/internal/State/FileTimes.ts"
 import type { DelayedTime } from "../../src/Server/internal/State/Model.ts"
-import * as Times from "../../src/Server/internal/State/Times.ts"
 import type { StoreChanges, StoreNode } from "../../src/Server/ShareStore.ts"
 
 /** A file whose times are those of its changes, 1, 2, 3 and so on. */
@@ -26,20 +26,20 @@ const makeFile = () => {
     ticks++
     node.lastWriteTime = node.changeTime = ticks
   })
-  const shown = Effect.suspend(() => Times.shown(stream as never, { ...node } as StoreNode))
+  const shown = Effect.suspend(() => FileTimes.shown(stream as never, { ...node } as StoreNode))
   return { node, stream, makeOpen, change, shown }
 }
 
-describe("Times", () => {
+describe("FileTimes", () => {
   it.effect("shows the time of the first write after two seconds, and further writes do not delay it", () =>
     Effect.gen(function*() {
       const { change, makeOpen, node, shown } = makeFile()
       const open = makeOpen()
-      yield* Times.writing(open as never, change)
+      yield* FileTimes.writing(open as never, change)
       assert.strictEqual(node.lastWriteTime, 1n)
       assert.strictEqual((yield* shown).lastWriteTime, 0n)
       yield* TestClock.adjust("1900 millis")
-      yield* Times.writing(open as never, change)
+      yield* FileTimes.writing(open as never, change)
       assert.strictEqual((yield* shown).lastWriteTime, 0n)
       yield* TestClock.adjust("100 millis")
       // The time of the first write: further writes do not move it.
@@ -58,11 +58,11 @@ describe("Times", () => {
           [{ lastWriteTime: true, changeTime: true }, [0n, 0n]]
         ] as const
       ) {
-        for (const run of [Times.writing, Times.keeping]) {
+        for (const run of [FileTimes.writing, FileTimes.keeping]) {
           const { change, makeOpen, node } = makeFile()
           yield* run(makeOpen(fixed) as never, change)
           assert.deepStrictEqual<ReadonlyArray<bigint>>([node.lastWriteTime, node.changeTime], expected)
-          yield* Times.keeping(makeOpen() as never, change)
+          yield* FileTimes.keeping(makeOpen() as never, change)
           assert.deepStrictEqual([node.lastWriteTime, node.changeTime], [2n, 2n])
         }
       }
@@ -71,7 +71,7 @@ describe("Times", () => {
   it.effect("shows the times at once after a write by an open that has fixed the write time", () =>
     Effect.gen(function*() {
       const { change, makeOpen, shown, stream } = makeFile()
-      yield* Times.writing(makeOpen({ lastWriteTime: true }) as never, change)
+      yield* FileTimes.writing(makeOpen({ lastWriteTime: true }) as never, change)
       assert.isUndefined(stream.file.delayed)
       assert.strictEqual((yield* shown).lastWriteTime, 0n)
       assert.strictEqual((yield* shown).changeTime, 1n)
