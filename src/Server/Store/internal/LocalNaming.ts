@@ -200,9 +200,9 @@ export const make = (
             linkLocked(from, source.at(-1)!, to, path.at(-1)!, how))))
     })
 
-  /** A place on a directory's file system for a file that is being made. */
-  const fresh = async ({ volume }: Directory): Promise<string> =>
-    volume.lasts ? (await volume.folder()).sidecar.fresh() : Local.refuse("Unsupported")
+  /** Gives a file one more name in the hidden folder of a directory's file system, and returns its path. */
+  const linkAside = async ({ volume }: Directory, place: string): Promise<string> =>
+    volume.lasts ? (await volume.folder()).sidecar.link(place) : Local.refuse("Unsupported")
 
   /** Within two locked directories. */
   const linkLocked = async (from: Directory, oldName: string, to: Directory, newName: string, how: StoreNaming) => {
@@ -219,8 +219,7 @@ export const make = (
         return VerifiedNameChange.run(prompt, [old], [["link", old.place, tree.at(to, newName)]])
       }
       // The new name replaces the old file in one step: if the link fails, that file stays.
-      const made = await fresh(to)
-      await Fs.promises.link(old.place, made)
+      const made = await linkAside(to, old.place)
       try {
         // No other program changes files there: either the link is the expected file, or it is removed again.
         const looks = [{ ...old, place: made }, replaced]

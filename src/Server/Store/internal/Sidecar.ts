@@ -279,6 +279,19 @@ export class Sidecar implements Records {
   fresh(): string {
     return Path.join(this.#folder, "new", `${process.pid}-${this.#serial++}`)
   }
+
+  /** Gives a file one more name in the folder, and returns the path of that name. */
+  async link(place: string): Promise<string> {
+    const made = this.fresh()
+    try {
+      await Fs.promises.link(place, made)
+    } catch (error) {
+      // Another program can have removed the file itself.
+      if (await Local.orMissing(Local.lstat(place)) === undefined) throw error
+      return orGone(Promise.reject(error))
+    }
+    return made
+  }
 }
 
 /** The parts of a key with a time of birth: `inode-birth`, both hexadecimal (`Volume.keyOf`). */
@@ -286,12 +299,17 @@ const parts = /^([0-9a-f]+)-([0-9a-f]+)$/
 const inodeOf = (key: string): string | undefined => parts.exec(key)?.[1]
 const birthOf = (key: string): bigint => BigInt(`0x${parts.exec(key)?.[2] ?? "0"}`)
 
-/** For calls that fail with `ENOENT` only if another program removed the hidden folder, or a part of it. */
+/**
+ * For calls that fail with `ENOENT` only if another program removed the hidden folder, or a part of it. An error that
+ * speaks of a directory speaks of one in the hidden folder, and not of the client's file.
+ */
 const orGone = async <A>(promise: Promise<A>): Promise<A> => {
   try {
     return await promise
   } catch (error) {
-    if (Local.codeOf(error) !== "ENOENT") throw error
+    const code = Local.codeOf(error)
+    if (code === "EISDIR" || code === "ENOTDIR") throw new StoreError({ reason: "Failed", cause: error })
+    if (code !== "ENOENT") throw error
     throw new StoreError({
       reason: "Failed",
       cause: new Error(

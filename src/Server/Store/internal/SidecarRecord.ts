@@ -64,10 +64,13 @@ export interface Records {
 const isText = (value: unknown): value is string => typeof value === "string"
 const isNumber = (value: unknown): value is string => isText(value) && /^-?\d+$/.test(value)
 
+const isObject = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
 /** Throws if the text is not a record. */
 export const parse = (json: string): FileRecord => {
   const value: unknown = JSON.parse(json)
-  if (typeof value !== "object" || value === null) throw new SyntaxError("a record is an object")
+  if (!isObject(value)) throw new SyntaxError("a record is an object")
   const record = value as FileRecord
   const times = [record.lastAccessTime, record.lastWriteTime, record.changeTime]
   const good = (record.attributes === undefined || Number.isInteger(record.attributes)) &&
@@ -75,7 +78,7 @@ export const parse = (json: string): FileRecord => {
     times.every((time) => time === undefined || (isNumber(time.ticks) && isNumber(time.whileNanos))) &&
     (record.born === undefined || isNumber(record.born)) &&
     (record.changeTime === undefined || isNumber(record.changeTime.modifiedNanos)) &&
-    Object.values(record.blobs ?? {}).every(isText) &&
+    (record.blobs === undefined || (isObject(record.blobs) && Object.values(record.blobs).every(isText))) &&
     (record.streams ?? []).every(({ file, name }) => isText(name) && isText(file) && /^\d+$/.test(file))
   if (!good) throw new SyntaxError("a record has other fields")
   // Removes the path of its file, which was only needed while the file was made.
