@@ -41,7 +41,9 @@ export const rooms: ReadonlyArray<Room> = [
   {
     folder: "src/Dfs",
     modules: words(
-      "ReferralCache ReferralResponse Namespace DfsResolver internal/Targets internal/Locate internal/Referrals"
+      `ReferralCache ReferralResponse Namespace DfsResolver internal/ResolutionLoop internal/CachedResolution
+       internal/ReferralRenewal internal/ServerRequests internal/RequestFailure internal/SharedKnowledge internal/Targets
+       internal/Locate internal/Referrals`
     ),
     tests: ["test/Dfs"]
   },
