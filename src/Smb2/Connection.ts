@@ -19,6 +19,7 @@ import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import * as OutstandingRequests from "../Protocol/OutstandingRequests.ts"
 import * as Commands from "./Commands.ts"
 import * as Compound from "./Compound.ts"
+import { Credits } from "./Credits.ts"
 import * as Encryption from "./Encryption.ts"
 import type { Batch, Complete, ConnectionError, Outgoing, Pending, Reply, Security } from "./Exchange.ts"
 import * as Header from "./Header.ts"
@@ -64,16 +65,9 @@ const peek = Header.size + 16
 export class Connection extends Multiplexer.Multiplexer<Options> {
   private readonly requests = new OutstandingRequests.OutstandingRequests<Reply, Pending>()
   private readonly sessions = new Map<bigint, Security>()
-  private waiting: Array<Batch> = []
-  private credits = 1
-  private mostCredits = 1
-  private inFlightCharge = 0
-  private nextMessageId = 0
-  private readonly numbering: Outbound.Numbering
+  private readonly credits: Credits<Batch>
   private starved = 0
 
-  /** Whether CreditCharge is used: SMB2_GLOBAL_CAP_LARGE_MTU, which 2.0.2 lacks. */
-  multiCredit = false
   /** Called with each unsolicited OPLOCK_BREAK. */
   onBreak: ((reply: Reply) => void) | undefined
   /**
@@ -84,18 +78,16 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
 
   constructor(options: Options) {
     super(options, { peek, transient: (head) => Header.view(head).getUint32(0, true) === Encryption.protocolId })
-    this.numbering = {
-      multiCredit: () => this.multiCredit,
-      messageId: (charge) => {
-        const next = this.nextMessageId
-        this.nextMessageId += this.multiCredit ? charge : 1
-        return next
-      },
-      creditRequest: (charge) => {
-        const wanted = options.creditTarget - this.credits - this.inFlightCharge + charge
-        return Math.min(Math.max(wanted, charge), 0xffff)
-      }
-    }
+    this.credits = new Credits(options.creditTarget)
+  }
+
+  /** Whether CreditCharge is used: SMB2_GLOBAL_CAP_LARGE_MTU, which 2.0.2 lacks. */
+  get multiCredit(): boolean {
+    return this.credits.multiCredit
+  }
+
+  set multiCredit(multiCredit: boolean) {
+    this.credits.multiCredit = multiCredit
   }
 
   /** Requests that wait for a reply. */
@@ -108,12 +100,12 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
    * requests are in flight at once.
    */
   get largestTransfer(): number {
-    return this.multiCredit ? Math.max(1, this.mostCredits >>> 1) * 65536 : 65536
+    return this.multiCredit ? Math.max(1, this.credits.mostAvailable >>> 1) * 65536 : 65536
   }
 
   /** Whether the server has ever granted so many credits at once: requests that need more may wait forever. */
   affords(outgoings: ReadonlyArray<Outgoing>): boolean {
-    return outgoings.reduce((sum, { creditCharge }) => sum + (creditCharge ?? 1), 0) <= this.mostCredits
+    return outgoings.reduce((sum, { creditCharge }) => sum + (creditCharge ?? 1), 0) <= this.credits.mostAvailable
   }
 
   addSession(security: Security): void {
@@ -140,12 +132,9 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     let charge = 0
     for (const outgoing of outgoings) charge += outgoing.creditCharge ?? 1
     const batch: Batch = { outgoings, completes, charge, pendings: undefined, gone: false }
-    if (this.waiting.length === 0 && charge <= this.credits) this.send(batch)
-    else {
-      this.waiting.push(batch)
-      // If nothing is in flight, no response will send it.
-      if (this.requests.size === 0) this.pump()
-    }
+    if (this.credits.take(batch)) this.send(batch)
+    // If nothing is in flight, no response will send it.
+    else if (this.requests.size === 0) this.pump()
     return () => this.abandon(batch)
   }
 
@@ -153,7 +142,9 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     if (batch.gone) return
     batch.gone = true
     if (batch.pendings === undefined) {
-      this.waiting = this.waiting.filter((other) => other !== batch)
+      this.credits.abandon(batch)
+      // The credits may suffice for the requests behind it.
+      if (this.failed === undefined) this.pump()
       return
     }
     for (const pending of batch.pendings) {
@@ -171,10 +162,9 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     this.transmit(Outbound.encodeCancel(pending), pending.encrypted ? pending.outgoing.security : undefined)
   }
 
+  /** Sends a batch whose charge was taken. */
   private send(batch: Batch): void {
-    this.credits -= batch.charge
-    this.inFlightCharge += batch.charge
-    const { chunks, encrypted, pendings } = Outbound.encodeBatch(batch, this.numbering)
+    const { chunks, encrypted, pendings } = Outbound.encodeBatch(batch, this.credits)
     for (const pending of pendings) this.requests.add(pending.messageId, pending)
     batch.pendings = pendings
     this.transmit(chunks, encrypted ? batch.outgoings[0]!.security : undefined)
@@ -192,10 +182,12 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     if (this.failed !== undefined) return complete(this.failed, undefined)
     const framed = new Uint8Array(FrameReader.headerSize + packet.length)
     framed.set(packet, FrameReader.headerSize)
+    const outgoing = { command: Command.NEGOTIATE, body: packet }
+    this.credits.take({ outgoings: [outgoing], completes: [complete], charge: 1, pendings: undefined, gone: false })
     const batch: Array<Pending> = []
     const pending: Pending = {
-      outgoing: { command: Command.NEGOTIATE, body: packet },
-      messageId: 0,
+      outgoing,
+      messageId: this.credits.messageId(1),
       encrypted: false,
       signed: false,
       complete,
@@ -206,32 +198,24 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
       batch
     }
     batch.push(pending)
-    this.requests.add(0, pending)
-    this.nextMessageId = 1
-    this.credits = 0
-    this.inFlightCharge = 1
+    this.requests.add(pending.messageId, pending)
     if (answered === undefined) this.transmit([framed], undefined)
     else this.onFrame(answered)
   }
 
+  /** Sends what there are credits for now. */
   private pump(): void {
-    while (this.waiting.length > 0) {
-      const batch = this.waiting[0]!
-      if (batch.charge > this.credits) {
-        // No request in flight can bring more credits, so the server's credits will never suffice.
-        if (this.requests.size === 0) {
-          this.fail(
-            this.protocolError(
-              "UnexpectedResponse",
-              `the server grants ${this.credits} credits, ${batch.charge} needed`
-            )
-          )
-        }
-        return
-      }
-      this.waiting.shift()
-      this.send(batch)
-    }
+    for (let batch = this.credits.next(); batch !== undefined; batch = this.credits.next()) this.send(batch)
+    const { shortage } = this.credits
+    // Only a response to a request in flight could grant more credits.
+    if (shortage === undefined || this.requests.size > 0) return
+    this.fail(
+      this.protocolError(
+        "UnexpectedResponse",
+        `the server has granted only ${shortage.available} credits, but the next request needs ${shortage.charge}: ` +
+          "the server is at fault"
+      )
+    )
   }
 
   // ---------------------------------------------------------------------------
@@ -358,8 +342,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     const distrust = Inbound.distrust(pending, header, chunks, decrypted)
     const disbelieved = distrust === undefined ? undefined : this.protocolError(distrust.reason, distrust.detail)
     if (disbelieved !== undefined && !Inbound.endsReadAlone(header, disbelieved)) return this.fail(disbelieved)
-    this.credits = Math.min(this.credits + header.credits, 0xffff)
-    if (this.credits > this.mostCredits) this.mostCredits = this.credits
+    this.credits.grant(header.credits)
     if (Inbound.isInterim(header)) {
       const wasAsync = pending.isAsync
       pending.isAsync = true
@@ -374,7 +357,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
       if (lost !== undefined) pending.outgoing.owner?.onLost(lost)
     }
     pending.answered = true
-    this.inFlightCharge -= pending.outgoing.creditCharge ?? 1
+    this.credits.finish(pending.outgoing.creditCharge ?? 1)
     const reply: Reply = {
       header,
       packet: chunks[0]!,
@@ -427,7 +410,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
    * credits. Requests that wait behind ordinary requests will be sent, no matter how long it takes.
    */
   private starve(): void {
-    const hopeless = this.waiting.length > 0 &&
+    const hopeless = this.credits.waits &&
       [...this.requests.values()].every((pending) => RequestTime.isPending(pending) || pending.complete === undefined)
     this.starved = hopeless ? this.starved + 1 : 0
     if (this.starved * this.options.tickInterval <= this.options.requestTimeout) return
@@ -439,9 +422,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
 
   /** Fails the requests that were not sent. A callback can abandon others of them. */
   private failWaiting(error: ConnectionError): void {
-    const { waiting } = this
-    this.waiting = []
-    for (const batch of waiting) {
+    for (const batch of this.credits.abandonAll()) {
       if (batch.gone) continue
       batch.gone = true
       for (const complete of batch.completes) complete?.(error, undefined)
@@ -449,7 +430,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
   }
 
   protected echo(answered: () => void): boolean {
-    if (this.nextMessageId === 0) return false
+    if (!this.credits.used) return false
     const security = this.sessions.values().next().value
     this.submit(
       [{

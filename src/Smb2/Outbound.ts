@@ -8,24 +8,12 @@
 import * as Allocate from "../Codec/Allocate.ts"
 import * as FrameReader from "../Protocol/FrameReader.ts"
 import type * as Transport from "../Protocol/Transport.ts"
+import type { Credits } from "./Credits.ts"
 import type * as Encryption from "./Encryption.ts"
 import type { Batch, Pending } from "./Exchange.ts"
 import * as Header from "./Header.ts"
 import { Command, HeaderFlags } from "./Message/Constants.ts"
 import * as Signing from "./Signing.ts"
-
-/**
- * The numbers that the connection gives each request.
- *
- * @since 0.1.0
- */
-export interface Numbering {
-  /** Whether CreditCharge is used. */
-  readonly multiCredit: () => boolean
-  /** The next MessageId; a request takes `charge` of them. */
-  readonly messageId: (charge: number) => number
-  readonly creditRequest: (charge: number) => number
-}
 
 /**
  * The chunks of a batch, and its requests while they wait for their responses.
@@ -34,7 +22,7 @@ export interface Numbering {
  */
 export const encodeBatch = (
   batch: Batch,
-  numbering: Numbering
+  credits: Pick<Credits<Batch>, "messageId" | "creditCharge" | "creditRequest">
 ): { readonly chunks: ReadonlyArray<Uint8Array>; readonly pendings: Array<Pending>; readonly encrypted: boolean } => {
   const { outgoings } = batch
   const count = outgoings.length
@@ -54,12 +42,12 @@ export const encodeBatch = (
     const inline = payload === undefined ? padded : Header.size + outgoing.body.length
     const buffer = new Uint8Array(prefix + inline)
     const message = prefix === 0 ? buffer : buffer.subarray(prefix)
-    const messageId = numbering.messageId(charge)
+    const messageId = credits.messageId(charge)
     Header.write(Header.view(message), 0, {
-      creditCharge: numbering.multiCredit() ? charge : 0,
+      creditCharge: credits.creditCharge(charge),
       status: 0,
       command: outgoing.command,
-      credits: numbering.creditRequest(charge),
+      credits: credits.creditRequest(charge),
       flags: (outgoing.flags ?? 0) | (i > 0 ? HeaderFlags.SMB2_FLAGS_RELATED_OPERATIONS : 0),
       nextCommand: last ? 0 : padded,
       messageId,

@@ -101,6 +101,21 @@ describe("an SMB 2 connection's credits", () => {
     assert.isFalse(peer.isClosed())
   })
 
+  it("are used at once by a request behind a larger one that is abandoned", () => {
+    const peer = Peer.make({}, 5)
+    peer.connection.multiCredit = true
+    peer.submit({ ...Peer.echo, command: Command.CHANGE_NOTIFY, waits: true })
+    peer.answer(peer.sent()[0]!.header, { status: PENDING, flags: async, asyncId: 5n, credits: 0 })
+    const large = peer.submit({ ...Peer.echo, command: Command.READ, creditCharge: 16 })
+    const small = peer.submit(Peer.echo)
+    assert.strictEqual(peer.sent().length, 1)
+    large.abandon()
+    assert.deepStrictEqual(peer.sent().map(({ header }) => header.command), [Command.CHANGE_NOTIFY, Command.ECHO])
+    peer.answer(peer.sent()[1]!.header)
+    assert.isDefined(small.ends[0]!.reply)
+    assert.deepStrictEqual(large.ends, [{}])
+  })
+
   it("are one for each request, with CreditCharge 0, when the server has no large MTU", () => {
     const peer = Peer.make()
     peer.submit({ ...Peer.echo, creditCharge: 1 })
