@@ -99,7 +99,7 @@ export class Reader {
   /** A window on part of this one; `at` is absolute. */
   window(at: number, length: number, what = "a buffer inside its message"): Reader {
     if (at < this.start || length < 0 || at + length > this.end) {
-      this.fail(`${what}, not ${length} bytes at ${at} of ${this.end}`)
+      this.fail(`${what}, not ${length < 0 ? "" : `${length} bytes `}at ${at} of ${this.end}`)
     }
     return new Reader(this.bytes, at, at + length, this.view)
   }

@@ -44,9 +44,8 @@ export class Matcher {
       : isDosWild.test(this.#text)
       ? "dos"
       : "simple"
-    const size = this.#kind === "dos" ? this.#codes.length + 1 : 0
-    this.#places = new Uint8Array(size)
-    this.#next = new Uint8Array(size)
+    this.#places = new Uint8Array(this.#codes.length + 1)
+    this.#next = new Uint8Array(this.#codes.length + 1)
   }
 
   /** Whether a name matches the pattern. */
@@ -65,10 +64,10 @@ export class Matcher {
     let [star, taken] = [-1, 0]
     while (at < text.length) {
       this.steps++
-      if (place < wanted.length && wanted[place] === STAR) {
+      if (wanted[place] === STAR) {
         star = place++
         taken = at
-      } else if (place < wanted.length && (wanted[place] === QUESTION_MARK || wanted[place] === text.charCodeAt(at))) {
+      } else if (wanted[place] === QUESTION_MARK || wanted[place] === text.charCodeAt(at)) {
         place++
         at++
       } else if (star >= 0) {
@@ -76,7 +75,7 @@ export class Matcher {
         at = ++taken
       } else return false
     }
-    while (place < wanted.length && wanted[place] === STAR) place++
+    while (wanted[place] === STAR) place++
     return place === wanted.length
   }
 

@@ -314,7 +314,7 @@ export const SecurityDescriptor: Codec.Codec<SecurityDescriptor> = Codec.make(
     const part = <A>(offset: number, codec: Codec.Codec<A>): A | undefined => {
       if (offset === 0) return undefined
       if (offset < 20) r.fail(`an offset after the descriptor's header, not ${offset}`, start)
-      const window = r.window(start + offset, Math.max(r.end - start - offset, 0), "a descriptor's part inside it")
+      const window = r.window(start + offset, r.end - start - offset, "a descriptor's part inside it")
       const value = codec.read(window)
       end = Math.max(end, window.offset)
       return value

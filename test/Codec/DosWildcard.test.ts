@@ -71,6 +71,27 @@ describe("DosWildcard", () => {
     }
   })
 
+  it.each([
+    // All names, without a comparison.
+    ["*", "abc", 0],
+    ["", "abc", 0],
+    // One for a name, and one for each comparison of a character and for each `*`.
+    ["abc", "abd", 1],
+    ["a?c", "abc", 4],
+    ["a?c", "bbc", 2],
+    ["*c", "abc", 5],
+    // One for a name, and the length of the pattern for each character until no place of the pattern can come next.
+    ["<.txt", "ab.txt", 31],
+    ["a>", "abbb", 7],
+    ["a>", "bbbb", 3]
+  ])("counts the steps of %j with %s: %i, and as many again for the same name", (pattern, name, expected) => {
+    const matcher = new DosWildcard.Matcher(pattern)
+    matcher.matches(name)
+    assert.strictEqual(matcher.steps, expected)
+    matcher.matches(name)
+    assert.strictEqual(matcher.steps, 2 * expected)
+  })
+
   it("takes a bounded number of steps for patterns with many wildcards", () => {
     const name = `${"a".repeat(200)}b`
     const steps = (pattern: string) => {

@@ -6,9 +6,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { readFileSync } from "node:fs"
 import * as Codec from "../../src/Codec/Codec.ts"
+import { Reader, Writer } from "../../src/Codec/Cursor.ts"
 import * as Reparse from "../../src/Codec/Reparse.ts"
 import { toSddl } from "../../src/Codec/Sddl.ts"
 import * as Security from "../../src/Codec/SecurityDescriptor.ts"
+import { random } from "../random.ts"
 import { hostile } from "./hostile.ts"
 
 const hex = (text: string) => new Uint8Array(Buffer.from(text.replace(/\s/g, ""), "hex"))
@@ -56,6 +58,9 @@ describe("a SID", () => {
     ["S-1-5-32-544", "01 02 000000000005 20000000 20020000"],
     ["S-1-16-12288", "01 01 000000000010 00300000"],
     ["S-1-0x123456789ABC-7", "01 01 123456789abc 07000000"],
+    ["S-1-0x000100000000-0", "01 01 000100000000 00000000"],
+    [`S-1-5${"-1".repeat(15)}`, `01 0f 000000000005 ${"01000000".repeat(15)}`],
+    ["S-1-5", "01 00 000000000005"],
     ["S-1-5-4294967295", "01 01 000000000005 ffffffff"],
     ["S-1-4294967295-0", "01 01 0000ffffffff 00000000"]
   ])("has the bytes of MS-DTYP: %s", (text, bytes) => {
@@ -72,7 +77,126 @@ describe("a SID", () => {
   )
 })
 
+describe("the numbers of security descriptors", () => {
+  // MS-DTYP 2.4.4.1 and 2.4.6, in the documents' order.
+  it("are those of MS-DTYP", () => {
+    assert.deepStrictEqual(Object.values(Security.AceType), [0, 1, 2, 5, 6, 7, 9, 10, 11, 12, 13, 15, 17, 18, 19])
+    assert.deepStrictEqual(Object.values(Security.AceFlags), [1, 2, 4, 8, 16, 64, 128])
+    assert.deepStrictEqual(
+      Object.values(Security.Control),
+      [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15].map((bit) => 2 ** bit)
+    )
+  })
+
+  it("of the fewest bytes are those of an empty list, and of a SID without a number", () => {
+    assert.strictEqual(Security.Sid.minimumSize, 8)
+    assert.strictEqual(Security.Ace.minimumSize, 4)
+    assert.strictEqual(Security.Acl.minimumSize, 8)
+    assert.strictEqual(Security.SecurityDescriptor.minimumSize, 20)
+    // Two entries of 4 bytes: there is no room for a third.
+    const acl = (count: string) => hex(`02 00 1000 ${count} 0000 09 00 0400 09 00 0400`)
+    assert(Result.isSuccess(Codec.decode("ACL", Security.Acl)(acl("0200"))))
+    assert(Result.isFailure(Codec.decode("ACL", Security.Acl)(acl("0300"))))
+  })
+})
+
+/** An arbitrary descriptor: each of its parts can be missing. */
+const descriptorOf = (next: (limit: number) => number): Security.SecurityDescriptor => {
+  const maybe = <A>(of: () => A): A | undefined => next(3) === 0 ? undefined : of()
+  const bytes = (length: number) => Uint8Array.from({ length }, () => next(256))
+  const sid = () => {
+    const authority = next(2) === 0 ? String(next(0x1_0000_0000)) : `0x${(0x1000_0000_0000 + next(9)).toString(16)}`
+    return ["S-1", authority, ...Array.from({ length: next(16) }, () => next(0x1_0000_0000))].join("-").toUpperCase()
+      .replace("X", "x")
+  }
+  const ace = (): Security.Ace => {
+    const aceFlags = next(256)
+    const mask = next(0x1_0000_0000)
+    switch (next(3)) {
+      case 0:
+        return { _tag: "Basic", aceType: [0, 1, 2, 0x11, 0x13][next(5)]!, aceFlags, mask, sid: sid() }
+      case 1:
+        return {
+          _tag: "Object",
+          aceType: 5 + next(3),
+          aceFlags,
+          mask,
+          objectType: maybe(() => bytes(16)),
+          inheritedObjectType: maybe(() => bytes(16)),
+          sid: sid()
+        }
+      default: {
+        const aceType = [3, 4, 8, 9, 0x0a, 0x0b, 0x0c, 0x0d, 0x0f, 0x10, 0x12, 0x14, 0xff][next(13)]!
+        return { _tag: "Raw", aceType, aceFlags, data: bytes(4 * next(9)) }
+      }
+    }
+  }
+  const acl = () => ({ aclRevision: [2, 4][next(2)]!, aces: Array.from({ length: next(4) }, ace) })
+  const [owner, group, sacl, dacl] = [maybe(sid), maybe(sid), maybe(acl), maybe(acl)]
+  const { SE_DACL_PRESENT, SE_SACL_PRESENT, SE_SELF_RELATIVE } = Security.Control
+  const control = next(0x1_0000) & ~(SE_SACL_PRESENT | SE_DACL_PRESENT) | SE_SELF_RELATIVE
+    | (sacl === undefined ? 0 : SE_SACL_PRESENT) | (dacl === undefined ? 0 : SE_DACL_PRESENT)
+  return { sbz1: next(256), control, owner, group, sacl, dacl }
+}
+
+it("an arbitrary descriptor comes back from its bytes, which are the same at any place of a message", () => {
+  const next = random(20)
+  for (let i = 0; i < 500; i++) {
+    const value = descriptorOf(next)
+    const bytes = Codec.encode(Security.SecurityDescriptor)(value)
+    assert.strictEqual(bytes.length % 4, 0)
+    const writer = new Writer()
+    writer.u8(0xee)
+    // The writer sets what the value's parts say.
+    Security.SecurityDescriptor.write(writer, { ...value, control: value.control & ~0x8014 })
+    assert.deepStrictEqual(writer.finish().subarray(1), bytes)
+    const reader = new Reader(Uint8Array.from([0xee, ...bytes, 0xee, 0xee]))
+    reader.offset = 1
+    assert.deepEqual(Security.SecurityDescriptor.read(reader), value)
+    assert.strictEqual(reader.offset, bytes.length + 1)
+  }
+})
+
 describe("an ACE", () => {
+  // 2.4.4.1: a type whose layout is not read, and one with data after its SID, keep their bytes.
+  it("has the layout of its type, for each type", () => {
+    const sid = "0101000000000005 0b000000"
+    const tagOf = (type: number, body: string) => {
+      const bytes = hex(`${Buffer.of(type).toString("hex")} 00 ${body}`)
+      const result = Codec.decode("ACE", Security.Ace)(bytes)
+      assert(Result.isSuccess(result))
+      assert.deepStrictEqual(Codec.encode(Security.Ace)(result.success), bytes)
+      return result.success._tag
+    }
+    const of = (tag: string) => {
+      const body = tag === "Object" ? `1800 00010000 00000000 ${sid}` : `1400 00010000 ${sid}`
+      return Array.from({ length: 256 }, (_, type) => type).filter((type) =>
+        (tag === "Object" ? type >= 5 && type <= 7 : type < 5 || type > 7) && tagOf(type, body) === tag
+      )
+    }
+    assert.deepStrictEqual(of("Basic"), [0, 1, 2, 0x11, 0x13])
+    assert.deepStrictEqual(of("Object"), [5, 6, 7])
+    for (const type of [0, 1, 2, 0x11, 0x13]) assert.strictEqual(tagOf(type, `1800 00010000 ${sid} 61727478`), "Raw")
+    for (const type of [5, 6, 7]) assert.strictEqual(tagOf(type, `1c00 00010000 00000000 ${sid} 61727478`), "Raw")
+  })
+
+  it("and an ACL have at most 65535 bytes, as many as their sizes can say", () => {
+    const ace = (length: number): Security.Ace => ({
+      _tag: "Raw",
+      aceType: 9,
+      aceFlags: 0,
+      data: new Uint8Array(length)
+    })
+    const sizeOf = <A>(codec: Codec.Codec<A>, value: A) => {
+      const bytes = Codec.encode(codec)(value)
+      return [bytes.length, bytes[2]! + 256 * bytes[3]!]
+    }
+    assert.deepStrictEqual(sizeOf(Security.Ace, ace(65_528)), [65_532, 65_532])
+    assert.throws(() => sizeOf(Security.Ace, ace(65_529)), RangeError, "not 65536")
+    assert.deepStrictEqual(sizeOf(Security.Acl, { aclRevision: 2, aces: [ace(65_520)] }), [65_532, 65_532])
+    assert.throws(() => sizeOf(Security.Acl, { aclRevision: 2, aces: [ace(65_524)] }), RangeError, "not 65536")
+  })
+
   // MS-DTYP 2.4.4.3: mask, flags, one GUID of two, SID.
   it("of an object has the fields of MS-DTYP 2.4.4.3", () => {
     const bytes = hex(`05 02 2800 00010000 01000000 00112233445566778899aabbccddeeff 0101000000000005 0b000000`)
