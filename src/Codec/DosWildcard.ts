@@ -92,7 +92,7 @@ export class Matcher {
       this.steps += wanted.length
       const char = there[i]!
       for (let place = 0; place < wanted.length; place++) {
-        if (places[place] === 0) continue
+        if (places[place] !== 1) continue
         switch (wanted[place]) {
           case STAR:
             next[place] = 1
@@ -127,7 +127,7 @@ export class Matcher {
     const wanted = this.#codes
     let any = false
     for (let place = 0; place < places.length; place++) {
-      if (places[place] === 0) continue
+      if (places[place] !== 1) continue
       any = true
       const one = wanted[place]
       if (

@@ -339,7 +339,7 @@ export const SecurityDescriptor: Codec.Codec<SecurityDescriptor> = Codec.make(
     w.zeros(16)
     const part = <A>(index: number, codec: Codec.Codec<A>, content: A | undefined): void => {
       if (content === undefined) return
-      w.align(4, start)
+      // SIDs and ACLs are multiples of 4 bytes, so that each part is aligned as the document wants it.
       const offset = w.offset - start
       w.patch(places + index * 4, (patch) => patch.u32(offset))
       codec.write(w, content)

@@ -269,6 +269,19 @@ describe("a descriptor that is refused", () => {
     assert.match(result.failure.message, expected)
   })
 
+  it.each([
+    ["the descriptor's Revision", `02 00 0080 00000000 00000000 00000000 00000000`, 0],
+    ["SE_SELF_RELATIVE", header("0000", 0, 0), 2],
+    ["SubAuthorityCount", header("0080", 20, 0) + "0110000000000005" + "00000000".repeat(16), 21],
+    ["the SID's Revision", header("0080", 20, 0) + "0201000000000005 0b000000", 20],
+    ["AclSize", header("0480", 0, 20) + "02 00 0700 0000 0000", 22],
+    ["AceSize", header("0480", 0, 20) + "02 00 0c00 0100 0000 00 00 0300", 30]
+  ])("says where %s is", (_, bytes, offset) => {
+    const result = Codec.decode("SECURITY_DESCRIPTOR", Security.SecurityDescriptor)(hex(bytes))
+    assert(Result.isFailure(result))
+    assert.strictEqual(result.failure.offset, offset)
+  })
+
   it("differs by these alone from one that is taken", () => {
     const bytes = header("0480", 20, 32) + sid + `02 00 1c00 0100 0000 ${ace}`
     const result = Codec.decode("SECURITY_DESCRIPTOR", Security.SecurityDescriptor)(hex(bytes))

@@ -99,6 +99,15 @@ describe.each(ciphers)("an encrypted packet by %s", (...row) => {
   })
 })
 
+it.each(ciphers.filter(([name]) => name.endsWith("gcm")))(
+  "the cipher text by %s comes in pieces of at most 128 KiB, whose memory is soon used again",
+  (_name, algorithm, keyLength) => {
+    const encrypt = Encryption.makeEncrypt(algorithm, bytesOf(algorithm, keyLength), sessionId)
+    const pieces = encrypt([bytesOf(1, 80), bytesOf(2, 300_000)])
+    assert.isAtMost(Math.max(...pieces.map(({ length }) => length)), 131_072)
+  }
+)
+
 // CCM decrypts its text in one piece, and asks for no place.
 describe.each(ciphers.filter(([name]) => name.endsWith("gcm")))("the place of a text by %s", (...row) => {
   const [, algorithm, keyLength] = row

@@ -239,6 +239,53 @@ describe("a logon", () => {
       }
     }))
 
+  // 2.2.2: an error response with the token as its data. 2.2.6: the command's own response. Both are in use.
+  it.effect.each<readonly [string, string, string | undefined]>([
+    ["in an error response", "0900 0000 03000000 746f6b", "746f6b"],
+    ["in the command's own response", "0900 0000 4800 0300 746f6b", "746f6b"],
+    ["in the command's own response, behind other bytes", "0900 0000 4c00 0300 ffffffff 746f6b", "746f6b"],
+    ["of one byte in an error response", "0900 0000 01000000 74", "74"],
+    ["that does not exist, in an error response", "0900 0000 00000000 00", undefined],
+    ["that does not exist, in the shortest error response", "0900 0000 00000000", undefined],
+    ["that does not exist, in a response that is cut off", "0900 0000", undefined],
+    ["outside of its response", "0900 0000 ff00 0300 746f6b", undefined]
+  ])("that is refused gives the mechanism the server's token %s", ([, body, token]) =>
+    Effect.gen(function*() {
+      const heard: Array<string> = []
+      const error = yield* Effect.gen(function*() {
+        const smb = yield* SmbClient.SmbClient
+        return yield* Effect.flip(smb.readFile("\\\\nas\\data\\f.txt"))
+      }).pipe(Effect.provide(
+        SmbClient.layerWithAuthenticator().pipe(
+          Layer.provide([
+            TestTransport.layerFiles(files, {
+              faults: [TestTransport.fault("SESSION_SETUP", {
+                status: "STATUS_LOGON_FAILURE",
+                tamper: (packet) =>
+                  new Uint8Array(Buffer.concat([packet.subarray(0, 64), Buffer.from(body.replace(/ /g, ""), "hex")]))
+              })]
+            }),
+            Credentials.layer(Credentials.password("user", Redacted.make("password"))),
+            Layer.succeed(Authenticator.Authenticator, {
+              make: () =>
+                Effect.succeed({
+                  unauthenticated: false,
+                  step: () => Effect.succeed({ token: new Uint8Array(8), done: false }),
+                  accept: () => Effect.void,
+                  sessionKey: () => undefined,
+                  refused: (input) => {
+                    heard.push(Buffer.from(input).toString("hex"))
+                    return undefined
+                  }
+                })
+            })
+          ])
+        )
+      ))
+      assert(error._tag === "SmbError" && error.reason._tag === "LogonFailure")
+      assert.deepStrictEqual(heard, token === undefined ? [] : [token])
+    }))
+
   it.effect("whose mechanism and server never come to an end is left after eight legs", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
