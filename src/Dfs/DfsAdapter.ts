@@ -41,6 +41,36 @@ export interface DfsAdapterOptions extends DfsOptions.DfsOptions {
 }
 
 /**
+ * The statuses of a logon or a TREE_CONNECT that concern one server or share: another target may do better. MS-DFSC
+ * 3.1.5.2 leaves it to the client which statuses lead to the next target.
+ */
+const concernsTarget: ReadonlySet<string> = new Set<SmbError["reason"]["_tag"]>([
+  "BadNetworkName",
+  "InsufficientResources",
+  "InsuffServerResources",
+  "ServerUnavailable",
+  // The share has as many users as it may have, the server has as many sessions, or it is paused (MS-CIFS 3.3.5.45).
+  "RequestNotAccepted",
+  "SharingPaused",
+  // The server may have its own accounts. The statuses of a disabled or expired account are those of its domain.
+  "LogonFailure",
+  // The server does not let this user in from the network, or does not accept NTLM.
+  "LogonTypeNotGranted",
+  "LogonNotGranted",
+  "NtlmBlocked",
+  // The server cannot ask a domain controller whether the logon is right (MS-APDS 2.2.1).
+  "NoLogonServers",
+  "DomainControllerNotFound",
+  "NetlogonNotStarted",
+  "NoTrustLsaSecret",
+  "NoTrustSamAccount",
+  "TrustedDomainFailure",
+  "TrustedRelationshipFailure",
+  "TrustFailure",
+  "DomainTrustInconsistent"
+])
+
+/**
  * What the failure of an operation says about the target that it was tried on.
  *
  * @since 0.1.0
@@ -65,14 +95,11 @@ export const judge = (error: unknown): DfsResolver.Verdict => {
         case "UserSessionDeleted":
         case "NetworkSessionExpired":
           return "TargetFailed"
-        case "BadNetworkName":
-        case "LogonFailure":
-        case "InsufficientResources":
-        case "InsuffServerResources":
-        case "ServerUnavailable":
-          return failure.command === "TREE_CONNECT" || failure.command === "SESSION_SETUP" ? "TargetFailed" : "Failed"
         default:
-          return "Failed"
+          return (failure.command === "TREE_CONNECT" || failure.command === "SESSION_SETUP") &&
+              concernsTarget.has(failure.reason?._tag ?? "")
+            ? "TargetFailed"
+            : "Failed"
       }
     // No user to log on to this target as, or no such server in its domain: that says nothing about the other targets.
     // Any other failure of a logon may be an attack, or would be the same at every target.

@@ -266,6 +266,30 @@ export const isGone = (error: SmbError): boolean =>
 export const perhapsGone = (error: SmbError): boolean =>
   !namesPath.has(error.command) && (missing.has(error.reason._tag) || error.reason._tag === "DeletePending")
 
+/** The statuses for a wrong password, and for an account that may not be used. */
+const ofAccount: ReadonlySet<string> = new Set<NtStatus.Reason>([
+  "LogonFailure",
+  "WrongPassword",
+  "NoSuchUser",
+  "AccountRestriction",
+  "InvalidLogonHours",
+  "InvalidWorkstation",
+  "PasswordExpired",
+  "PasswordMustChange",
+  "AccountDisabled",
+  "AccountExpired",
+  "AccountLockedOut"
+])
+
+/**
+ * Whether a server refused a logon because of the account or its password. The other servers of the domain refuse it
+ * too, and each try with a wrong password counts towards a lock of the account.
+ *
+ * @since 0.2.0
+ */
+export const refusesAccount = (error: Pick<SmbError, "command" | "reason">): boolean =>
+  error.command === "SESSION_SETUP" && ofAccount.has(error.reason._tag)
+
 /**
  * The same failure, for a request that may change something and was sent.
  *

@@ -42,8 +42,8 @@ export const rooms: ReadonlyArray<Room> = [
     folder: "src/Dfs",
     modules: words(
       `ReferralCache ReferralResponse Namespace DfsResolver internal/ResolutionLoop internal/CachedResolution
-       internal/ReferralRenewal internal/ServerRequests internal/RequestFailure internal/SharedKnowledge internal/Targets
-       internal/Locate internal/Referrals`
+       internal/ReferralRenewal internal/ServerRequests internal/RequestFailure internal/SharedKnowledge
+       internal/RootRequest internal/Targets internal/Locate internal/Referrals`
     ),
     tests: ["test/Dfs"]
   },

@@ -11,24 +11,10 @@ import { statSync } from "node:fs"
 import { AuthenticationError } from "../../Auth/AuthenticationError.ts"
 import type { Credential } from "../../Auth/Credentials.ts"
 import type { Reason } from "../../Codec/NtStatus.ts"
-import { type RequestError, SmbError } from "../../Protocol/Errors.ts"
+import { refusesAccount, type RequestError, SmbError } from "../../Protocol/Errors.ts"
 
-/** The statuses about an account and its password that the same password will not change. */
-const ofAccount: ReadonlySet<string> = new Set<Reason>([
-  "LogonFailure",
-  "WrongPassword",
-  "NoSuchUser",
-  "AccountRestriction",
-  "InvalidLogonHours",
-  "InvalidWorkstation",
-  "PasswordExpired",
-  "PasswordMustChange",
-  "AccountDisabled",
-  "AccountExpired",
-  "AccountLockedOut",
-  "LogonTypeNotGranted",
-  "LogonNotGranted"
-])
+/** The statuses of a server that does not let an account in, though its password is right. */
+const notGranted: ReadonlySet<string> = new Set<Reason>(["LogonTypeNotGranted", "LogonNotGranted"])
 
 type Refusal = RequestError | AuthenticationError
 
@@ -38,7 +24,8 @@ const isRefusal = (error: Refusal, credential: Credential): boolean => {
   if (error._tag === "AuthenticationError") {
     return error.mechanism === "Kerberos" && error.reason._tag === "InvalidCredential"
   }
-  return error._tag === "SmbError" && error.command === "SESSION_SETUP" && ofAccount.has(error.reason._tag) &&
+  return error._tag === "SmbError" && error.command === "SESSION_SETUP" &&
+    (refusesAccount(error) || notGranted.has(error.reason._tag)) &&
     (credential._tag !== "Kerberos" || credential.fallback !== undefined)
 }
 

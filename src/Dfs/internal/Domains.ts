@@ -7,9 +7,10 @@ import { NoDomainController, type ReferralError } from "../../Protocol/DfsError.
 import * as DfsPath from "../DfsPath.ts"
 import type { Event } from "../DfsStep.ts"
 import * as DomainCache from "../DomainCache.ts"
-import type { ReferralResponse } from "../ReferralResponse.ts"
 import * as TargetHealth from "../TargetHealth.ts"
+import { controllerOf, rootRequest } from "./RootRequest.ts"
 import {
+  answered,
   askCommand,
   type Asked,
   fail,
@@ -17,7 +18,6 @@ import {
   go,
   type Phase,
   refused,
-  secondsLeft,
   type State,
   type Step,
   type Work
@@ -57,10 +57,8 @@ export const findServer = <E>(state: State<E>, lenient: boolean, work: Work): St
 
 /** Step 6, or step 10 for SYSVOL and NETLOGON of a domain: the root referral. */
 const askRoot = <E>(state: State<E>, lenient: boolean, asked: Asked | undefined, work: Work): Step<E> => {
-  const server = asked === undefined ? state.path[0]! : asked.controllers[asked.position]!
-  const kind = asked !== undefined && DfsPath.isSysvol(state.path) ? "sysvol" : "root"
-  const path = DfsPath.toRequest(state.path.slice(0, 2))
-  const command = askCommand(state, kind === "root" ? 6 : 10, server, path, kind, work)
+  const { kind, server, step } = rootRequest(state, asked)
+  const command = askCommand(state, step, server, DfsPath.toRequest(state.path.slice(0, 2)), kind, work)
   return go(state, { _tag: "AskingRoot", lenient, asked }, command, work)
 }
 
@@ -72,12 +70,12 @@ const bootstrapped = (work: Work): Asked => ({
 })
 
 const askDomains = <E>(state: State<E>, lenient: boolean, asked: Asked, work: Work): Step<E> => {
-  const command = askCommand(state, 5, asked.controllers[asked.position]!, "", "domain", work)
+  const command = askCommand(state, 5, controllerOf(asked), "", "domain", work)
   return go(state, { _tag: "AskingDomains", lenient, asked }, command, work)
 }
 
 const askControllers = <E>(state: State<E>, lenient: boolean, asked: Asked, work: Work): Step<E> => {
-  const server = asked.controllers[asked.position]!
+  const server = controllerOf(asked)
   const command = askCommand(state, 5, server, `\\${state.path[0]!}`, "dc", work)
   return go(state, { _tag: "AskingControllers", lenient, asked }, command, work)
 }
@@ -126,7 +124,7 @@ const nextController = <E>(
   again: (state: State<E>, asked: Asked, work: Work) => Step<E>,
   end: (state: State<E>, work: Work) => Step<E>
 ): Step<E> => {
-  const server = asked.controllers[asked.position]!
+  const server = controllerOf(asked)
   const health = TargetHealth.failed(work.health, [server], "server", work.now, work.options.breaker)
   const after = { ...work, health }
   const told = failed(state, step, `\\\\${server}`, event.error, event.reason, after)
@@ -162,56 +160,75 @@ const expiry = (timeToLive: number, work: Work): number => {
   return work.now + Math.min(Math.max(timeToLive, minimum, 1), maximum) * 1000
 }
 
-/** The result of the domain referral. If it failed, nothing is learned. */
+/** What a domain or DC referral teaches, and how the resolution goes on without it. */
+interface DomainReferral<E> {
+  readonly kind: "domain" | "dc"
+  readonly prefix: string
+  readonly read: typeof DomainCache.namesFromResponse
+  readonly learn: (names: ReadonlyArray<string>, expiresAt: number) => DomainCache.DomainCache
+  /** Asks the next controller. */
+  readonly again: (state: State<E>, asked: Asked, work: Work) => Step<E>
+  /** The controller answered, but without a referral. */
+  readonly refused: (error: ReferralError) => Step<E>
+  /** No controller answered. */
+  readonly unanswered: (state: State<E>, work: Work) => Step<E>
+}
+
+/** The result of a domain or DC referral. If it failed, nothing is learned. */
+const controllerAsked = <E>(
+  state: State<E>,
+  { asked, lenient }: { readonly asked: Asked; readonly lenient: boolean },
+  event: Event<E>,
+  work: Work,
+  referral: DomainReferral<E>
+): Step<E> | undefined => {
+  const { kind, prefix } = referral
+  const server = controllerOf(asked)
+  const refuse = (error: ReferralError): Step<E> => {
+    refused(5, server, kind, error, work)
+    return referral.refused(error)
+  }
+  switch (event._tag) {
+    case "Referral": {
+      const read = referral.read(event.response, server)
+      if (Result.isFailure(read)) return refuse(read.failure)
+      const { names, timeToLive } = read.success
+      const expiresAt = expiry(timeToLive, work)
+      const domains = referral.learn(names, expiresAt)
+      answered({ step: 5, kind, prefix, targets: names, expiresAt, interlink: false }, work)
+      return findServer(state, lenient, { ...work, domains })
+    }
+    case "ReferralFailed":
+      return refuse(event.error)
+    case "Unreachable":
+      return nextController(state, asked, 5, event, work, referral.again, referral.unanswered)
+    default:
+      return undefined
+  }
+}
+
+/** The result of the domain referral. */
 export const domainsAsked = <E>(
   state: State<E>,
   phase: Extract<Phase<E>, { readonly _tag: "AskingDomains" }>,
   event: Event<E>,
   work: Work
 ): Step<E> | undefined => {
-  const { asked, lenient } = phase
-  const server = asked.controllers[asked.position]!
-  const without = (after: Work, from: State<E> = state): Step<E> => {
+  const { lenient } = phase
+  const without = (after: Work): Step<E> => {
     const until = after.now + after.options.ttl.negative * 1000
-    return findServer(from, lenient, { ...after, domains: DomainCache.setUnlisted(after.domains, until) })
+    return findServer(state, lenient, { ...after, domains: DomainCache.setUnlisted(after.domains, until) })
   }
-  switch (event._tag) {
-    case "Referral": {
-      const read = DomainCache.namesFromResponse(event.response, server)
-      if (Result.isFailure(read)) {
-        refused(5, server, "domain", read.failure, work)
-        return without(work)
-      }
-      const { names, timeToLive } = read.success
-      const domains = DomainCache.setNames(work.domains, names, expiry(timeToLive, work), work.now)
-      work.notes.push({
-        _tag: "Answered",
-        step: 5,
-        kind: "domain",
-        prefix: "",
-        targets: names,
-        timeToLive: secondsLeft(domains.listedUntil, work),
-        interlink: false
-      })
-      return findServer(state, lenient, { ...work, domains })
-    }
-    case "ReferralFailed":
-      refused(5, server, "domain", event.error, work)
-      return without(work)
-    case "Unreachable":
-      return nextController(
-        state,
-        asked,
-        5,
-        event,
-        work,
-        (told, others, after) => askDomains(told, lenient, others, after),
-        // This does not fail the path: the host's own response decides.
-        (_, after) => without(after)
-      )
-    default:
-      return undefined
-  }
+  return controllerAsked(state, phase, event, work, {
+    kind: "domain",
+    prefix: "",
+    read: DomainCache.namesFromResponse,
+    learn: (names, expiresAt) => DomainCache.setNames(work.domains, names, expiresAt, work.now),
+    again: (told, others, after) => askDomains(told, lenient, others, after),
+    // This does not fail the path: the host's own response decides.
+    refused: () => without(work),
+    unanswered: (_, after) => without(after)
+  })
 }
 
 /** The result of the DC referral. */
@@ -221,56 +238,17 @@ export const controllersAsked = <E>(
   event: Event<E>,
   work: Work
 ): Step<E> | undefined => {
-  const { asked, lenient } = phase
-  const server = asked.controllers[asked.position]!
-  const refuse = (error: ReferralError): Step<E> => {
-    refused(5, server, "dc", error, work)
-    return searchOrEnd(state, lenient, work, error)
-  }
-  switch (event._tag) {
-    case "Referral":
-      return learned(state, lenient, event.response, server, work, refuse)
-    case "ReferralFailed":
-      return refuse(event.error)
-    case "Unreachable":
-      return nextController(
-        state,
-        asked,
-        5,
-        event,
-        work,
-        (told, others, after) => askControllers(told, lenient, others, after),
-        (told, after) => searchOrEnd(told, lenient, after)
-      )
-    default:
-      return undefined
-  }
-}
-
-const learned = <E>(
-  state: State<E>,
-  lenient: boolean,
-  response: ReferralResponse,
-  server: string,
-  work: Work,
-  refuse: (error: ReferralError) => Step<E>
-): Step<E> => {
-  const read = DomainCache.controllersFromResponse(response, server)
-  if (Result.isFailure(read)) return refuse(read.failure)
-  const { names, timeToLive } = read.success
+  const { lenient } = phase
   const domain = state.path[0]!
-  const expiresAt = expiry(timeToLive, work)
-  const domains = DomainCache.setControllers(work.domains, domain, names, expiresAt, work.now)
-  work.notes.push({
-    _tag: "Answered",
-    step: 5,
+  return controllerAsked(state, phase, event, work, {
     kind: "dc",
     prefix: domain,
-    targets: names,
-    timeToLive: secondsLeft(expiresAt, work),
-    interlink: false
+    read: DomainCache.controllersFromResponse,
+    learn: (names, expiresAt) => DomainCache.setControllers(work.domains, domain, names, expiresAt, work.now),
+    again: (told, others, after) => askControllers(told, lenient, others, after),
+    refused: (error) => searchOrEnd(state, lenient, work, error),
+    unanswered: (told, after) => searchOrEnd(told, lenient, after)
   })
-  return findServer(state, lenient, { ...work, domains })
 }
 
 /** For how many seconds controllers are believed that were not found by a referral. */

@@ -11,7 +11,9 @@ import * as DomainCache from "../DomainCache.ts"
 import * as ReferralCache from "../ReferralCache.ts"
 import type { ReferralResponse } from "../ReferralResponse.ts"
 import * as TargetHealth from "../TargetHealth.ts"
+import { rootRequest } from "./RootRequest.ts"
 import {
+  answered,
   askCommand,
   type Asked,
   type EntryInUse,
@@ -19,7 +21,6 @@ import {
   go,
   mayBePlain,
   refused,
-  secondsLeft,
   type State,
   type Step,
   type Why,
@@ -27,29 +28,16 @@ import {
 } from "./State.ts"
 import { replaced, targetOf } from "./TargetOrder.ts"
 
-const answered = (step: number, kind: ReferralKind, entry: ReferralCache.CachedReferral, work: Work): void => {
-  work.notes.push({
-    _tag: "Answered",
-    step,
-    kind,
-    prefix: DfsPath.toString(entry.prefix),
-    targets: entry.targets.map((one) => DfsPath.toString(one.path)),
-    timeToLive: secondsLeft(entry.expiresAt, work),
-    interlink: entry.interlink
-  })
+const learned = (step: number, kind: ReferralKind, entry: ReferralCache.CachedReferral, work: Work): void => {
+  const targets = entry.targets.map((one) => DfsPath.toString(one.path))
+  const { expiresAt, interlink, prefix } = entry
+  answered({ step, kind, prefix: DfsPath.toString(prefix), targets, expiresAt, interlink }, work)
 }
 
 const absenceOf = (error: ReferralError, work: Work): ReferralCache.Absence => ({
   error,
   expiresAt: work.now + work.options.ttl.negative * 1000
 })
-
-/** The kind of a root request, and the step that it belongs to. */
-const rootKind = <E>(state: State<E>, asked: Asked | undefined): readonly ["root" | "sysvol", 6 | 10] =>
-  asked !== undefined && DfsPath.isSysvol(state.path) ? ["sysvol", 10] : ["root", 6]
-
-const serverOf = <E>(state: State<E>, asked: Asked | undefined): string =>
-  asked === undefined ? state.path[0]! : asked.controllers[asked.position]!
 
 /** Step 6 (10 for SYSVOL), and on to step 7. */
 export const rootAnswered = <E>(
@@ -60,8 +48,7 @@ export const rootAnswered = <E>(
   work: Work
 ): Step<E> => {
   const path = state.path.slice(0, 2)
-  const server = serverOf(state, asked)
-  const [kind, step] = rootKind(state, asked)
+  const { kind, server, step } = rootRequest(state, asked)
   const read = ReferralCache.fromResponse(response, {
     asked: path,
     server,
@@ -81,7 +68,7 @@ export const rootAnswered = <E>(
   const domains = asked === undefined ? work.domains : DomainCache.setHint(work.domains, asked.domain, server)
   const health = TargetHealth.worked(work.health, [server])
   const cache = ReferralCache.insert(work.cache, entry, work.now)
-  answered(step, kind, entry, work)
+  learned(step, kind, entry, work)
   return work.steps.use(state, ReferralCache.get(cache, entry.prefix) ?? entry, { ...work, cache, domains, health })
 }
 
@@ -121,8 +108,7 @@ export const rootRefused = <E>(
   error: ReferralError,
   work: Work
 ): Step<E> => {
-  const server = serverOf(state, asked)
-  const [kind, step] = rootKind(state, asked)
+  const { kind, server, step } = rootRequest(state, asked)
   refused(step, server, kind, error, work)
   const path = state.path.slice(0, error._tag === "NotDfsCapable" && asked === undefined ? 1 : 2)
   const absent = (): Work => ({
@@ -193,7 +179,7 @@ export const linkAnswered = <E>(
   if (read.success.prefix.length <= inUse.entry.prefix.length) return noLink(state, inUse, why, undefined, work)
   const link = withDomains({ ...read.success, kind: "link" }, work)
   const cache = ReferralCache.insert(work.cache, link, work.now)
-  answered(stepOf(why), "link", link, work)
+  learned(stepOf(why), "link", link, work)
   return work.steps.use(state, ReferralCache.get(cache, link.prefix) ?? link, { ...work, cache })
 }
 

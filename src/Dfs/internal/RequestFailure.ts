@@ -1,6 +1,7 @@
 /** What the failure of a referral request means for a resolution. For `DfsResolver` alone. */
 import { AuthenticationError } from "../../Auth/AuthenticationError.ts"
 import type { NoReferral, ReferralError } from "../../Protocol/DfsError.ts"
+import { refusesAccount } from "../../Protocol/Errors.ts"
 import type { Command, Event } from "../DfsStep.ts"
 import type { SourceError } from "../ReferralSource.ts"
 import type { OwnError } from "./ResolutionLoop.ts"
@@ -37,23 +38,10 @@ const withHint = (
     })
     : error
 
-/** The statuses for a wrong password, and for an account that may not be used. */
-const aboutUser: ReadonlySet<string> = new Set([
-  "LogonFailure",
-  "AccountRestriction",
-  "InvalidLogonHours",
-  "InvalidWorkstation",
-  "PasswordExpired",
-  "AccountDisabled",
-  "AccountExpired",
-  "PasswordMustChange",
-  "AccountLockedOut"
-])
-
 const refusesUser = (error: SourceError): boolean =>
   error._tag === "AuthenticationError"
     ? error.reason._tag === "InvalidCredential" || error.reason._tag === "LogonRejected"
-    : error._tag === "SmbError" && error.command === "SESSION_SETUP" && aboutUser.has(error.reason._tag)
+    : error._tag === "SmbError" && refusesAccount(error)
 
 /** The event of a failed referral request. `discovers`: controllers of domains are looked for. */
 export const toEvent = <E>(

@@ -143,6 +143,16 @@ export const refused = (
   work.notes.push({ _tag: "Refused", step, server, kind, error: error._tag, reason: error.message })
 }
 
+/** Notes a referral that a server has given. */
+export const answered = (
+  { expiresAt, ...referral }:
+    & Pick<Extract<Note, { readonly _tag: "Answered" }>, "step" | "kind" | "prefix" | "targets" | "interlink">
+    & { readonly expiresAt: number },
+  work: Work
+): void => {
+  work.notes.push({ _tag: "Answered", ...referral, timeToLive: secondsLeft(expiresAt, work) })
+}
+
 /** The domain of a server: by its name or, for a short name, the domain of the namespace. */
 export const domainOf = <E>(state: State<E>, server: string, world: World): string | undefined => {
   if (world.domains.entries.size === 0) return undefined
