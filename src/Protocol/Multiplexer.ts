@@ -197,6 +197,15 @@ export const live = (
     }).pipe(Effect.schedule(Schedule.spaced(tickInterval)), Effect.forkScoped)
   )
 
+/**
+ * The last request of a share or a session, when its scope closes. The server may be gone, and ends both with the
+ * connection anyway: the client waits 2 seconds for the response, and ignores a failure.
+ *
+ * @since 0.2.0
+ */
+export const requestAtEnd = (request: Effect.Effect<unknown, ConnectionError>): Effect.Effect<void> =>
+  request.pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
+
 /** A reply that has a status. */
 interface Answered {
   readonly header: { readonly status: number }

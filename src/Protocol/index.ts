@@ -1,5 +1,6 @@
 /** The public modules of `effect-smb/Protocol`. Written by `npm run format`. */
 export * as Changes from "./Changes.ts"
+export * as ConnectedShare from "./ConnectedShare.ts"
 export * as ConnectionErrors from "./ConnectionErrors.ts"
 export * as Defaults from "./Defaults.ts"
 export * as DfsError from "./DfsError.ts"

@@ -16,6 +16,7 @@ import * as Codec from "../Codec/Codec.ts"
 import * as Md5 from "../Codec/Md5.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { fromStatus, type RequestError, withDetail } from "../Protocol/Errors.ts"
+import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import * as UncName from "../Protocol/UncName.ts"
 import * as Connection from "./Connection.ts"
 import * as Header from "./Header.ts"
@@ -243,14 +244,12 @@ const establish = Effect.fnUntraced(function*(
 })
 
 const logoff = (session: Session): Effect.Effect<void> =>
-  Connection.request(session.connection, {
-    command: Command.SMB_COM_LOGOFF_ANDX,
-    body: Codec.encode(SessionSetup.Logoff)({}),
-    uid: session.uid
-  }).pipe(
-    // The server may be gone, and a session ends with its connection anyway.
-    Effect.timeoutOption("2 seconds"),
-    Effect.ignore
+  Multiplexer.requestAtEnd(
+    Connection.request(session.connection, {
+      command: Command.SMB_COM_LOGOFF_ANDX,
+      body: Codec.encode(SessionSetup.Logoff)({}),
+      uid: session.uid
+    })
   )
 
 /**

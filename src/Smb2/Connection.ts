@@ -12,6 +12,7 @@
 import * as Result from "effect/Result"
 import { Malformed } from "../Codec/Malformed.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
+import type { Lost } from "../Protocol/ConnectedShare.ts"
 import * as ConnectionErrors from "../Protocol/ConnectionErrors.ts"
 import { TransportError } from "../Protocol/Errors.ts"
 import * as FrameReader from "../Protocol/FrameReader.ts"
@@ -32,7 +33,7 @@ export type { ConnectionError, Outgoing, Owner, Reply, Security } from "./Exchan
 export { compound, request } from "./Request.ts"
 
 /** Statuses that say that a share or a session is gone (MS-SMB2 3.2.5.1.6, 3.3.5.2.9, 3.3.5.2.11). */
-const losses: Readonly<Record<number, "share" | "session">> = {
+const losses: Readonly<Record<number, Lost>> = {
   [NtStatus.STATUS_NETWORK_NAME_DELETED]: "share",
   [NtStatus.STATUS_USER_SESSION_DELETED]: "session",
   [NtStatus.STATUS_NETWORK_SESSION_EXPIRED]: "session"

@@ -13,6 +13,7 @@ import * as Codec from "../Codec/Codec.ts"
 import * as KeyDerivation from "../Codec/KeyDerivation.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { fromStatus, type RequestError, withDetail } from "../Protocol/Errors.ts"
+import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import * as UncName from "../Protocol/UncName.ts"
 import * as Connection from "./Connection.ts"
 import * as Dialects from "./Dialects.ts"
@@ -264,16 +265,16 @@ const establish = Effect.fnUntraced(function*(
 })
 
 const logoff = (session: Session): Effect.Effect<void> =>
-  Connection.request(session.connection, {
-    command: Command.LOGOFF,
-    body: Codec.encode(SessionSetup.LogoffRequest)({}),
-    security: session.security,
-    encrypted: session.encrypted
-  }).pipe(
-    // The server may be gone, and a session ends with its connection anyway.
-    Effect.timeoutOption("2 seconds"),
-    Effect.ignore,
-    Effect.ensuring(Effect.sync(() => session.connection.removeSession(session.security.sessionId)))
+  Effect.ensuring(
+    Multiplexer.requestAtEnd(
+      Connection.request(session.connection, {
+        command: Command.LOGOFF,
+        body: Codec.encode(SessionSetup.LogoffRequest)({}),
+        security: session.security,
+        encrypted: session.encrypted
+      })
+    ),
+    Effect.sync(() => session.connection.removeSession(session.security.sessionId))
   )
 
 /**
