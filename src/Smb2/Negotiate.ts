@@ -30,7 +30,7 @@ import {
   SigningAlgorithm
 } from "./Message/Constants.ts"
 import * as Negotiate from "./Message/Negotiate.ts"
-import * as MultiProtocol from "./MultiProtocol.ts"
+import * as MultiProtocolNegotiate from "./MultiProtocolNegotiate.ts"
 import * as Settings from "./Settings.ts"
 import type * as Signing from "./Signing.ts"
 
@@ -238,7 +238,7 @@ const negotiate = Effect.fnUntraced(function*(
   const { server } = connection.options
   const asked = makeRequest(settings, server, entropy)
   if (settings.multiProtocol || begun !== undefined) {
-    const answer = yield* MultiProtocol.negotiate(connection, asked.dialects, begun?.packet)
+    const answer = yield* MultiProtocolNegotiate.negotiate(connection, asked.dialects, begun?.packet)
     if (answer.dialectRevision !== Dialect.SMB_2_WILDCARD) {
       // An SMB 1 packet does not carry these: the server received zeros, and confirms zeros.
       const heard = { ...asked, capabilities: 0, securityMode: 0, clientGuid: new Uint8Array(16) }
@@ -282,7 +282,7 @@ const open = Effect.fnUntraced(
       pendingTimeout: Duration.toMillis(Settings.pendingTimeout(settings)),
       keepAlive: Duration.toMillis(settings.keepAlive)
     })
-    connection.onForeign = (packet) => MultiProtocol.foreign(connection, packet)
+    connection.onOtherProtocol = (packet) => MultiProtocolNegotiate.otherProtocol(connection, packet)
     if (begun === undefined) {
       const transport = yield* Transport.Transport
       connection.attach(yield* transport.connect(endpoint, connection))

@@ -45,7 +45,7 @@ export const encodeRequest = (dialects: ReadonlyArray<number>): Uint8Array => {
  *
  * @since 0.1.0
  */
-export const foreign = (connection: Connection.Connection, packet: Uint8Array): ProtocolError =>
+export const otherProtocol = (connection: Connection.Connection, packet: Uint8Array): ProtocolError =>
   packet.length >= 4 && Header.view(packet).getUint32(0, true) === smb1
     ? connection.protocolError(
       "Smb1Only",
@@ -66,7 +66,7 @@ export const negotiate = (
   answered?: Uint8Array
 ): Effect.Effect<Negotiate.Response, Connection.ConnectionError> =>
   Effect.callback<Connection.Reply, Connection.ConnectionError>((resume) => {
-    connection.submitForeign(
+    connection.submitMultiProtocolNegotiate(
       encodeRequest(dialects),
       (error, reply) => resume(error === undefined ? Effect.succeed(reply!) : Effect.fail(error)),
       answered
