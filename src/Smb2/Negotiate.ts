@@ -12,8 +12,9 @@ import { createHash } from "node:crypto"
 import * as Entropy from "../Auth/Entropy.ts"
 import * as Codec from "../Codec/Codec.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
-import { fromStatus, type ProtocolError, type SmbError, type TransportError } from "../Protocol/Errors.ts"
+import { fromStatus, type ProtocolError, type RequestError, type SmbError } from "../Protocol/Errors.ts"
 import * as Multiplexer from "../Protocol/Multiplexer.ts"
+import type * as Negotiation from "../Protocol/Negotiation.ts"
 import * as Transport from "../Protocol/Transport.ts"
 import * as UncName from "../Protocol/UncName.ts"
 import * as Connection from "./Connection.ts"
@@ -80,7 +81,7 @@ export interface Agreed {
  *
  * @since 0.1.0
  */
-export type NegotiateError = TransportError | ProtocolError | Malformed | SmbError
+export type NegotiateError = RequestError
 
 /**
  * The running SHA-512 of preauthentication integrity: hash of the previous hash and the next message.
@@ -262,25 +263,14 @@ const negotiate = Effect.fnUntraced(function*(
  *
  * @since 0.1.0
  */
-export interface BegunBySmb1 {
-  readonly duplex: Transport.Duplex
-  /** The server's response. */
-  readonly packet: Uint8Array
-  /** From now on, passes the bytes of the stream to these handlers. */
-  readonly handOver: (handlers: Transport.Handlers) => void
-}
+export type BegunBySmb1 = Negotiation.AnsweredBySmb2
 
 const open = Effect.fnUntraced(
   function*(endpoint: Transport.Endpoint, settings: Settings.Settings, begun?: BegunBySmb1) {
     const connection = new Connection.Connection({
-      server: endpoint.host,
-      port: endpoint.port,
-      maximumFrame: settings.maximumFrame,
+      ...Multiplexer.optionsOf(endpoint, settings),
       creditTarget: settings.credits,
-      tickInterval: Multiplexer.tickInterval,
-      requestTimeout: Duration.toMillis(settings.requestTimeout),
-      pendingTimeout: Duration.toMillis(Settings.pendingTimeout(settings)),
-      keepAlive: Duration.toMillis(settings.keepAlive)
+      pendingTimeout: Duration.toMillis(Settings.pendingTimeout(settings))
     })
     connection.onOtherProtocol = (packet) => MultiProtocolNegotiate.otherProtocol(connection, packet)
     if (begun === undefined) {
