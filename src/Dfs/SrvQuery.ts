@@ -28,7 +28,7 @@ export class SrvQueryError extends Schema.TaggedError<SrvQueryError>()("SrvQuery
   detail: Schema.String
 }) {
   override get message(): string {
-    return `${this.server} has not said which SRV records ${this.name} has: ${this.detail}`
+    return `the SRV records of ${this.name} could not be read from ${this.server}: ${this.detail}`
   }
 }
 
@@ -148,7 +148,14 @@ const exchange = (server: string, name: string, question: Uint8Array): Effect.Ef
     return Effect.sync(close)
   }).pipe(Effect.timeoutOrElse({
     duration: "1 second",
-    orElse: () => Effect.fail(new SrvQueryError({ name, server, detail: "it has not answered in time" }))
+    orElse: () =>
+      Effect.fail(
+        new SrvQueryError({
+          name,
+          server,
+          detail: "it did not respond within a second. Check its address, and the firewalls on the way"
+        })
+      )
   }))
 
 /**
@@ -165,7 +172,7 @@ export const resolve = (
     const id = randomInt(0x1_0000)
     const question = yield* Effect.try({
       try: () => encodeQuery(id, name),
-      catch: () => new SrvQueryError({ name, server, detail: "that is no name" })
+      catch: () => new SrvQueryError({ name, server, detail: "the name is not a valid DNS name. Check the domain" })
     })
     const answer = decodeAnswer(yield* exchange(server, name, question), { id, name })
     if (Result.isSuccess(answer)) return answer.success
@@ -174,7 +181,13 @@ export const resolve = (
   return servers.slice(1).reduce(
     (before, server) => Effect.catch(before, () => ask(server)),
     servers[0] === undefined
-      ? Effect.fail(new SrvQueryError({ name, server: "nobody", detail: "there is no name server" }))
+      ? Effect.fail(
+        new SrvQueryError({
+          name,
+          server: "any name server",
+          detail: "no name server is configured. Add one to the network settings of this machine"
+        })
+      )
       : ask(servers[0])
   )
 }

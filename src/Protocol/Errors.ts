@@ -231,7 +231,7 @@ const missing: ReadonlySet<string> = new Set<NtStatus.Reason>([
 
 /**
  * Commands that name a path. All other commands are about an open: their statuses say nothing about the path, which
- * existed when it was opened. SMB 1 also deletes by name if a server has no better way (`src/Smb1/Names.ts`).
+ * existed when it was opened. SMB 1 also deletes by name if a server has no better way (`src/Smb1/RenameAndDelete.ts`).
  */
 const namesPath: ReadonlySet<string> = new Set(["CREATE", "DELETE", "DELETE_DIRECTORY"])
 

@@ -5,6 +5,7 @@
  * Each version defines its requests and responses, how a response finds its request, and what to do as time passes.
  * Plain code, because every packet passes here; `request` and `live` lift it into Effect.
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -54,6 +55,27 @@ export interface Options {
  * @since 0.1.0
  */
 export const tickInterval = 1000
+
+/**
+ * The settings of a connection to a server, from those of the client. Durations in milliseconds.
+ *
+ * @since 0.2.0
+ */
+export const optionsOf = (
+  endpoint: Transport.Endpoint,
+  settings: {
+    readonly maximumFrame: number
+    readonly requestTimeout: Duration.Input
+    readonly keepAlive: Duration.Input
+  }
+): Options => ({
+  server: endpoint.host,
+  port: endpoint.port,
+  maximumFrame: settings.maximumFrame,
+  tickInterval,
+  requestTimeout: Duration.toMillis(settings.requestTimeout),
+  keepAlive: Duration.toMillis(settings.keepAlive)
+})
 
 /** Packets up to this many bytes are collected whole; longer ones can be claimed. */
 const claimFrom = 8192
@@ -196,6 +218,15 @@ export const live = (
       if (isOurs()) connection.tick()
     }).pipe(Effect.schedule(Schedule.spaced(tickInterval)), Effect.forkScoped)
   )
+
+/**
+ * The last request of a share or a session, when its scope closes. The server may be gone, and ends both with the
+ * connection anyway: the client waits 2 seconds for the response, and ignores a failure.
+ *
+ * @since 0.2.0
+ */
+export const requestAtEnd = (request: Effect.Effect<unknown, ConnectionError>): Effect.Effect<void> =>
+  request.pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
 
 /** A reply that has a status. */
 interface Answered {

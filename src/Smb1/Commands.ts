@@ -25,8 +25,8 @@ import {
 import * as NtTransact from "./Message/NtTransact.ts"
 import * as ReadWrite from "./Message/ReadWrite.ts"
 import * as Simple from "./Message/Simple.ts"
-import { Names, type Reopen } from "./Names.ts"
 import { OpenFile, type Running, type Target } from "./OpenFile.ts"
+import { RenameAndDelete, type Reopen } from "./RenameAndDelete.ts"
 import * as Requests from "./Requests.ts"
 
 const nothing = new Uint8Array(0)
@@ -67,7 +67,7 @@ export class Commands {
 
   constructor(tree: Requests.Tree, target: Target, reopen: Reopen) {
     this.file = new OpenFile(tree, target)
-    this.information = new Information(this.file, new Names(this.file, reopen))
+    this.information = new Information(this.file, new RenameAndDelete(this.file, reopen))
     this.directory = new Directory(this.file)
   }
 

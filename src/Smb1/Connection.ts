@@ -317,11 +317,14 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
         const unsigned = (header.flags2 & Flags2.SMB_FLAGS2_SMB_SECURITY_SIGNATURE) === 0
         return this.fail(
           unsigned
-            ? this.protocolError("NotSigned", "an answer in a signed session came without a signature")
+            ? this.protocolError(
+              "NotSigned",
+              "a response in a signed session has no signature. Look for a program that changes packets on the way"
+            )
             : this.protocolError(
               "BadSignature",
-              "the signature of an answer is wrong: it was changed on the way, or the server signs wrongly. " +
-                "Look at what is in between, and speak SMB 2 or 3 with the server if it can"
+              "the signature of a response is wrong: the response was changed on the way, or the server signs wrongly. " +
+                "Look for a program that changes packets on the way, and offer SMB 2 or 3 (`dialects`)"
             )
         )
       }
@@ -334,7 +337,12 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
     pending.ticks = 0
     if (header.status === 0 && secondaries !== undefined && !pending.secondariesSent) {
       if (packet[Header.size] !== 0) {
-        return this.fail(this.protocolError("UnexpectedResponse", "an answer came before the request was complete"))
+        return this.fail(
+          this.protocolError(
+            "UnexpectedResponse",
+            "the server sent a response before it had the whole request: the server is at fault"
+          )
+        )
       }
       return this.sendSecondaries(pending)
     }

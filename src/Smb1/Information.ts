@@ -1,6 +1,6 @@
 /**
  * Reading and changing an open file in SMB 1: information of the file and of its volume, security descriptors (MS-CIFS
- * 2.2.6, MS-SMB 2.2.6). `Names` changes its name.
+ * 2.2.6, MS-SMB 2.2.6). `RenameAndDelete` changes its name.
  *
  * The classes of MS-FSCC are sent unchanged if the server passes them through (CAP_INFOLEVEL_PASSTHRU). Otherwise the
  * level with the same layout is used, if there is one.
@@ -20,8 +20,8 @@ import {
 } from "./Message/Constants.ts"
 import * as NtTransact from "./Message/NtTransact.ts"
 import * as Trans2 from "./Message/Trans2.ts"
-import type { Names } from "./Names.ts"
 import { type OpenFile, refusesPassing, type Running } from "./OpenFile.ts"
+import type { RenameAndDelete } from "./RenameAndDelete.ts"
 import * as Requests from "./Requests.ts"
 
 const { encode } = Requests
@@ -47,11 +47,11 @@ const decodeRename = Codec.decode("FileRenameInformation", FileInformation.FileR
  */
 export class Information {
   private readonly file: OpenFile
-  private readonly names: Names
+  private readonly renaming: RenameAndDelete
 
-  constructor(file: OpenFile, names: Names) {
+  constructor(file: OpenFile, renaming: RenameAndDelete) {
     this.file = file
-    this.names = names
+    this.renaming = renaming
   }
 
   query(operation: Operation.QueryInfo<unknown>): Running<Uint8Array> {
@@ -140,12 +140,12 @@ export class Information {
           case FileRenameInformation:
             return Effect.flatMap(
               Effect.fromResult(decodeRename(data)),
-              ({ fileName, replaceIfExists }) => this.names.rename(fileName, replaceIfExists)
+              ({ fileName, replaceIfExists }) => this.renaming.rename(fileName, replaceIfExists)
             )
           case FileLinkInformation:
             return Effect.flatMap(
               Effect.fromResult(decodeRename(data)),
-              ({ fileName, replaceIfExists }) => this.names.link(fileName, replaceIfExists)
+              ({ fileName, replaceIfExists }) => this.renaming.link(fileName, replaceIfExists)
             )
           case FileDispositionInformation:
             return this.dispose(data)
@@ -204,7 +204,7 @@ export class Information {
     return data[0] === 0 ? marked : Effect.catchTag(
       marked,
       "SmbError",
-      (error) => refusesPassing(error) ? this.names.remove() : Effect.fail(error)
+      (error) => refusesPassing(error) ? this.renaming.remove() : Effect.fail(error)
     )
   }
 }

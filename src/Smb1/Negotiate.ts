@@ -5,16 +5,15 @@
  * The server's response is checked: a dialect that was not offered, or limits that are too small for any message, end
  * the connection with a typed error.
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Entropy from "../Auth/Entropy.ts"
 import * as Codec from "../Codec/Codec.ts"
-import type { Malformed } from "../Codec/Malformed.ts"
 import * as Defaults from "../Protocol/Defaults.ts"
-import { fromStatus, type ProtocolError, type SmbError, type TransportError } from "../Protocol/Errors.ts"
+import { fromStatus, type ProtocolError, type RequestError } from "../Protocol/Errors.ts"
 import * as Multiplexer from "../Protocol/Multiplexer.ts"
+import * as Negotiation from "../Protocol/Negotiation.ts"
 import * as Transport from "../Protocol/Transport.ts"
 import * as UncName from "../Protocol/UncName.ts"
 import * as Connection from "./Connection.ts"
@@ -56,19 +55,14 @@ export interface Agreed {
  *
  * @since 0.1.0
  */
-export interface Smb2Answer {
-  readonly duplex: Transport.Duplex
-  readonly packet: Uint8Array
-  /** From now on, passes the bytes of the stream to these handlers. */
-  readonly handOver: (handlers: Transport.Handlers) => void
-}
+export type Smb2Answer = Negotiation.AnsweredBySmb2
 
 /**
  * The errors of opening a connection: no server, no agreement, malformed bytes, or the server's refusal.
  *
  * @since 0.1.0
  */
-export type NegotiateError = TransportError | ProtocolError | Malformed | SmbError
+export type NegotiateError = RequestError
 
 /** Flags2 of the first packet; later packets have those of them that were negotiated. */
 const wantedFlags2 = (options: Settings.Smb1Options): number =>
@@ -147,12 +141,6 @@ const agree = (
   })
 }
 
-/** The dialect strings of SMB 2 in an SMB 1 NEGOTIATE (MS-SMB2 3.2.4.2.2.1). */
-const smb2Strings = (settings: Settings.Settings): ReadonlyArray<string> => [
-  ...(settings.dialects.includes("2.0.2") ? ["SMB 2.002"] : []),
-  ...(settings.dialects.some((name) => name !== "2.0.2" && name !== "NT1") ? ["SMB 2.???"] : [])
-]
-
 /**
  * Connects to a server and negotiates: SMB 1, or SMB 2 if the settings allow it and the server knows it. The connection
  * ends with the scope.
@@ -166,14 +154,7 @@ export const connect = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Agreed | Smb2Answer, NegotiateError, Transport.Transport | Scope.Scope> {
   const options = Defaults.complete(Settings.defaults, wanted)
   const transport = yield* Transport.Transport
-  const connection = new Connection.Connection({
-    server: endpoint.host,
-    port: endpoint.port,
-    maximumFrame: settings.maximumFrame,
-    tickInterval: Multiplexer.tickInterval,
-    requestTimeout: Duration.toMillis(settings.requestTimeout),
-    keepAlive: Duration.toMillis(settings.keepAlive)
-  })
+  const connection = new Connection.Connection(Multiplexer.optionsOf(endpoint, settings))
   let handlers: Transport.Handlers = connection
   const duplex = yield* transport.connect(endpoint, {
     onData: (chunk) => handlers.onData(chunk),
@@ -182,7 +163,10 @@ export const connect = Effect.fnUntraced(function*(
   connection.attach(duplex)
   let ours = true
   yield* Multiplexer.live(connection, () => ours)
-  const others = smb2Strings(settings)
+  const others = Negotiation.smb2Strings({
+    smb202: settings.dialects.includes("2.0.2"),
+    later: settings.dialects.some((name) => name !== "2.0.2" && name !== "NT1")
+  })
   const answer = yield* Effect.callback<Connection.Reply | Smb2Answer, Connection.ConnectionError>((resume) => {
     if (others.length > 0) {
       connection.onSmb2 = (packet) => {

@@ -7,6 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"
+import { hasWildcards } from "../Codec/DosWildcard.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import * as Changes from "../Protocol/Changes.ts"
 import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
@@ -16,7 +17,7 @@ import * as Header from "./Header.ts"
 import { Command, NtCreateFlags, NtTransactSubcommand } from "./Message/Constants.ts"
 import * as NtCreate from "./Message/NtCreate.ts"
 import * as NtTransact from "./Message/NtTransact.ts"
-import * as Names from "./Names.ts"
+import * as Simple from "./Message/Simple.ts"
 import { isUnknown } from "./OpenFile.ts"
 import type * as Requests from "./Requests.ts"
 
@@ -143,6 +144,24 @@ const transactCreate = (
   )
 }
 
+/** Makes a directory by CREATE_DIRECTORY, which takes a pattern as its name (MS-CIFS 2.2.4.1). */
+const createDirectory = (
+  tree: Requests.Tree,
+  name: Requests.WireName,
+  path: string
+): Effect.Effect<void, RequestError> => {
+  const refused = (status: number) => Effect.fail(fromStatus(status, "CREATE_DIRECTORY", tree.full(path)))
+  return hasWildcards(path) ? refused(NtStatus.STATUS_OBJECT_NAME_INVALID) : Effect.flatMap(
+    tree.request({
+      command: Command.SMB_COM_CREATE_DIRECTORY,
+      body: Codec.encode(Simple.DirectoryName(tree.unicode))({ fileName: name.text }),
+      flags2: name.flags2,
+      mutates: true
+    }),
+    ({ header: { status } }) => status === 0 ? Effect.void : refused(status)
+  )
+}
+
 /** Makes a directory by its name and then opens it: for servers that cannot make one by an open. */
 const makeDirectory = (
   tree: Requests.Tree,
@@ -152,7 +171,7 @@ const makeDirectory = (
   orphan: (fid: number) => void
 ): Effect.Effect<Open, RequestError> =>
   Effect.andThen(
-    Names.makeDirectory(tree, name, path),
+    createDirectory(tree, name, path),
     Effect.map(
       open(tree, name, path, { ...options, createDisposition: FILE_OPEN }, orphan),
       ({ fid, opened }) => ({ fid, opened: { ...opened, createAction: FILE_CREATED } })

@@ -7,6 +7,7 @@ import * as Codec from "../Codec/Codec.ts"
 import * as FileTime from "../Codec/FileTime.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import * as Oem from "../Codec/Oem.ts"
+import * as ConnectedShare from "../Protocol/ConnectedShare.ts"
 import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
 import type * as Share from "../Protocol/Share.ts"
 import type * as Breaks from "./Breaks.ts"
@@ -95,7 +96,7 @@ export interface TransactionOptions extends Pick<Connection.Outgoing, "flags2" |
  * What is gone by a status, and SMB 2's status for it, which the modules above know. smbd responds to an open on a lost
  * share as if the request had named a file that is not open.
  */
-const lossOf = (command: number, status: number): readonly ["share" | "session", status: number] | undefined => {
+const lossOf = (command: number, status: number): readonly [ConnectedShare.Lost, status: number] | undefined => {
   switch (status) {
     case NtStatus.STATUS_INVALID_HANDLE:
       if (command !== Command.SMB_COM_NT_CREATE_ANDX) return undefined
@@ -118,21 +119,16 @@ const lossOf = (command: number, status: number): readonly ["share" | "session",
  *
  * @since 0.1.0
  */
-export class Tree {
+export class Tree extends ConnectedShare.Tree {
   readonly session: Session
   readonly tid: number
-  readonly uncPath: string
-  readonly type: Share.Share["type"]
   readonly breaks: Breaks.Breaks
   readonly limits: Share.Share["limits"]
-  /** What the server has ended: the share or the session. */
-  lost: "share" | "session" | undefined
 
   constructor(session: Session, tid: number, uncPath: string, type: Share.Share["type"], breaks: Breaks.Breaks) {
+    super(uncPath, type)
     this.session = session
     this.tid = tid
-    this.uncPath = uncPath
-    this.type = type
     this.breaks = breaks
     const { capabilities, clientMaxBufferSize, maxBufferSize } = session.negotiated
     const large = session.nativeLanMan.startsWith("Samba") ? largeForSamba : largeForAll
@@ -169,10 +165,6 @@ export class Tree {
     return this.unicode || Oem.canEncode(name)
   }
 
-  full(path: string): string {
-    return path === "" ? this.uncPath : `${this.uncPath}\\${path}`
-  }
-
   outgoing<O extends Pick<Connection.Outgoing, "command" | "body">>(request: O): O & Connection.Outgoing {
     return { ...request, tid: this.tid, uid: this.session.uid }
   }
@@ -198,7 +190,7 @@ export class Tree {
     const loss = header.status === 0 ? undefined : lossOf(header.command, header.status)
     if (loss === undefined) return reply
     const [lost, status] = loss
-    if (this.lost !== "session") this.lost = lost
+    this.onLost(lost)
     return { ...reply, header: { ...header, status } }
   }
 

@@ -15,8 +15,9 @@ import * as NtlmV2Response from "../Auth/NtlmV2Response.ts"
 import * as Codec from "../Codec/Codec.ts"
 import * as Md5 from "../Codec/Md5.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
-import { fromStatus, type RequestError, withDetail } from "../Protocol/Errors.ts"
-import * as UncName from "../Protocol/UncName.ts"
+import type { RequestError } from "../Protocol/Errors.ts"
+import * as Multiplexer from "../Protocol/Multiplexer.ts"
+import * as SessionErrors from "../Protocol/SessionErrors.ts"
 import * as Connection from "./Connection.ts"
 import * as Header from "./Header.ts"
 import { Capabilities, Command, Flags2, SecurityMode, SetupAction } from "./Message/Constants.ts"
@@ -95,8 +96,7 @@ const extended = Effect.fnUntraced(function*(
   )
   let input = securityBlob
   let uid = 0
-  // No mechanism needs so many legs: the loop stops a server that continues to ask.
-  for (let leg = 0; leg < 8; leg++) {
+  for (let leg = 0; leg < SessionErrors.mostLegs; leg++) {
     const { token } = yield* logon.step(input)
     const reply = yield* Connection.request(connection, {
       command: Command.SMB_COM_SESSION_SETUP_ANDX,
@@ -108,15 +108,12 @@ const extended = Effect.fnUntraced(function*(
     const { status } = reply.header
     if (status !== 0 && status !== NtStatus.STATUS_MORE_PROCESSING_REQUIRED) {
       const failed = decode(reply.packet)
-      const { because, detail, error } = Authenticator.refusal(logon, {
+      const input = Result.isSuccess(failed) ? failed.success.securityBlob : undefined
+      const { server } = connection.options
+      return yield* SessionErrors.refused(
+        connection.options,
         status,
-        server: connection.options.server,
-        input: Result.isSuccess(failed) ? failed.success.securityBlob : undefined
-      })
-      return yield* error ?? withDetail(
-        fromStatus(status, "SESSION_SETUP", UncName.format(connection.options)),
-        detail,
-        because
+        Authenticator.refusal(logon, { status, server, input })
       )
     }
     const response = yield* Effect.fromResult(decode(reply.packet))
@@ -134,7 +131,7 @@ const extended = Effect.fnUntraced(function*(
     }
     input = response.securityBlob
   }
-  return yield* connection.protocolError("UnexpectedResponse", "the server does not come to an end with the logon")
+  return yield* SessionErrors.endless(connection.options)
 })
 
 const plain = Effect.fnUntraced(function*(
@@ -168,8 +165,8 @@ const plain = Effect.fnUntraced(function*(
   })
   if (reply.header.status !== 0) {
     const { status } = reply.header
-    return yield* Authenticator.refusal(undefined, { status, server }).error ??
-      fromStatus(status, "SESSION_SETUP", UncName.format(connection.options))
+    const { error } = Authenticator.refusal(undefined, { status, server })
+    return yield* SessionErrors.refused(connection.options, status, { error })
   }
   const response = yield* Effect.fromResult(
     Codec.decode(
@@ -209,18 +206,9 @@ const establish = Effect.fnUntraced(function*(
   }
   if (macKey === undefined) {
     if (settings.signing === "required" && !logon.unauthenticated) {
-      return yield* connection.protocolError(
-        "SigningUnavailable",
-        "the server logged the user on as a guest, and a guest's session cannot be signed: check user and password, " +
-          "or log on as a guest on purpose (`Credentials.guest`)"
-      )
+      return yield* SessionErrors.guestNotSigned(connection.options)
     }
-    if (!logon.unauthenticated) {
-      yield* Effect.logWarning(
-        `${connection.options.server} has logged the user on as a guest, whose session is neither signed nor encrypted: ` +
-          "check user and password"
-      )
-    }
+    if (!logon.unauthenticated) yield* SessionErrors.warnOfGuest(connection.options)
     return session
   }
   // The first logon of a connection determines its signatures; later logons are signed by it.
@@ -235,7 +223,8 @@ const establish = Effect.fnUntraced(function*(
   if (!Signing.verify(sign, [reply.packet], 1)) {
     return yield* connection.protocolError(
       "BadSignature",
-      "the server's last word of the logon is not signed, or signed wrongly"
+      "the server's last response of the logon is not signed, or its signature is wrong: the response was changed on " +
+        "the way, or the server signs wrongly"
     )
   }
   connection.startSigning(sign, 2)
@@ -243,14 +232,12 @@ const establish = Effect.fnUntraced(function*(
 })
 
 const logoff = (session: Session): Effect.Effect<void> =>
-  Connection.request(session.connection, {
-    command: Command.SMB_COM_LOGOFF_ANDX,
-    body: Codec.encode(SessionSetup.Logoff)({}),
-    uid: session.uid
-  }).pipe(
-    // The server may be gone, and a session ends with its connection anyway.
-    Effect.timeoutOption("2 seconds"),
-    Effect.ignore
+  Multiplexer.requestAtEnd(
+    Connection.request(session.connection, {
+      command: Command.SMB_COM_LOGOFF_ANDX,
+      body: Codec.encode(SessionSetup.Logoff)({}),
+      uid: session.uid
+    })
   )
 
 /**

@@ -5,10 +5,10 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Codec from "../Codec/Codec.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
-import * as Changes from "../Protocol/Changes.ts"
+import * as ConnectedShare from "../Protocol/ConnectedShare.ts"
 import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
+import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import * as OpenLife from "../Protocol/OpenLife.ts"
-import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
 import * as UncName from "../Protocol/UncName.ts"
 import type * as Breaks from "./Breaks.ts"
@@ -22,15 +22,7 @@ import * as Open from "./Open.ts"
 import * as Requests from "./Requests.ts"
 import type { Session } from "./Session.ts"
 
-/**
- * The names of the share's files on the wire with DFS: the namespace's names before the path.
- *
- * @since 0.1.0
- */
-export interface DfsName {
-  readonly server: string
-  readonly share: string
-}
+export type { ConnectedShare, DfsName } from "../Protocol/ConnectedShare.ts"
 
 const FILE_ATTRIBUTE_DIRECTORY = 0x10
 
@@ -53,7 +45,7 @@ const closeLater = (tree: Requests.Tree, fid: number): void => {
 const closeFid = (tree: Requests.Tree, fid: number, full: string): Effect.Effect<void, RequestError> =>
   Effect.flatMap(
     Connection.request(tree.connection, closeOutgoing(tree, fid)),
-    (reply) => reply.header.status === 0 ? Effect.void : Effect.fail(fromStatus(reply.header.status, "CLOSE", full))
+    (reply) => ConnectedShare.closed(reply.header.status, full)
   )
 
 const makeFile = (
@@ -131,7 +123,7 @@ const makeFile = (
 
 const openFile = (
   tree: Requests.Tree,
-  dfs: DfsName | undefined,
+  dfs: ConnectedShare.DfsName | undefined,
   path: string,
   options: Share.OpenOptions
 ): Effect.Effect<Share.OpenFile, RequestError, Scope.Scope> =>
@@ -143,19 +135,6 @@ const openFile = (
     )
   })
 
-const batch = (
-  tree: Requests.Tree,
-  dfs: DfsName | undefined,
-  path: string,
-  options: Share.OpenOptions,
-  operations: ReadonlyArray<Operation.Any>
-): Effect.Effect<OpenLife.Batched, RequestError> =>
-  // One operation for the caller: if the first request had its effect and the second fails, the whole may have had it.
-  Changes.whole(Effect.scoped(Effect.gen(function*() {
-    const file = yield* openFile(tree, dfs, path, options)
-    return yield* OpenLife.batch(file, options, operations)
-  })))
-
 const connect = Effect.fnUntraced(function*(session: Session, share: string, breaks: Breaks.Breaks) {
   const { connection, negotiated } = session
   const uncPath = UncName.format(connection.options, share)
@@ -163,7 +142,7 @@ const connect = Effect.fnUntraced(function*(session: Session, share: string, bre
     command: Command.SMB_COM_TREE_CONNECT_ANDX,
     body: Codec.encode(TreeConnect.Request(negotiated.unicode))({
       flags: TreeConnectFlags.TREE_CONNECT_ANDX_EXTENDED_RESPONSE,
-      path: `\\\\${connection.options.server}\\${share}`,
+      path: ConnectedShare.requestPath(connection.options, share),
       service: "?????"
     }),
     uid: session.uid
@@ -180,41 +159,32 @@ const connect = Effect.fnUntraced(function*(session: Session, share: string, bre
 })
 
 const disconnect = (tree: Requests.Tree): Effect.Effect<void> =>
-  Connection.request(
-    tree.connection,
-    tree.outgoing({ command: Command.SMB_COM_TREE_DISCONNECT, body: new Uint8Array(3) })
-  ).pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
+  Multiplexer.requestAtEnd(
+    Connection.request(
+      tree.connection,
+      tree.outgoing({ command: Command.SMB_COM_TREE_DISCONNECT, body: new Uint8Array(3) })
+    )
+  )
 
-/**
- * A connected share, and its form with DFS names on the wire.
- *
- * @since 0.1.0
- */
-export interface ConnectedShare extends Share.Share {
-  /** The same share with DFS names. */
-  readonly withDfsName: (name: DfsName) => Share.Share
-  /** What the server has ended, the share or the whole session: connect again. */
-  readonly lost: () => "share" | "session" | undefined
-}
-
-const makeShare = (tree: Requests.Tree, name: string, response: TreeConnect.Response): ConnectedShare => {
+const makeShare = (
+  tree: Requests.Tree,
+  name: string,
+  response: TreeConnect.Response
+): ConnectedShare.ConnectedShare => {
   const { connection, negotiated, uid } = tree.session
   const isDfs = (negotiated.capabilities & Capabilities.CAP_DFS) !== 0 &&
     (response.optionalSupport & OptionalSupport.SMB_SHARE_IS_IN_DFS) !== 0
-  const make = (dfs: DfsName | undefined): Share.Share => ({
-    server: connection.options.server,
-    port: connection.options.port,
+  return ConnectedShare.make(connection.options, tree, {
     name,
-    type: tree.type,
     isDfs,
     limits: tree.limits,
-    sessionKey: `${connection.options.server}:${connection.options.port}/NT1/${uid}`,
+    session: `NT1/${uid}`,
     dialect: "NT1",
-    open: (path, options) => openFile(tree, dfs, path, options),
-    batch: (path, options, operations) => batch(tree, dfs, path, options, operations),
+    open: (dfs, path, options) => openFile(tree, dfs, path, options),
+    batch: (dfs, path, options, operations) =>
+      ConnectedShare.batch(openFile(tree, dfs, path, options), options, operations),
     control: (operation) => Commands.control(tree, operation)
   })
-  return { ...make(undefined), withDfsName: make, lost: () => tree.lost }
 }
 
 /**
@@ -228,7 +198,7 @@ export const make = (
   session: Session,
   share: string,
   breaks: Breaks.Breaks
-): Effect.Effect<ConnectedShare, RequestError, Scope.Scope> =>
+): Effect.Effect<ConnectedShare.ConnectedShare, RequestError, Scope.Scope> =>
   Effect.acquireRelease(connect(session, share, breaks), ({ tree }) => disconnect(tree), { interruptible: true }).pipe(
     Effect.map(({ response, tree }) => makeShare(tree, share, response))
   )

@@ -12,6 +12,7 @@
 import * as Result from "effect/Result"
 import { Malformed } from "../Codec/Malformed.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
+import type { Lost } from "../Protocol/ConnectedShare.ts"
 import * as ConnectionErrors from "../Protocol/ConnectionErrors.ts"
 import { TransportError } from "../Protocol/Errors.ts"
 import * as FrameReader from "../Protocol/FrameReader.ts"
@@ -23,16 +24,16 @@ import { Credits } from "./Credits.ts"
 import * as Encryption from "./Encryption.ts"
 import type { Batch, Complete, ConnectionError, Outgoing, Pending, Reply, Security } from "./Exchange.ts"
 import * as Header from "./Header.ts"
-import * as Inbound from "./Inbound.ts"
-import * as RequestTime from "./internal/RequestTime.ts"
+import * as RequestExpiration from "./internal/RequestExpiration.ts"
 import { Command, HeaderFlags } from "./Message/Constants.ts"
-import * as Outbound from "./Outbound.ts"
+import * as RequestPacket from "./RequestPacket.ts"
+import * as ResponseVerification from "./ResponseVerification.ts"
 
 export type { ConnectionError, Outgoing, Owner, Reply, Security } from "./Exchange.ts"
 export { compound, request } from "./Request.ts"
 
 /** Statuses that say that a share or a session is gone (MS-SMB2 3.2.5.1.6, 3.3.5.2.9, 3.3.5.2.11). */
-const losses: Readonly<Record<number, "share" | "session">> = {
+const losses: Readonly<Record<number, Lost>> = {
   [NtStatus.STATUS_NETWORK_NAME_DELETED]: "share",
   [NtStatus.STATUS_USER_SESSION_DELETED]: "session",
   [NtStatus.STATUS_NETWORK_SESSION_EXPIRED]: "session"
@@ -74,7 +75,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
    * Takes a packet that is not SMB 2, such as a server's SMB 1 response, and returns the error that ends the
    * connection.
    */
-  onForeign: ((packet: Uint8Array) => ConnectionError) | undefined
+  onOtherProtocol: ((packet: Uint8Array) => ConnectionError) | undefined
 
   constructor(options: Options) {
     super(options, { peek, transient: (head) => Header.view(head).getUint32(0, true) === Encryption.protocolId })
@@ -159,26 +160,26 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
    */
   private cancel(pending: Pending): void {
     if (!this.requests.has(pending.messageId) || this.failed !== undefined) return
-    this.transmit(Outbound.encodeCancel(pending), pending.encrypted ? pending.outgoing.security : undefined)
+    this.transmit(RequestPacket.encodeCancel(pending), pending.encrypted ? pending.outgoing.security : undefined)
   }
 
   /** Sends a batch whose charge was taken. */
   private send(batch: Batch): void {
-    const { chunks, encrypted, pendings } = Outbound.encodeBatch(batch, this.credits)
+    const { chunks, encrypted, pendings } = RequestPacket.encodeBatch(batch, this.credits)
     for (const pending of pendings) this.requests.add(pending.messageId, pending)
     batch.pendings = pendings
     this.transmit(chunks, encrypted ? batch.outgoings[0]!.security : undefined)
   }
 
   private transmit(chunks: ReadonlyArray<Uint8Array>, encryption: Security | undefined): void {
-    Outbound.transmit(this.duplex!, chunks, encryption?.encrypt)
+    RequestPacket.transmit(this.duplex!, chunks, encryption?.encrypt)
   }
 
   /**
    * Sends a packet that is not SMB 2 but counts as MessageId 0: the multi-protocol NEGOTIATE of SMB 1. `answered` is
    * the response if another connection has sent the packet and received that.
    */
-  submitForeign(packet: Uint8Array, complete: Complete, answered?: Uint8Array): void {
+  submitMultiProtocolNegotiate(packet: Uint8Array, complete: Complete, answered?: Uint8Array): void {
     if (this.failed !== undefined) return complete(this.failed, undefined)
     const framed = new Uint8Array(FrameReader.headerSize + packet.length)
     framed.set(packet, FrameReader.headerSize)
@@ -258,7 +259,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
       if (identifier === Header.protocolId) this.receiveAll(frame, false)
       else if (identifier === Encryption.protocolId) this.receiveEncrypted(frame)
       else {
-        this.fail(this.onForeign?.(frame) ?? ConnectionErrors.notSmb(this.options, "SMB 2 or 3"))
+        this.fail(this.onOtherProtocol?.(frame) ?? ConnectionErrors.notSmb(this.options, "SMB 2 or 3"))
       }
     } else {
       this.fail(ConnectionErrors.notSmb(this.options, "SMB 2 or 3", `a packet has ${frame.length} bytes`))
@@ -270,7 +271,10 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     const transform = Encryption.readHeader(frame)
     const security = transform === undefined ? undefined : this.sessions.get(transform.sessionId)
     if (transform === undefined || security?.decrypt === undefined) {
-      return this.fail(this.protocolError("UnexpectedResponse", "an encrypted packet that belongs to no session"))
+      return this.fail(this.protocolError(
+        "UnexpectedResponse",
+        "the server sent an encrypted packet that belongs to no session: the server is at fault"
+      ))
     }
     const decrypted = transform.originalMessageSize !== frame.length - Encryption.headerSize
       ? undefined
@@ -339,11 +343,13 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
       const [request, response] = [pending.outgoing.command, header.command].map(Commands.commandName)
       return this.fail(ConnectionErrors.otherCommand(this.options, request!, response!))
     }
-    const distrust = Inbound.distrust(pending, header, chunks, decrypted)
+    const distrust = ResponseVerification.failure(pending, header, chunks, decrypted)
     const disbelieved = distrust === undefined ? undefined : this.protocolError(distrust.reason, distrust.detail)
-    if (disbelieved !== undefined && !Inbound.endsReadAlone(header, disbelieved)) return this.fail(disbelieved)
+    if (disbelieved !== undefined && !ResponseVerification.endsReadAlone(header, disbelieved)) {
+      return this.fail(disbelieved)
+    }
     this.credits.grant(header.credits)
-    if (Inbound.isInterim(header)) {
+    if (Header.isInterim(header)) {
       const wasAsync = pending.isAsync
       pending.isAsync = true
       if (!wasAsync) pending.ticks = 0
@@ -376,7 +382,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     for (const pending of this.requests.values()) {
       // A request that no caller waits for may stay without a response; the connection itself waits for an ECHO.
       if (pending.complete === undefined) continue
-      const limit = RequestTime.tick(pending, this.options)
+      const limit = RequestExpiration.tick(pending, this.options)
       if (limit === undefined) continue
       if (limit === "requestTimeout" && (this.silence * tickInterval >= requestTimeout || this.echoing)) {
         return this.fail(ConnectionErrors.silent(this.options, requestTimeout))
@@ -390,7 +396,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
       const detail = `it called ${command} pending (STATUS_PENDING), and has not finished it for ${pendingTimeout} ms`
       const { port, server } = this.options
       this.giveUp(
-        RequestTime.andBehind(pending),
+        RequestExpiration.andBehind(pending),
         new TransportError({ reason: { _tag: "TimedOut", pending: true }, server, port, detail })
       )
     }
@@ -411,7 +417,9 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
    */
   private starve(): void {
     const hopeless = this.credits.waits &&
-      [...this.requests.values()].every((pending) => RequestTime.isPending(pending) || pending.complete === undefined)
+      [...this.requests.values()].every((pending) =>
+        RequestExpiration.isPending(pending) || pending.complete === undefined
+      )
     this.starved = hopeless ? this.starved + 1 : 0
     if (this.starved * this.options.tickInterval <= this.options.requestTimeout) return
     this.starved = 0
@@ -435,7 +443,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     this.submit(
       [{
         command: Command.ECHO,
-        body: Outbound.emptyBody,
+        body: RequestPacket.emptyBody,
         ...(security === undefined ? {} : { security, encrypted: security.encryptsAll === true })
       }],
       [answered]

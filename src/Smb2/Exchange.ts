@@ -1,6 +1,7 @@
 /**
  * What a connection sends and receives: requests without their headers, replies, and the state between the two.
  */
+import type { Lost } from "../Protocol/ConnectedShare.ts"
 import type { ProtocolError } from "../Protocol/Errors.ts"
 import type * as Multiplexer from "../Protocol/Multiplexer.ts"
 import type * as OutstandingRequests from "../Protocol/OutstandingRequests.ts"
@@ -33,7 +34,7 @@ export interface Security {
  * @since 0.1.0
  */
 export interface Owner {
-  readonly onLost: (what: "share" | "session") => void
+  readonly onLost: (what: Lost) => void
 }
 
 /**

@@ -5,6 +5,7 @@
  * one larger value with a meaning, all ones for an unsolicited OPLOCK_BREAK, reads as `unsolicited`.
  */
 
+import { NtStatus } from "../Codec/NtStatus.ts"
 import { HeaderFlags } from "./Message/Constants.ts"
 
 /**
@@ -114,3 +115,11 @@ export const write = (bytes: DataView, at: number, header: Header): void => {
  * @since 0.1.0
  */
 export const signatureOffset = 48
+
+/**
+ * An interim response: the final one comes later, under an AsyncId (MS-SMB2 3.2.5.1.5).
+ *
+ * @since 0.1.0
+ */
+export const isInterim = (header: Header): boolean =>
+  header.status === NtStatus.STATUS_PENDING && (header.flags & HeaderFlags.SMB2_FLAGS_ASYNC_COMMAND) !== 0

@@ -12,8 +12,9 @@ import { createHash } from "node:crypto"
 import * as Entropy from "../Auth/Entropy.ts"
 import * as Codec from "../Codec/Codec.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
-import { fromStatus, type ProtocolError, type SmbError, type TransportError } from "../Protocol/Errors.ts"
+import { fromStatus, type ProtocolError, type RequestError, type SmbError } from "../Protocol/Errors.ts"
 import * as Multiplexer from "../Protocol/Multiplexer.ts"
+import type * as Negotiation from "../Protocol/Negotiation.ts"
 import * as Transport from "../Protocol/Transport.ts"
 import * as UncName from "../Protocol/UncName.ts"
 import * as Connection from "./Connection.ts"
@@ -30,7 +31,7 @@ import {
   SigningAlgorithm
 } from "./Message/Constants.ts"
 import * as Negotiate from "./Message/Negotiate.ts"
-import * as MultiProtocol from "./MultiProtocol.ts"
+import * as MultiProtocolNegotiate from "./MultiProtocolNegotiate.ts"
 import * as Settings from "./Settings.ts"
 import type * as Signing from "./Signing.ts"
 
@@ -80,7 +81,7 @@ export interface Agreed {
  *
  * @since 0.1.0
  */
-export type NegotiateError = TransportError | ProtocolError | Malformed | SmbError
+export type NegotiateError = RequestError
 
 /**
  * The running SHA-512 of preauthentication integrity: hash of the previous hash and the next message.
@@ -238,7 +239,7 @@ const negotiate = Effect.fnUntraced(function*(
   const { server } = connection.options
   const asked = makeRequest(settings, server, entropy)
   if (settings.multiProtocol || begun !== undefined) {
-    const answer = yield* MultiProtocol.negotiate(connection, asked.dialects, begun?.packet)
+    const answer = yield* MultiProtocolNegotiate.negotiate(connection, asked.dialects, begun?.packet)
     if (answer.dialectRevision !== Dialect.SMB_2_WILDCARD) {
       // An SMB 1 packet does not carry these: the server received zeros, and confirms zeros.
       const heard = { ...asked, capabilities: 0, securityMode: 0, clientGuid: new Uint8Array(16) }
@@ -262,27 +263,16 @@ const negotiate = Effect.fnUntraced(function*(
  *
  * @since 0.1.0
  */
-export interface BegunBySmb1 {
-  readonly duplex: Transport.Duplex
-  /** The server's response. */
-  readonly packet: Uint8Array
-  /** From now on, passes the bytes of the stream to these handlers. */
-  readonly handOver: (handlers: Transport.Handlers) => void
-}
+export type BegunBySmb1 = Negotiation.AnsweredBySmb2
 
 const open = Effect.fnUntraced(
   function*(endpoint: Transport.Endpoint, settings: Settings.Settings, begun?: BegunBySmb1) {
     const connection = new Connection.Connection({
-      server: endpoint.host,
-      port: endpoint.port,
-      maximumFrame: settings.maximumFrame,
+      ...Multiplexer.optionsOf(endpoint, settings),
       creditTarget: settings.credits,
-      tickInterval: Multiplexer.tickInterval,
-      requestTimeout: Duration.toMillis(settings.requestTimeout),
-      pendingTimeout: Duration.toMillis(Settings.pendingTimeout(settings)),
-      keepAlive: Duration.toMillis(settings.keepAlive)
+      pendingTimeout: Duration.toMillis(Settings.pendingTimeout(settings))
     })
-    connection.onForeign = (packet) => MultiProtocol.foreign(connection, packet)
+    connection.onOtherProtocol = (packet) => MultiProtocolNegotiate.otherProtocol(connection, packet)
     if (begun === undefined) {
       const transport = yield* Transport.Transport
       connection.attach(yield* transport.connect(endpoint, connection))

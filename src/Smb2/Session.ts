@@ -12,8 +12,9 @@ import * as Authenticator from "../Auth/Authenticator.ts"
 import * as Codec from "../Codec/Codec.ts"
 import * as KeyDerivation from "../Codec/KeyDerivation.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
-import { fromStatus, type RequestError, withDetail } from "../Protocol/Errors.ts"
-import * as UncName from "../Protocol/UncName.ts"
+import type { RequestError } from "../Protocol/Errors.ts"
+import * as Multiplexer from "../Protocol/Multiplexer.ts"
+import * as SessionErrors from "../Protocol/SessionErrors.ts"
 import * as Connection from "./Connection.ts"
 import * as Dialects from "./Dialects.ts"
 import * as Encryption from "./Encryption.ts"
@@ -138,8 +139,7 @@ const exchange = Effect.fnUntraced(function*(
   let hash = negotiated.preauthHash
   let sessionId = 0n
   let input = negotiated.securityBuffer
-  // No mechanism needs so many legs: the loop stops a server that continues to ask.
-  for (let leg = 0; leg < 8; leg++) {
+  for (let leg = 0; leg < SessionErrors.mostLegs; leg++) {
     const step = yield* logon.step(input)
     const reply = yield* Connection.request(connection, {
       command: Command.SESSION_SETUP,
@@ -160,15 +160,11 @@ const exchange = Effect.fnUntraced(function*(
     const { status } = reply.header
     if (status !== 0 && status !== NtStatus.STATUS_MORE_PROCESSING_REQUIRED) {
       const input = refusedBuffer(reply.packet)
-      const { because, detail, error } = Authenticator.refusal(logon, {
+      const { server } = connection.options
+      return yield* SessionErrors.refused(
+        connection.options,
         status,
-        input,
-        server: connection.options.server
-      })
-      return yield* error ?? withDetail(
-        fromStatus(status, "SESSION_SETUP", UncName.format(connection.options)),
-        detail,
-        because
+        Authenticator.refusal(logon, { status, server, input })
       )
     }
     const response = yield* Effect.fromResult(decode(reply.packet))
@@ -177,7 +173,7 @@ const exchange = Effect.fnUntraced(function*(
     hash = extendPreauthHash(hash, reply.packet)
     input = response.securityBuffer
   }
-  return yield* connection.protocolError("UnexpectedResponse", "the server does not come to an end with the logon")
+  return yield* SessionErrors.endless(connection.options)
 })
 
 const establish = Effect.fnUntraced(function*(
@@ -198,17 +194,8 @@ const establish = Effect.fnUntraced(function*(
     if (!logon.unauthenticated) {
       // The user has a name and a password, and the server let the user in as a guest: nothing proves the server's
       // identity.
-      if (settings.signing === "required") {
-        return yield* refuse(
-          "SigningUnavailable",
-          "the server logged the user on as a guest, and a guest's session cannot be signed: check user and password, " +
-            "or log on as a guest on purpose (`Credentials.guest`)"
-        )
-      }
-      yield* Effect.logWarning(
-        `${connection.options.server} has logged the user on as a guest, whose session is neither signed nor encrypted: ` +
-          "check user and password"
-      )
+      if (settings.signing === "required") return yield* SessionErrors.guestNotSigned(connection.options)
+      yield* SessionErrors.warnOfGuest(connection.options)
     }
     if (settings.encryption === "required") {
       return yield* refuse(
@@ -239,10 +226,10 @@ const establish = Effect.fnUntraced(function*(
   const security = makeSecurity(negotiated, sessionId, Redacted.value(sessionKey), preauthHash)
   const signed = (reply.header.flags & HeaderFlags.SMB2_FLAGS_SIGNED) !== 0
   if (negotiated.dialect === Dialect.SMB_3_1_1 && !signed) {
-    return yield* refuse("NotSigned", "the server's last word of the logon is not signed, which SMB 3.1.1 demands")
+    return yield* refuse("NotSigned", "the server's last response of the logon is not signed, which SMB 3.1.1 demands")
   }
   if (signed && !Signing.verify(security.sign!, [reply.packet], "server", reply.header.messageId)) {
-    return yield* refuse("BadSignature", "the signature of the server's last word of the logon is wrong")
+    return yield* refuse("BadSignature", "the signature of the server's last response of the logon is wrong")
   }
   const encrypted = serverEncrypts || (settings.encryption !== "off" && security.encrypt !== undefined)
   if (encrypted && security.encrypt === undefined) {
@@ -264,16 +251,16 @@ const establish = Effect.fnUntraced(function*(
 })
 
 const logoff = (session: Session): Effect.Effect<void> =>
-  Connection.request(session.connection, {
-    command: Command.LOGOFF,
-    body: Codec.encode(SessionSetup.LogoffRequest)({}),
-    security: session.security,
-    encrypted: session.encrypted
-  }).pipe(
-    // The server may be gone, and a session ends with its connection anyway.
-    Effect.timeoutOption("2 seconds"),
-    Effect.ignore,
-    Effect.ensuring(Effect.sync(() => session.connection.removeSession(session.security.sessionId)))
+  Effect.ensuring(
+    Multiplexer.requestAtEnd(
+      Connection.request(session.connection, {
+        command: Command.LOGOFF,
+        body: Codec.encode(SessionSetup.LogoffRequest)({}),
+        security: session.security,
+        encrypted: session.encrypted
+      })
+    ),
+    Effect.sync(() => session.connection.removeSession(session.security.sessionId))
   )
 
 /**

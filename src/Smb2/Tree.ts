@@ -7,7 +7,9 @@ import type * as Scope from "effect/Scope"
 import * as Codec from "../Codec/Codec.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import * as Changes from "../Protocol/Changes.ts"
+import * as ConnectedShare from "../Protocol/ConnectedShare.ts"
 import { fromStatus, type RequestError, type SmbError, withDetail } from "../Protocol/Errors.ts"
+import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import * as OpenLife from "../Protocol/OpenLife.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
@@ -33,15 +35,7 @@ import type { Session } from "./Session.ts"
 import * as SymbolicLink from "./SymbolicLink.ts"
 import * as ValidateNegotiate from "./ValidateNegotiate.ts"
 
-/**
- * The names of the share's files on the wire with DFS: the namespace's names before the path.
- *
- * @since 0.1.0
- */
-export interface DfsName {
-  readonly server: string
-  readonly share: string
-}
+export type { ConnectedShare, DfsName } from "../Protocol/ConnectedShare.ts"
 
 const types: Record<number, Share.Share["type"]> = {
   [ShareType.SMB2_SHARE_TYPE_DISK]: "disk",
@@ -50,14 +44,11 @@ const types: Record<number, Share.Share["type"]> = {
 }
 
 /** Fills in the common fields of every request on this tree. */
-class Tree implements Connection.Owner {
+class Tree extends ConnectedShare.Tree implements Connection.Owner {
   readonly session: Session
   readonly treeId: number
-  readonly uncPath: string
   readonly encrypted: boolean
   readonly breaks: Breaks.Breaks
-  readonly type: Share.Share["type"]
-  lost: "share" | "session" | undefined
   constructor(
     session: Session,
     treeId: number,
@@ -66,16 +57,11 @@ class Tree implements Connection.Owner {
     encrypted: boolean,
     breaks: Breaks.Breaks
   ) {
-    this.type = type
+    super(uncPath, type)
     this.session = session
     this.treeId = treeId
-    this.uncPath = uncPath
     this.encrypted = encrypted
     this.breaks = breaks
-  }
-
-  onLost(what: "share" | "session"): void {
-    if (this.lost !== "session") this.lost = what
   }
 
   outgoing<O extends Pick<Connection.Outgoing, "command" | "body">>(request: O, flags = 0): O & Connection.Outgoing {
@@ -87,10 +73,6 @@ class Tree implements Connection.Owner {
       encrypted: this.encrypted,
       flags
     }
-  }
-
-  full(path: string): string {
-    return path === "" ? this.uncPath : `${this.uncPath}\\${path}`
   }
 
   encode(operation: Operation.Any, fileId: FileId): Connection.Outgoing {
@@ -121,22 +103,19 @@ class Tree implements Connection.Owner {
     connection.submit([this.encode({ _tag: "Unlock", ranges }, fileId)], [() => {}])
   }
 
+  closeOutgoing(fileId: FileId): Connection.Outgoing {
+    return this.outgoing({ command: Command.CLOSE, body: Open.encodeClose(fileId) })
+  }
+
   /** Closes an open without waiting, if its owner no longer waits. */
   closeLater(fileId: FileId): void {
-    this.session.connection.submit(
-      [this.outgoing({ command: Command.CLOSE, body: Open.encodeClose(fileId) })],
-      [() => {}]
-    )
+    this.session.connection.submit([this.closeOutgoing(fileId)], [() => {}])
   }
 
   close(fileId: FileId, path: string): Effect.Effect<void, RequestError> {
     return Effect.flatMap(
-      Connection.request(
-        this.session.connection,
-        this.outgoing({ command: Command.CLOSE, body: Open.encodeClose(fileId) })
-      ),
-      (reply) =>
-        reply.header.status === 0 ? Effect.void : Effect.fail(fromStatus(reply.header.status, "CLOSE", this.full(path)))
+      Connection.request(this.session.connection, this.closeOutgoing(fileId)),
+      (reply) => ConnectedShare.closed(reply.header.status, this.full(path))
     )
   }
 }
@@ -176,7 +155,7 @@ const makeFile = (
   })
 
 /** The name in a CREATE: below the share, or with the DFS flag below the namespace. */
-const wireName = (dfs: DfsName | undefined, path: string): string =>
+const wireName = (dfs: ConnectedShare.DfsName | undefined, path: string): string =>
   dfs === undefined ? path : path === "" ? `${dfs.server}\\${dfs.share}` : `${dfs.server}\\${dfs.share}\\${path}`
 
 /** Why a CREATE was refused; with the link, if the server stopped at one. */
@@ -186,7 +165,12 @@ const refused = (tree: Tree, path: string, reply: Connection.Reply): SmbError =>
   return fromStatus(status, "CREATE", tree.full(path), link)
 }
 
-const createOutgoing = (tree: Tree, dfs: DfsName | undefined, path: string, options: Share.OpenOptions) => {
+const createOutgoing = (
+  tree: Tree,
+  dfs: ConnectedShare.DfsName | undefined,
+  path: string,
+  options: Share.OpenOptions
+) => {
   const { entropy, negotiated } = tree.session
   const { body, createGuid } = Open.encode(wireName(dfs, path), options, negotiated.dialect, entropy)
   const outgoing = tree.outgoing(
@@ -202,7 +186,7 @@ const createOutgoing = (tree: Tree, dfs: DfsName | undefined, path: string, opti
 
 const openFile = (
   tree: Tree,
-  dfs: DfsName | undefined,
+  dfs: ConnectedShare.DfsName | undefined,
   path: string,
   options: Share.OpenOptions
 ): Effect.Effect<Share.OpenFile, RequestError, Scope.Scope> =>
@@ -222,22 +206,9 @@ const openFile = (
     })
   })
 
-/** A batch without a compound, for a server that grants too few credits for it. */
-const oneByOne = (
-  tree: Tree,
-  dfs: DfsName | undefined,
-  path: string,
-  options: Share.OpenOptions,
-  operations: ReadonlyArray<Operation.Any>
-): Effect.Effect<OpenLife.Batched, RequestError> =>
-  Changes.whole(Effect.scoped(Effect.gen(function*() {
-    const file = yield* openFile(tree, dfs, path, options)
-    return yield* OpenLife.batch(file, options, operations)
-  })))
-
 const batch = (
   tree: Tree,
-  dfs: DfsName | undefined,
+  dfs: ConnectedShare.DfsName | undefined,
   path: string,
   options: Share.OpenOptions,
   operations: ReadonlyArray<Operation.Any>
@@ -247,9 +218,12 @@ const batch = (
   const outgoings: ReadonlyArray<Connection.Outgoing> = [
     outgoing,
     ...encoded,
-    tree.outgoing({ command: Command.CLOSE, body: Open.encodeClose(anyFileId) })
+    tree.closeOutgoing(anyFileId)
   ]
-  if (!tree.session.connection.affords(outgoings)) return oneByOne(tree, dfs, path, options, operations)
+  // The server grants too few credits for a compound.
+  if (!tree.session.connection.affords(outgoings)) {
+    return ConnectedShare.batch(openFile(tree, dfs, path, options), options, operations)
+  }
   return Effect.flatMap(
     Connection.compound(tree.session.connection, outgoings),
     (replies): Effect.Effect<OpenLife.Batched, RequestError> => {
@@ -288,7 +262,7 @@ const connect = Effect.fnUntraced(function*(session: Session, share: string, bre
     command: Command.TREE_CONNECT,
     body: Codec.encode(TreeConnect.Request)({
       flags: 0,
-      path: `\\\\${connection.options.server}\\${share}`,
+      path: ConnectedShare.requestPath(connection.options, share),
       treeConnectContexts: []
     }),
     security: session.security,
@@ -324,34 +298,21 @@ const connect = Effect.fnUntraced(function*(session: Session, share: string, bre
 })
 
 const disconnect = (tree: Tree): Effect.Effect<void> =>
-  Connection.request(
-    tree.session.connection,
-    tree.outgoing({ command: Command.TREE_DISCONNECT, body: Codec.encode(TreeConnect.DisconnectRequest)({}) })
-  ).pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
+  Multiplexer.requestAtEnd(
+    Connection.request(
+      tree.session.connection,
+      tree.outgoing({ command: Command.TREE_DISCONNECT, body: Codec.encode(TreeConnect.DisconnectRequest)({}) })
+    )
+  )
 
-/**
- * A connected share, and its form with DFS names on the wire.
- *
- * @since 0.1.0
- */
-export interface ConnectedShare extends Share.Share {
-  /** The same share with DFS names. */
-  readonly withDfsName: (name: DfsName) => Share.Share
-  /** What the server has ended, the share or the whole session: connect again. */
-  readonly lost: () => "share" | "session" | undefined
-}
-
-const makeShare = (tree: Tree, name: string, response: TreeConnect.Response): ConnectedShare => {
+const makeShare = (tree: Tree, name: string, response: TreeConnect.Response): ConnectedShare.ConnectedShare => {
   const { connection, negotiated, settings } = tree.session
   // The server grants further credits, so this is computed each time.
   const limit = (server: number) => Math.min(server, settings.maximumTransfer, connection.largestTransfer)
   const serverDfs = negotiated.dialect === Dialect.SMB_2_0_2 ||
     (negotiated.capabilities & Capabilities.SMB2_GLOBAL_CAP_DFS) !== 0
-  const make = (dfs: DfsName | undefined): Share.Share => ({
-    server: connection.options.server,
-    port: connection.options.port,
+  return ConnectedShare.make(connection.options, tree, {
     name,
-    type: tree.type,
     isDfs: serverDfs && (response.capabilities & ShareCapabilities.SMB2_SHARE_CAP_DFS) !== 0,
     limits: {
       get read() {
@@ -364,13 +325,12 @@ const makeShare = (tree: Tree, name: string, response: TreeConnect.Response): Co
         return limit(negotiated.maxTransactSize)
       }
     },
-    sessionKey: `${connection.options.server}:${connection.options.port}/${tree.session.security.sessionId}`,
+    session: String(tree.session.security.sessionId),
     dialect: Dialects.nameOf(negotiated.dialect),
-    open: (path, options) => openFile(tree, dfs, path, options),
-    batch: (path, options, operations) => batch(tree, dfs, path, options, operations),
+    open: (dfs, path, options) => openFile(tree, dfs, path, options),
+    batch: (dfs, path, options, operations) => batch(tree, dfs, path, options, operations),
     control: (operation) => tree.run(operation, anyFileId, "")
   })
-  return { ...make(undefined), withDfsName: make, lost: () => tree.lost }
 }
 
 /**
@@ -385,7 +345,7 @@ export const make = (
   session: Session,
   share: string,
   breaks: Breaks.Breaks
-): Effect.Effect<ConnectedShare, RequestError, Scope.Scope> =>
+): Effect.Effect<ConnectedShare.ConnectedShare, RequestError, Scope.Scope> =>
   Effect.acquireRelease(connect(session, share, breaks), ({ tree }) => disconnect(tree), { interruptible: true }).pipe(
     Effect.tap(({ tree }) => ValidateNegotiate.validate(session, tree.treeId, tree.encrypted)),
     Effect.map(({ response, tree }) => makeShare(tree, share, response))

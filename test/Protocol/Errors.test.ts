@@ -9,8 +9,8 @@ it.each(
     ["STATUS_OBJECT_NAME_NOT_FOUND", "TREE_CONNECT", "no share of this name"],
     ["STATUS_NO_SUCH_FILE", "TREE_CONNECT", "no share of this name"],
     ["STATUS_OBJECT_PATH_NOT_FOUND", "CREATE", "A directory on the way"],
-    ["STATUS_INSUFFICIENT_RESOURCES", "NEGOTIATE", "none of the dialects"],
-    ["STATUS_NOT_SUPPORTED", "NEGOTIATE", "none of the dialects"],
+    ["STATUS_INSUFFICIENT_RESOURCES", "NEGOTIATE", "none of the offered dialects"],
+    ["STATUS_NOT_SUPPORTED", "NEGOTIATE", "none of the offered dialects"],
     ["STATUS_INSUFFICIENT_RESOURCES", "CREATE", "lacks resources"]
   ] as const
 )("the message of %s to %s contains %j", (status, command, words) => {

@@ -19,7 +19,7 @@ describe("the message of an error", () => {
     ["STATUS_OBJECT_PATH_NOT_FOUND", "TREE_CONNECT", "\\\\nas\\data", /no share of this name/],
     ["STATUS_OBJECT_NAME_NOT_FOUND", "TREE_CONNECT", "\\\\nas\\data", /no share of this name/],
     ["STATUS_BAD_NETWORK_NAME", "TREE_CONNECT", "\\\\nas\\data", /no share of this name/],
-    ["STATUS_OBJECT_NAME_INVALID", "TREE_CONNECT", "\\\\nas\\data", /name of a share/],
+    ["STATUS_OBJECT_NAME_INVALID", "TREE_CONNECT", "\\\\nas\\data", /does not accept this name for a share/],
     ["STATUS_ACCESS_DENIED", "TREE_CONNECT", "\\\\nas\\data", /may not use this share/],
     ["STATUS_OBJECT_PATH_NOT_FOUND", "CREATE", "\\\\nas\\data\\a\\b", /directory on the way/],
     ["STATUS_OBJECT_NAME_NOT_FOUND", "CREATE", "\\\\nas\\data\\a\\b", /no file of this name/],
@@ -31,7 +31,13 @@ describe("the message of an error", () => {
     ["STATUS_ACCESS_DENIED", "SESSION_SETUP", "\\\\nas", /refuses the logon/],
     ["STATUS_INVALID_PARAMETER", "SESSION_SETUP", "\\\\nas", /logon in this form/],
     ["STATUS_REQUEST_NOT_ACCEPTED", "SESSION_SETUP", "\\\\nas", /no more sessions/],
-    ["STATUS_NOT_SUPPORTED", "NEGOTIATE", "\\\\nas", /none of the dialects/],
+    ["STATUS_NOT_SUPPORTED", "NEGOTIATE", "\\\\nas", /none of the offered dialects\. Offer others/],
+    [
+      "STATUS_ACCESS_DENIED",
+      "NEGOTIATE",
+      "\\\\nas",
+      /refuses connections from this machine\. Look into the server's log/
+    ],
     ["STATUS_OBJECT_NAME_NOT_FOUND", "IOCTL", "\\\\nas\\data\\a", /gone since the file was opened/],
     ["STATUS_OBJECT_PATH_NOT_FOUND", "SET_INFO", "\\\\nas\\data\\a", /directory that the new name is in/]
   ])("explains %s to %s about %s", (name, command, path, words) => {

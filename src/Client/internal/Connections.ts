@@ -10,6 +10,7 @@ import type { AuthenticationError } from "../../Auth/AuthenticationError.ts"
 import * as Authenticator from "../../Auth/Authenticator.ts"
 import { type Credential, CredentialProvider, type CredentialRequest } from "../../Auth/Credentials.ts"
 import type { Reason } from "../../Codec/NtStatus.ts"
+import type { ConnectedShare } from "../../Protocol/ConnectedShare.ts"
 import type { RequestError } from "../../Protocol/Errors.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import * as Transport from "../../Protocol/Transport.ts"
@@ -124,7 +125,7 @@ export const make = Effect.fnUntraced(function*(
     lookup: Effect.fnUntraced(function*(
       key: string
     ): Effect.fn.Return<
-      { readonly share: Protocols.ConnectedShare; readonly session: Protocols.LoggedOn },
+      { readonly share: ConnectedShare; readonly session: Protocols.LoggedOn },
       ConnectError,
       Scope.Scope
     > {

@@ -9,8 +9,8 @@ import type * as Scope from "effect/Scope"
 import type { AuthenticationError } from "../../Auth/AuthenticationError.ts"
 import type { AuthenticatorSession } from "../../Auth/Authenticator.ts"
 import type { Credential } from "../../Auth/Credentials.ts"
+import type { ConnectedShare } from "../../Protocol/ConnectedShare.ts"
 import { type RequestError, TransportError } from "../../Protocol/Errors.ts"
-import type * as Share from "../../Protocol/Share.ts"
 import type * as Transport from "../../Protocol/Transport.ts"
 import { Breaks as Smb1Breaks } from "../../Smb1/Breaks.ts"
 import * as Smb1Negotiate from "../../Smb1/Negotiate.ts"
@@ -21,13 +21,6 @@ import * as Negotiate from "../../Smb2/Negotiate.ts"
 import * as Session from "../../Smb2/Session.ts"
 import * as Settings from "../../Smb2/Settings.ts"
 import * as Tree from "../../Smb2/Tree.ts"
-
-/** A share, and the same share with DFS names on the wire. */
-export interface ConnectedShare extends Share.Share {
-  readonly withDfsName: (name: { readonly server: string; readonly share: string }) => Share.Share
-  /** What the server has reported as gone. */
-  readonly lost: () => "share" | "session" | undefined
-}
 
 /** A user on a connection. */
 export interface LoggedOn {

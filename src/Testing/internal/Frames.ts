@@ -5,7 +5,6 @@ import * as FrameReader from "../../Protocol/FrameReader.ts"
 import * as Compound from "../../Smb2/Compound.ts"
 import * as Encryption from "../../Smb2/Encryption.ts"
 import * as Header from "../../Smb2/Header.ts"
-import * as Inbound from "../../Smb2/Inbound.ts"
 import * as Message from "../../Smb2/Message/Message.ts"
 
 /** Cuts a stream into whole frames, each with its four bytes of length; copies its input. */
@@ -106,7 +105,7 @@ export const asked = (frame: Uint8Array): number => {
 export const answered = (frame: Uint8Array): number => {
   const contents = read(frame)
   return contents._tag === "Smb2"
-    ? contents.parts.filter(({ header }) => header.messageId !== Header.unsolicited && !Inbound.isInterim(header))
+    ? contents.parts.filter(({ header }) => header.messageId !== Header.unsolicited && !Header.isInterim(header))
       .length
     : 1
 }

@@ -1,6 +1,6 @@
 /**
- * SMB 1 commands by name: RENAME, NT_RENAME, DELETE, CREATE_DIRECTORY and DELETE_DIRECTORY (MS-CIFS 2.2.4.1, 2.2.4.2,
- * 2.2.4.7, 2.2.4.8, 2.2.4.66).
+ * Renames, links and deletes an open file, also by the commands that take a name: RENAME, NT_RENAME, DELETE and
+ * DELETE_DIRECTORY (MS-CIFS 2.2.4.2, 2.2.4.7, 2.2.4.8, 2.2.4.66).
  *
  * A rename within a directory and a deletion use the open, if the server passes the classes of MS-FSCC through or knows
  * the level. Everything else goes by name: a rename into another directory, and all changes on servers that have
@@ -16,7 +16,7 @@ import { hasWildcards } from "../Codec/DosWildcard.ts"
 import * as FileInformation from "../Codec/FileInformation.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { fold } from "../Codec/UpCase.ts"
-import { fromStatus, type RequestError, SmbError } from "../Protocol/Errors.ts"
+import { type RequestError, SmbError } from "../Protocol/Errors.ts"
 import { Command, everything, SearchAttributes, SMB_NT_RENAME_SET_LINK_INFO } from "./Message/Constants.ts"
 import * as Simple from "./Message/Simple.ts"
 import * as Trans2 from "./Message/Trans2.ts"
@@ -76,31 +76,12 @@ const refusesName = ({ reason: { _tag } }: SmbError): boolean =>
   _tag === "ObjectNameNotFound" || _tag === "NoSuchFile" || _tag === "ObjectNameInvalid" || _tag === "AccessDenied"
 
 /**
- * Makes a directory by CREATE_DIRECTORY: for servers that cannot make one by an open.
- *
- * @since 0.1.0
- */
-export const makeDirectory = (tree: Requests.Tree, name: Requests.WireName, path: string): Running<void> =>
-  hasWildcards(path)
-    ? Effect.fail(fromStatus(NtStatus.STATUS_OBJECT_NAME_INVALID, "CREATE_DIRECTORY", tree.full(path)))
-    : Effect.flatMap(
-      tree.request({
-        command: Command.SMB_COM_CREATE_DIRECTORY,
-        body: encode(Simple.DirectoryName(tree.unicode), { fileName: name.text }),
-        flags2: name.flags2,
-        mutates: true
-      }),
-      ({ header: { status } }): Running<void> =>
-        status === 0 ? Effect.void : Effect.fail(fromStatus(status, "CREATE_DIRECTORY", tree.full(path)))
-    )
-
-/**
- * The names of one open file.
+ * Renames, links and deletes one open file.
  *
  * @category models
  * @since 0.1.0
  */
-export class Names {
+export class RenameAndDelete {
   private readonly file: OpenFile
   private readonly reopen: Reopen
 

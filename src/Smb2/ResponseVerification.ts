@@ -1,21 +1,14 @@
 /**
- * Responses from a server: whether one can be trusted. Pure except for the session's keys.
+ * Whether a response can be trusted: it has the encryption or the signature that its request asked for (MS-SMB2
+ * 3.2.5.1.1, 3.2.5.1.3). Pure except for the session's keys.
  */
 import { NtStatus } from "../Codec/NtStatus.ts"
 import type { ProtocolError } from "../Protocol/Errors.ts"
 import * as Commands from "./Commands.ts"
 import type { Pending } from "./Exchange.ts"
-import type * as Header from "./Header.ts"
+import * as Header from "./Header.ts"
 import { Command, HeaderFlags } from "./Message/Constants.ts"
 import * as Signing from "./Signing.ts"
-
-/**
- * An interim response: the final one comes later, under an AsyncId (MS-SMB2 3.2.5.1.5).
- *
- * @since 0.1.0
- */
-export const isInterim = (header: Header.Header): boolean =>
-  header.status === NtStatus.STATUS_PENDING && (header.flags & HeaderFlags.SMB2_FLAGS_ASYNC_COMMAND) !== 0
 
 /**
  * Whether an untrusted response ends only its own request, and not the connection (MS-SMB2 3.2.5.1.3 allows both):
@@ -28,11 +21,11 @@ export const endsReadAlone = (header: Header.Header, { reason }: ProtocolError):
   reason._tag === "BadSignature" && header.command === Command.READ && header.status === NtStatus.STATUS_END_OF_FILE
 
 /**
- * Why a response cannot be trusted, if it cannot (MS-SMB2 3.2.5.1.1, 3.2.5.1.3). `chunks` begin with its header.
+ * Why a response cannot be trusted; `undefined` if it can. `chunks` begin with its header.
  *
  * @since 0.1.0
  */
-export const distrust = (
+export const failure = (
   pending: Pending,
   header: Header.Header,
   chunks: ReadonlyArray<Uint8Array>,
@@ -41,23 +34,30 @@ export const distrust = (
   const { security } = pending.outgoing
   if (security === undefined) return undefined
   if (pending.encrypted) {
-    return decrypted || isInterim(header)
+    return decrypted || Header.isInterim(header)
       ? undefined
-      : { reason: "NotEncrypted", detail: "an answer to an encrypted request came in the clear" }
+      : {
+        reason: "NotEncrypted",
+        detail:
+          "the response to an encrypted request is not encrypted. Look for a program that changes packets on the way"
+      }
   }
   if (decrypted || !pending.signed) return undefined
   if ((header.flags & HeaderFlags.SMB2_FLAGS_SIGNED) === 0) {
     // The only exception in the document.
-    return isInterim(header)
+    return Header.isInterim(header)
       ? undefined
-      : { reason: "NotSigned", detail: "an answer in a signed session came without a signature" }
+      : {
+        reason: "NotSigned",
+        detail: "a response in a signed session has no signature. Look for a program that changes packets on the way"
+      }
   }
   return Signing.verify(security.sign!, chunks, "server", header.messageId)
     ? undefined
     : {
       reason: "BadSignature",
-      detail: `the signature of the answer to ${Commands.commandName(header.command)} is wrong: ` +
-        "it was changed on the way, or the server signs wrongly. Require encryption, which does without signatures: " +
-        "if that works, the server is at fault"
+      detail: `the signature of the response to ${Commands.commandName(header.command)} is wrong: ` +
+        "the response was changed on the way, or the server signs wrongly. Require encryption, which needs no " +
+        "signatures: if that works, the server is at fault"
     }
 }

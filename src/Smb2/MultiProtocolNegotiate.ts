@@ -8,6 +8,7 @@ import * as Codec from "../Codec/Codec.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
 import * as ConnectionErrors from "../Protocol/ConnectionErrors.ts"
 import type { ProtocolError } from "../Protocol/Errors.ts"
+import * as Negotiation from "../Protocol/Negotiation.ts"
 import type * as Connection from "./Connection.ts"
 import * as Header from "./Header.ts"
 import { Dialect } from "./Message/Constants.ts"
@@ -22,10 +23,10 @@ const smb1 = 0x424d53ff
  * @since 0.1.0
  */
 export const encodeRequest = (dialects: ReadonlyArray<number>): Uint8Array => {
-  const names = [
-    ...(dialects.includes(Dialect.SMB_2_0_2) ? ["SMB 2.002"] : []),
-    ...(dialects.some((dialect) => dialect > Dialect.SMB_2_0_2) ? ["SMB 2.???"] : [])
-  ]
+  const names = Negotiation.smb2Strings({
+    smb202: dialects.includes(Dialect.SMB_2_0_2),
+    later: dialects.some((dialect) => dialect > Dialect.SMB_2_0_2)
+  })
   const data = Buffer.concat(names.map((name) => Buffer.from(`\u0002${name}\0`, "latin1")))
   const packet = new Uint8Array(35 + data.length)
   const view = Header.view(packet)
@@ -45,7 +46,7 @@ export const encodeRequest = (dialects: ReadonlyArray<number>): Uint8Array => {
  *
  * @since 0.1.0
  */
-export const foreign = (connection: Connection.Connection, packet: Uint8Array): ProtocolError =>
+export const otherProtocol = (connection: Connection.Connection, packet: Uint8Array): ProtocolError =>
   packet.length >= 4 && Header.view(packet).getUint32(0, true) === smb1
     ? connection.protocolError(
       "Smb1Only",
@@ -66,7 +67,7 @@ export const negotiate = (
   answered?: Uint8Array
 ): Effect.Effect<Negotiate.Response, Connection.ConnectionError> =>
   Effect.callback<Connection.Reply, Connection.ConnectionError>((resume) => {
-    connection.submitForeign(
+    connection.submitMultiProtocolNegotiate(
       encodeRequest(dialects),
       (error, reply) => resume(error === undefined ? Effect.succeed(reply!) : Effect.fail(error)),
       answered
