@@ -6,7 +6,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, ConfigProvider, Effect, Layer, Redacted, Result } from "effect"
 import { TestClock } from "effect/testing"
+import { hostname } from "node:os"
 import * as Acceptor from "../../src/Auth/Acceptor.ts"
+import { AuthenticationError, type AuthenticationReason } from "../../src/Auth/AuthenticationError.ts"
 import * as Authenticator from "../../src/Auth/Authenticator.ts"
 import * as Credentials from "../../src/Auth/Credentials.ts"
 import * as Entropy from "../../src/Auth/Entropy.ts"
@@ -16,6 +18,7 @@ import * as NtlmMessage from "../../src/Auth/NtlmMessage.ts"
 import * as Spnego from "../../src/Auth/Spnego.ts"
 import * as Codec from "../../src/Codec/Codec.ts"
 import { Reader } from "../../src/Codec/Cursor.ts"
+import { NtStatus } from "../../src/Codec/NtStatusCode.ts"
 import * as samba from "./fixtures/samba.ts"
 import * as windows from "./fixtures/windows.ts"
 
@@ -94,6 +97,29 @@ describe("the NTLM authenticator", () => {
       const other = Spnego.encode({ _tag: "NegTokenResp", supportedMech: Spnego.Mechanism.kerberos })
       assert.strictEqual(yield* reasonOf((yield* begin).step(other)), "NoCommonMechanism")
       assert.strictEqual(yield* reasonOf((yield* begin).step(hex(samba.user[4]))), "UnexpectedToken")
+    }))
+
+  it.effect("offers NTLM to a server whose first token lists no mechanism", () =>
+    Effect.gen(function*() {
+      const session = yield* ntlm.make(smbauth, target)
+      const { token } = yield* session.step(Spnego.encode({ _tag: "NegTokenInit", mechTypes: [] }))
+      const begun = Result.getOrThrow(Spnego.decode(token))
+      assert(begun._tag === "NegTokenInit")
+      assert.deepStrictEqual(begun.mechTypes, [Spnego.Mechanism.ntlmssp])
+    }))
+
+  it.effect("names this machine by the host's name, in capitals and with at most 15 characters", () =>
+    Effect.gen(function*() {
+      const workstation = Effect.fnUntraced(function*(options: Authenticator.NtlmOptions) {
+        const session = yield* Authenticator.makeNtlm(options).make(smbauth, target)
+        yield* session.step(hex(samba.ours[0]))
+        const { token } = yield* session.step(hex(samba.ours[2]))
+        const decoded = Result.getOrThrow(Spnego.decode(token))
+        assert(decoded._tag === "NegTokenResp")
+        return Result.getOrThrow(Ntlm.claim(Uint8Array.from(decoded.responseToken!))).workstation
+      })
+      assert.strictEqual(yield* workstation({}), hostname().split(".")[0]!.toUpperCase().slice(0, 15))
+      assert.strictEqual(yield* workstation({ workstation: "a-very-long-name-indeed" }), "a-very-long-nam")
     }))
 
   it.effect("refuses an NT hash of 4 bytes and an empty user name with InvalidCredential", () =>
@@ -332,6 +358,54 @@ describe("Credentials", () => {
       const missing = yield* Effect.flip(configured({ SMB_USER: "joe" }))
       assert.include(String(missing), "SMB_PASSWORD")
     }))
+})
+
+describe("Authenticator.refusal", () => {
+  const status = NtStatus.STATUS_LOGON_FAILURE
+  const logon = (unauthenticated: boolean, said?: AuthenticationError): Authenticator.AuthenticatorSession => ({
+    unauthenticated,
+    step: () => Effect.die("not asked"),
+    accept: () => Effect.void,
+    sessionKey: () => undefined,
+    ...(said === undefined ? {} : { refused: () => said })
+  })
+  const error = (reason: AuthenticationReason["_tag"]) =>
+    new AuthenticationError({ reason: { _tag: reason }, detail: "its own words" })
+  const input = Uint8Array.of(1)
+
+  it("adds nothing without a logon, and for a user whose server says no more than its status", () => {
+    assert.deepStrictEqual(Authenticator.refusal(undefined, { server: "nas", status, input }), {})
+    assert.deepStrictEqual(Authenticator.refusal(logon(false), { server: "nas", status, input }), {})
+    assert.deepStrictEqual(Authenticator.refusal(logon(false, error("ClockSkew")), { server: "nas", status }), {})
+    const empty = { server: "nas", status, input: new Uint8Array(0) }
+    assert.deepStrictEqual(Authenticator.refusal(logon(false, error("ClockSkew")), empty), {})
+  })
+
+  it("says that the server accepts no guests, by the statuses that mean that", () => {
+    const { because } = Authenticator.refusal(logon(true), { server: "nas", status })
+    assert.match(because!, /no guests/)
+    for (
+      const other of [NtStatus.STATUS_ACCOUNT_DISABLED, NtStatus.STATUS_NO_SUCH_USER, NtStatus.STATUS_ACCESS_DENIED]
+    ) {
+      assert.deepStrictEqual(Authenticator.refusal(logon(true), { server: "nas", status: other }), { because })
+      assert.deepStrictEqual(Authenticator.refusal(logon(false), { server: "nas", status: other }), {})
+    }
+    const full = { server: "nas", status: NtStatus.STATUS_INSUFFICIENT_RESOURCES }
+    assert.deepStrictEqual(Authenticator.refusal(logon(true), full), {})
+  })
+
+  it("reports the token's error instead if the user must act on it, and else its detail", () => {
+    for (const reason of ["ClockSkew", "NoCredential"] as const) {
+      const said = error(reason)
+      assert.deepStrictEqual(Authenticator.refusal(logon(false, said), { server: "nas", status, input }), {
+        error: said
+      })
+    }
+    const said = error("IntegrityFailure")
+    assert.deepStrictEqual(Authenticator.refusal(logon(false, said), { server: "nas", status, input }), {
+      detail: "its own words"
+    })
+  })
 })
 
 describe("Authenticator.ntlmOptions", () => {

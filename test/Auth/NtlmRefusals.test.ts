@@ -240,6 +240,13 @@ describe("an NTLM logon", () => {
       assert.strictEqual(yield* reasonOf(logOn({ asks: oem, hash: hashOf("gehe1m!") })), "LogonRejected")
     }))
 
+  it.effect("fails with WeakSecurity when the client does not do NTLM (MS-NLMP 2.2.2.5)", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(acceptor().step(negotiateOf(everything & ~F.NTLMSSP_NEGOTIATE_NTLM)))
+      assert.strictEqual(error.reason._tag, "WeakSecurity")
+      assert.match(error.message, /does not do NTLM/)
+    }))
+
   it("reads an OEM user name by code page 850", () => {
     // AUTHENTICATE_MESSAGE of a client without Unicode: "CORP", "jos" and 0x82, no workstation; MS-NLMP 2.2.1.3 by hand.
     const message = Buffer.from(

@@ -78,6 +78,13 @@ describe("Spnego.encode", () => {
     assert.strictEqual(toHex(Spnego.encode(decode(token))), token)
   })
 
+  it("writes a first token without a list, and reads it", () => {
+    const token = Spnego.encode({ _tag: "NegTokenInit", mechTypes: [], mechToken: hex("0102") })
+    // RFC 4178 4.2.1 by hand: no [0], and the token in [2].
+    assert.strictEqual(toHex(token), "60" + "12" + "06062b0601050502" + "a008" + "3006" + "a204" + "0402" + "0102")
+    assert.deepInclude(decode(toHex(token)), { _tag: "NegTokenInit", mechTypes: [] })
+  })
+
   it("writes object identifiers of all sizes", () => {
     const mechTypes = [...Object.values(Spnego.Mechanism), "2.25.329800735698586629295641978511506172918", "2.999"]
     const token = Spnego.encode({ _tag: "NegTokenInit", mechTypes })
