@@ -8,7 +8,7 @@ import { Codec, NtStatus as Status } from "effect-smb/Codec"
 import * as Net from "node:net"
 import * as Header from "../../src/Smb2/Header.ts"
 import type { FileId } from "../../src/Smb2/Message/Common.ts"
-import { Capabilities, Command } from "../../src/Smb2/Message/Constants.ts"
+import { Capabilities, Command, HeaderFlags } from "../../src/Smb2/Message/Constants.ts"
 import type * as Create from "../../src/Smb2/Message/Create.ts"
 import * as Message from "../../src/Smb2/Message/Message.ts"
 import * as Requests from "./requests.ts"
@@ -100,6 +100,21 @@ export class RawClient {
   /** Sends a request without waiting for its response. */
   say(request: Message.Request, credits?: number): void {
     this.frame(this.packet(Command[request._tag], Message.encodeRequest(request), credits))
+  }
+
+  /** Sends a compound of related requests without waiting for its responses. */
+  sayRelated(requests: ReadonlyArray<Message.Request>): void {
+    const packets = requests.map((request, i) => {
+      const packet = this.packet(Command[request._tag], Message.encodeRequest(request))
+      const last = i === requests.length - 1
+      const padded = new Uint8Array(last ? packet.length : (packet.length + 7) & ~7)
+      padded.set(packet)
+      const view = Header.view(padded)
+      if (i > 0) view.setUint32(16, view.getUint32(16, true) | HeaderFlags.SMB2_FLAGS_RELATED_OPERATIONS, true)
+      if (!last) view.setUint32(20, padded.length, true)
+      return padded
+    })
+    this.frame(Buffer.concat(packets))
   }
 
   async ask(request: Message.Request): Promise<Buffer | undefined> {
@@ -194,6 +209,12 @@ export class RawClient {
     const at = Header.size + 64
     return { persistent: answer.readBigUInt64LE(at), volatile: answer.readBigUInt64LE(at + 8) }
   }
+}
+
+/** The responses of a compound that came in one frame. */
+export const responses = (frame: Buffer): ReadonlyArray<Buffer> => {
+  const next = frame.readUInt32LE(20)
+  return next === 0 ? [frame] : [frame.subarray(0, next), ...responses(frame.subarray(next))]
 }
 
 /** The status of a response, or undefined if there is no response. */

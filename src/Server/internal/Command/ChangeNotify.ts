@@ -17,6 +17,8 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
   Effect.suspend(() => {
     const { open } = incoming
     if (open?._tag !== "File" || !open.directory) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    // It can wait without end, and would hold up the requests behind it. Windows refuses it in the same way.
+    if (!incoming.last) return refuse(NtStatus.STATUS_INTERNAL_ERROR)
     const { connection } = incoming
     if (
       body.outputBufferLength > connection.negotiated.maxTransactSize ||

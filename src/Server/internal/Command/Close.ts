@@ -128,13 +128,15 @@ const settle = (open: FileOpen): Effect.Effect<void, StoreError> =>
 
 /** Removes the name that an open was opened by, or only its stream. */
 const remove = (open: FileOpen, wholly: boolean): Effect.Effect<void, StoreError> => {
-  const { path, server, share, stream, table } = open
+  const { link, path, server, share, stream, table } = open
   const { file } = stream
   const expected = file.identity
   const told = Effect.sync(() => {
     if (wholly) {
       table.forgetEntry(path)
-      DirectoryCaching.changed(table, path, open)
+      // Two clients can have a part in it: one marks the name, another has the last open. A listing stays cached only if
+      // it belongs to both.
+      DirectoryCaching.changed(table, path, link.deletedUnder === open.parentLeaseKey ? open : undefined)
     }
     Watch.report(
       table,
@@ -168,8 +170,10 @@ export const markDeleted = (open: FileOpen): void => {
   if (open.deletePending) return
   const { link, stream } = open
   const isFile = stream.name === ""
-  if (isFile) link.deletePending = true
-  else stream.deletePending = true
+  if (isFile) {
+    link.deletePending = true
+    link.deletedUnder = open.parentLeaseKey
+  } else stream.deletePending = true
   // Clients with cached handles close them now.
   for (const lease of Array.from(stream.leases)) {
     const concerned = !isFile || Array.from(lease.opens).some((other) => other.link === link)

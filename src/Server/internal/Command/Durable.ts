@@ -14,7 +14,7 @@ import { keyOf } from "../State/FileTable.ts"
 import * as FileTimes from "../State/FileTimes.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import type { FileOpen, Server } from "../State/Model.ts"
-import { HANDLE } from "../State/OplocksAndLeases.ts"
+import { HANDLE, WRITE } from "../State/OplocksAndLeases.ts"
 import * as Replay from "../State/ReplayTable.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
 import * as ChannelSequence from "./ChannelSequence.ts"
@@ -45,11 +45,15 @@ export const make = (incoming: Incoming, open: FileOpen, contexts: CreateContext
   }
 }
 
-/** Whether an open outlives its session. */
+/**
+ * Whether an open outlives its session. Byte-range locks of a client that may not cache writes must not keep other
+ * clients from the file while that client is away.
+ */
 export const mayStay = (open: FileOpen): boolean =>
   open.durable !== undefined && open.server.absent.size < open.server.limits.durables &&
   open.usage.durables < open.server.limits.userDurables && open.lease !== undefined &&
   (open.lease.state & HANDLE) !== 0 &&
+  ((open.lease.state & WRITE) !== 0 || open.locks === undefined || open.locks.size === 0) &&
   open.lease.breaking === undefined && !open.deletePending
 
 /** Takes an open out of its session. It then waits for its client until its timeout ends. */

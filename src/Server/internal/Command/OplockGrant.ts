@@ -9,7 +9,7 @@ import { type FileOpen, Lease } from "../State/Model.ts"
 import { HANDLE, levelOf, stateOf, WRITE } from "../State/OplocksAndLeases.ts"
 import type * as CreateContexts from "./CreateContexts.ts"
 import * as OplockGrantTable from "./OplockGrantTable.ts"
-import { isStat } from "./ShareModes.ts"
+import { isOnlyAttributes } from "./ShareModes.ts"
 
 /** The lease that a CREATE names, if its client has it already. */
 export const findLease = (incoming: Incoming, contexts: CreateContexts.Asked): Lease | undefined =>
@@ -35,7 +35,7 @@ const othersOf = (open: FileOpen, same: Lease | undefined): OplockGrantTable.Oth
   const others = [...stream.opens].filter((other) => other !== open && (same === undefined || other.lease !== same))
   return {
     present: others.length > 0,
-    useData: others.some(({ grantedAccess, lease }) => lease !== undefined || !isStat(grantedAccess)),
+    useData: others.some(({ grantedAccess, lease }) => lease !== undefined || !isOnlyAttributes(grantedAccess)),
     cacheWrites: others.some(({ lease }) => lease !== undefined && has(lease.state, WRITE)),
     haveOplock: others.some(({ lease }) => lease?.kind === "oplock" && lease.state !== 0),
     leaseHandles: others.some(({ lease }) => lease?.kind === "lease" && has(lease.state, HANDLE)),
@@ -73,7 +73,8 @@ export const grant = (
       key: named.key,
       version: named.version,
       parentKey: named.parentKey,
-      epoch: named.version === 2 ? (named.epoch + 1) & 0xffff : 0
+      // A request that gets nothing keeps the client's own epoch.
+      epoch: named.version === 2 ? (named.epoch + (state === 0 ? 0 : 1)) & 0xffff : 0
     })
     incoming.server.leases.add(lease)
   } else if (lease.breaking === undefined && OplockGrantTable.grows(lease.state, requested, state)) {

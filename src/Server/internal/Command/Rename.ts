@@ -41,6 +41,8 @@ export const rename = Effect.fnUntraced(function*(
   replace: Replace
 ): Effect.fn.Return<void, Refusal> {
   if (!open.may(A.DELETE)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  // As Windows does: a rename that waits for a break has only its final response, so that it keeps a compound together.
+  incoming.sendsInterim = false
   const { link, share, stream, table } = open
   const { file } = stream
   if (stream.name !== "" || fileName.startsWith(":")) return yield* refuse(NtStatus.STATUS_NOT_SUPPORTED)
@@ -86,6 +88,11 @@ export const rename = Effect.fnUntraced(function*(
   Watch.report(table, filter, [
     { action: same ? NotifyAction.FILE_ACTION_RENAMED_OLD_NAME : NotifyAction.FILE_ACTION_REMOVED, path: from },
     { action: same ? NotifyAction.FILE_ACTION_RENAMED_NEW_NAME : NotifyAction.FILE_ACTION_ADDED, path: name.path }
+  ])
+  if (file.directory) return
+  // Windows reports this as well: its file system writes the attributes again under the new name.
+  Watch.report(table, N.FILE_NOTIFY_CHANGE_ATTRIBUTES | N.FILE_NOTIFY_CHANGE_CREATION, [
+    { action: NotifyAction.FILE_ACTION_MODIFIED, path: name.path }
   ])
 })
 

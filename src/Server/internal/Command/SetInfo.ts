@@ -147,6 +147,8 @@ const resize = (open: FileOpen, size: bigint): Effect.Effect<void, Refusal> => {
     open.stream.reserved = 0n
     ReadWrite.changed(open)
     DirectoryCaching.changed(open.table, open.path, open)
+    // Listings have been told of the size and of all writes before it, so the CLOSE tells them of later writes only.
+    open.written = false
   })
 }
 

@@ -12,9 +12,12 @@ const reads = A.FILE_READ_DATA | A.FILE_EXECUTE
 const writes = A.FILE_WRITE_DATA | A.FILE_APPEND_DATA
 const counts = reads | writes | A.DELETE
 
-/** An open only for attributes breaks no cache of another client (MS-FSA 2.1.4.12). */
-export const isStat = (access: number): boolean =>
-  (access & ~(A.FILE_READ_ATTRIBUTES | A.FILE_WRITE_ATTRIBUTES | A.SYNCHRONIZE | A.READ_CONTROL)) === 0
+/** Whether an open is only for attributes: next to it, another client can cache writes (MS-FSA 2.1.5.18). */
+export const isOnlyAttributes = (access: number): boolean =>
+  (access & ~(A.FILE_READ_ATTRIBUTES | A.FILE_WRITE_ATTRIBUTES | A.SYNCHRONIZE)) === 0
+
+/** Whether an open breaks no lease of another client: one for attributes and the security descriptor. */
+const isStat = (access: number): boolean => isOnlyAttributes(access & ~A.READ_CONTROL)
 
 /** An open that also reads the security descriptor breaks no lease, but it breaks an oplock. */
 const disturbsOplocks = (access: number): boolean => has(access, A.READ_CONTROL)

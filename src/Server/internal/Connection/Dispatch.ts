@@ -87,9 +87,10 @@ export const dispatch = (
     if (decoded._tag === "Failure") return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     const { body } = decoded.success
     if (entry.needs === "open" || entry.needs === "perhaps open") {
-      const named = (body as { readonly fileId: FileId }).fileId
-      const isAny = named.volatile === anyFileId.volatile && named.persistent === anyFileId.persistent
-      const fileId = isAny && incoming.relatedFileId !== undefined ? incoming.relatedFileId : named
+      // A related request has the file of the request before it, no matter which one it names (3.3.5.2.7.2).
+      const { relatedFileId } = incoming
+      const isRelated = relatedFileId !== undefined && relatedFileId.volatile !== anyFileId.volatile
+      const fileId = isRelated ? relatedFileId : (body as { readonly fileId: FileId }).fileId
       const open = incoming.session!.opens.get(fileId.volatile)
       if (open === undefined || open.id !== fileId.persistent || open.tree !== incoming.tree) {
         if (entry.needs === "open") return refuse(NtStatus.STATUS_FILE_CLOSED)

@@ -32,6 +32,8 @@ export class Incoming {
   /** Whether it is the last of its compound. */
   last = true
   outlivesChannel = false
+  /** Whether the client gets an interim response when the request waits (3.3.4.2). */
+  sendsInterim = true
 
   constructor(
     connection: Connection,
@@ -78,7 +80,7 @@ export class Incoming {
     if (!this.mayWait) return Effect.fail(refusal(NtStatus.STATUS_INSUFFICIENT_RESOURCES))
     return Effect.callback<A, Refusal>((resume) => {
       const { connection } = this
-      if (this.asyncId === 0n) {
+      if (this.asyncId === 0n && this.sendsInterim) {
         this.asyncId = connection.nextAsyncId()
         this.onWait(this)
       }
@@ -91,7 +93,7 @@ export class Incoming {
         resume(effect)
       }
       const pending: PendingRequest = {
-        asyncId: this.asyncId,
+        asyncId: this.asyncId === 0n ? connection.nextAsyncId() : this.asyncId,
         messageId: this.header.messageId,
         session: this.session,
         outlivesChannel: this.outlivesChannel,

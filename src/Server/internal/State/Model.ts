@@ -540,6 +540,8 @@ export class Link {
   readonly opens = new Set<FileOpen>()
   /** Whether the name is removed when its last open closes. */
   deletePending = false
+  /** The ParentLeaseKey of the open that marked the name for deletion. */
+  deletedUnder: string | undefined
   /** The watches by opens of this name, if it is a directory. */
   readonly watches = new Set<Watch>()
   /** Requests that are adding an entry to the directory; no new one begins while it is sealed. */
