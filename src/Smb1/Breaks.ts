@@ -33,7 +33,7 @@ interface Ids {
   readonly session: { readonly uid: number }
 }
 
-interface Holder extends Caching {
+interface CachingOpen extends Caching {
   readonly ids: Ids
 }
 
@@ -44,7 +44,7 @@ interface Holder extends Caching {
  * @since 0.1.0
  */
 export class Breaks {
-  private readonly holders = new Map<string, Holder>()
+  private readonly cachingOpens = new Map<string, CachingOpen>()
 
   /** Handles the breaks of the connection. */
   attach(connection: Connection.Connection): void {
@@ -52,11 +52,11 @@ export class Breaks {
       const decoded = Codec.decode("SMB1 LOCKING_ANDX Request", Codec.at(Header.size, Locking))(reply.packet)
       if (Result.isFailure(decoded)) return connection.fail(decoded.failure)
       const { fid, newOpLockLevel } = decoded.success
-      const holder = this.holders.get(`${reply.header.tid}:${fid}`)
+      const caching = this.cachingOpens.get(`${reply.header.tid}:${fid}`)
       // An open that was closed while the break was on its way needs no acknowledgment.
-      if (holder === undefined) return
-      const acknowledged = holder.oplockLevel > 1
-      holder.oplockLevel = newOpLockLevel === 1 ? 1 : 0
+      if (caching === undefined) return
+      const acknowledged = caching.oplockLevel > 1
+      caching.oplockLevel = newOpLockLevel === 1 ? 1 : 0
       if (!acknowledged) return
       connection.sendOneWay({
         command: Command.SMB_COM_LOCKING_ANDX,
@@ -68,23 +68,23 @@ export class Breaks {
           unlocks: [],
           locks: []
         }),
-        tid: holder.ids.tid,
-        uid: holder.ids.session.uid
+        tid: caching.ids.tid,
+        uid: caching.ids.session.uid
       })
     }
   }
 
   /** Keeps track of an open until the returned function is called. */
   hold(fid: number, oplockLevel: number, ids: Ids): { readonly caching: Caching; readonly release: () => void } {
-    const holder: Holder = { oplockLevel, leaseState: 0, ids }
+    const caching: CachingOpen = { oplockLevel, leaseState: 0, ids }
     const key = `${ids.tid}:${fid}`
-    this.holders.set(key, holder)
+    this.cachingOpens.set(key, caching)
     return {
-      caching: holder,
+      caching,
       release: () => {
-        holder.oplockLevel = 0
+        caching.oplockLevel = 0
         // The server may have given the FID to another open since then.
-        if (this.holders.get(key) === holder) this.holders.delete(key)
+        if (this.cachingOpens.get(key) === caching) this.cachingOpens.delete(key)
       }
     }
   }

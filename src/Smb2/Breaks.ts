@@ -22,7 +22,7 @@ export interface Caching {
   leaseState: number
 }
 
-interface Holder extends Caching {
+interface CachingOpen extends Caching {
   readonly send: (body: Uint8Array) => void
 }
 
@@ -36,8 +36,8 @@ const leaseKeyText = (key: Uint8Array): string => Buffer.from(key).toString("hex
  * @since 0.1.0
  */
 export class Breaks {
-  private readonly byFile = new Map<string, Holder>()
-  private readonly byLease = new Map<string, Set<Holder>>()
+  private readonly byFile = new Map<string, CachingOpen>()
+  private readonly byLease = new Map<string, Set<CachingOpen>>()
 
   /** Handles the breaks of the connection. */
   attach(connection: Connection.Connection): void {
@@ -53,25 +53,25 @@ export class Breaks {
   }
 
   private oplock(fileId: FileId, oplockLevel: number): void {
-    const holder = this.byFile.get(fileKey(fileId))
+    const caching = this.byFile.get(fileKey(fileId))
     // An open that was closed while the break was on its way needs no acknowledgment.
-    if (holder === undefined) return
-    const acknowledged = holder.oplockLevel !== OplockLevel.SMB2_OPLOCK_LEVEL_II
-    holder.oplockLevel = oplockLevel
+    if (caching === undefined) return
+    const acknowledged = caching.oplockLevel !== OplockLevel.SMB2_OPLOCK_LEVEL_II
+    caching.oplockLevel = oplockLevel
     if (acknowledged) {
-      holder.send(Codec.encode(OplockBreak.Request)({ _tag: "OplockBreakAcknowledgment", oplockLevel, fileId }))
+      caching.send(Codec.encode(OplockBreak.Request)({ _tag: "OplockBreakAcknowledgment", oplockLevel, fileId }))
     }
   }
 
   private lease(leaseKey: Uint8Array, leaseState: number, flags: number): void {
-    const holders = this.byLease.get(leaseKeyText(leaseKey))
-    if (holders === undefined) return
+    const cachingOpens = this.byLease.get(leaseKeyText(leaseKey))
+    if (cachingOpens === undefined) return
     let answered = (flags & LeaseFlags.SMB2_NOTIFY_BREAK_LEASE_FLAG_ACK_REQUIRED) === 0
-    for (const holder of holders) {
-      holder.leaseState = leaseState
+    for (const caching of cachingOpens) {
+      caching.leaseState = leaseState
       if (answered) continue
       answered = true
-      holder.send(
+      caching.send(
         Codec.encode(OplockBreak.Request)({ _tag: "LeaseBreakAcknowledgment", leaseKey, leaseState })
       )
     }
@@ -84,26 +84,26 @@ export class Breaks {
     lease: { readonly leaseKey: Uint8Array; readonly leaseState: number } | undefined,
     submit: (outgoing: Pick<Connection.Outgoing, "command" | "body">) => void
   ): { readonly caching: Caching; readonly release: () => void } {
-    const holder: Holder = {
+    const caching: CachingOpen = {
       oplockLevel,
       leaseState: lease?.leaseState ?? 0,
       send: (body) => submit({ command: Command.OPLOCK_BREAK, body })
     }
     const key = fileKey(fileId)
     const leaseKey = lease === undefined ? undefined : leaseKeyText(lease.leaseKey)
-    this.byFile.set(key, holder)
+    this.byFile.set(key, caching)
     if (leaseKey !== undefined) {
-      const holders = this.byLease.get(leaseKey) ?? new Set()
-      holders.add(holder)
-      this.byLease.set(leaseKey, holders)
+      const cachingOpens = this.byLease.get(leaseKey) ?? new Set()
+      cachingOpens.add(caching)
+      this.byLease.set(leaseKey, cachingOpens)
     }
     return {
-      caching: holder,
+      caching,
       release: () => {
         this.byFile.delete(key)
-        const holders = leaseKey === undefined ? undefined : this.byLease.get(leaseKey)
-        holders?.delete(holder)
-        if (holders?.size === 0) this.byLease.delete(leaseKey!)
+        const cachingOpens = leaseKey === undefined ? undefined : this.byLease.get(leaseKey)
+        cachingOpens?.delete(caching)
+        if (cachingOpens?.size === 0) this.byLease.delete(leaseKey!)
       }
     }
   }
