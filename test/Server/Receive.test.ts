@@ -109,7 +109,7 @@ describe("Receive", () => {
 
 for (const receive of ["direct", "events"] as const) {
   describe(`a server that reads by ${receive}`, () => {
-    it.live("writes what each of three clients sent, while a slow store makes it reuse memory", () =>
+    it.live("stores the bytes of each of three clients, while a slow store makes it reuse memory", () =>
       Effect.gen(function*() {
         const next = random(5)
         const { port } = yield* SmbServer.make({
@@ -138,7 +138,7 @@ for (const receive of ["direct", "events"] as const) {
           }, { concurrency: "unbounded" }), { concurrency: "unbounded" })
       }).pipe(Effect.scoped))
 
-    it.live("does not mix the writes of a client that is gone with those of others, while the store still writes", () =>
+    it.live("does not reuse the memory of a disconnected client's write before the store has written it", () =>
       Effect.gen(function*() {
         const store = yield* MemoryStore.make()
         const gate = yield* Deferred.make<void>()
@@ -187,7 +187,7 @@ for (const receive of ["direct", "events"] as const) {
         assert.isAbove(found, 0)
       }).pipe(Effect.scoped))
 
-    it.live("transfers large files completely with the limit unsent at 0", () =>
+    it.live("transfers large files completely when the server's limit `unsent` is 0", () =>
       Effect.gen(function*() {
         const { port } = yield* SmbServer.make({
           host,

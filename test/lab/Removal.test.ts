@@ -137,7 +137,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
       assert.deepStrictEqual(all(two.path("two")), before)
     }))
 
-  it.effect("links of the server's own file system are not entered, whether they lead out of the tree or back into it", () =>
+  it.effect("a removal does not enter symbolic links of smbd's file system, out of the tree or back into it", () =>
     Effect.gen(function*() {
       const { top } = yield* Servers
       for (const dialect of ["3.1.1", "NT1"] as const) {
@@ -192,7 +192,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
       assert.isFalse(existsSync(top.path("data", "x")))
     }))
 
-  it.effect("of two names for one folder in one listing, one is a link: neither is removed by itself, both with the tree", () =>
+  it.effect("a folder and a link to it in one listing are refused by themselves, and removed with their tree", () =>
     Effect.gen(function*() {
       const { top } = yield* Servers
       yield* top.write("data", "twins/other/deep/f", "1")
@@ -226,7 +226,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
       rmSync(top.path("data", "back"), { recursive: true })
     }))
 
-  it.effect("links to files beside them go before what they lead to; a link that has lost its target is told of", () =>
+  it.effect("a link is removed before the file that it leads to, and a link without a target is reported", () =>
     Effect.gen(function*() {
       const { top } = yield* Servers
       for (let i = 0; i < 6; i++) {
@@ -245,7 +245,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
       rmSync(top.path("data", "hidden"), { recursive: true })
     }))
 
-  it.effect("a walk ends at a link that leads back, and says so", () =>
+  it.effect("a walk ends at a link to a folder above it, and says so", () =>
     Effect.gen(function*() {
       const { top } = yield* Servers
       yield* top.write("data", "loop/d/f", "1")
@@ -263,7 +263,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
       rmSync(top.path("data", "loop"), { recursive: true })
     }))
 
-  it.effect("two that remove one tree at once both succeed", () =>
+  it.effect("two removals of one tree at once both succeed", () =>
     Effect.gen(function*() {
       const { top } = yield* Servers
       for (let round = 0; round < 3; round++) {
@@ -284,7 +284,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
       }
     }))
 
-  it.effect("of several paths all are judged before anything is removed", () =>
+  it.effect("all of several paths are checked before anything is removed", () =>
     Effect.gen(function*() {
       const { top, two } = yield* Servers
       yield* two.write("two", "judged", "1")
@@ -317,7 +317,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (
       rmSync(two.path("two", "judged"))
     }))
 
-  it.effect("goes on with the other paths, and ends with 1", () =>
+  it.effect("removes the other paths after an error, and exits with status 1", () =>
     Effect.gen(function*() {
       const { top } = yield* Servers
       mkdirSync(top.path("data", "paths"), { mode: 0o777 })

@@ -1,4 +1,7 @@
-/** What a real server says late or in the middle, and what becomes of it: at the CLOSE, of a full disk, of a file that shrinks. */
+/**
+ * Errors that smbd reports after an operation has begun: at the CLOSE, when its disk is full, and when a file becomes
+ * shorter during a read. The last test writes from an offset on.
+ */
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Stream } from "effect"
 import { FileShortened, OpenMode, type SmbClient } from "effect-smb"
@@ -44,7 +47,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("what s
       Effect.gen(function*() {
         const disk = yield* World
         const smb = yield* client(options)
-        // smbd shows no name with a dot in front, and calls the folder empty until it is to go.
+        // `veto files` hides the file: smbd calls the folder empty until it must remove it.
         yield* disk.write("veto", `e-${dialect}/.v`, "hidden")
         const path = `\\\\${address}\\veto\\e-${dialect}`
         for (const recursive of [false, true]) {
@@ -70,10 +73,13 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("what s
           assert.deepInclude(error as object, { _tag: "SmbError", statusName: "STATUS_DISK_FULL" })
           assert.isFalse(existsSync(disk.path("small", `five-${dialect}`)))
         }
-        // What was there is emptied, as documented, and stays.
+        // An existing file is emptied at the beginning, and keeps the bytes that were copied.
         yield* smb.writeFile(to, "old")
-        yield* Effect.flip(smb.copy(from, to))
-        assert.isTrue(existsSync(disk.path("small", `five-${dialect}`)))
+        const error = yield* Effect.flip(smb.copy(from, to))
+        assert.deepInclude(error as object, { _tag: "SmbError", statusName: "STATUS_DISK_FULL" })
+        const left = readFileSync(disk.path("small", `five-${dialect}`))
+        assert.isAbove(left.length, 1_000_000)
+        assert.isBelow(left.length, 3 * 1024 * 1024 + 1)
         yield* smb.remove(to)
       }))
 
