@@ -87,6 +87,7 @@ describe("recorded calls of srvsvc", () => {
       return [{
         question: question.success,
         answer: answer.success,
+        stub: response.stub,
         bytes: words(response.stub),
         again: words(Codec.encode(Response)(answer.success))
       }]
@@ -149,11 +150,19 @@ describe("recorded calls of srvsvc", () => {
       ...shares[0]!,
       permissions: 0,
       maxUses: 0xffffffff,
-      currentUses: share.currentUses,
+      currentUses: 0,
       password: ""
     })
     assert.match(path!, /^C:\\.*\\share$/)
     assert.strictEqual(found!.again, found!.bytes)
+    // The recorded permissions and uses are both 0. shi2_permissions, shi2_max_uses and shi2_current_uses (MS-SRVS
+    // 2.2.4.24) are after the level, a pointer and three fields of 4 bytes each.
+    const numbered = Buffer.from(found!.stub)
+    for (const [i, at] of [20, 24, 28].entries()) numbered.writeUInt32LE(i + 5, at)
+    const decoded = Codec.decode("response", Srvsvc.ShareGetInfoResponse)(numbered)
+    assert(Result.isSuccess(decoded) && decoded.success.info.level === 2)
+    const { currentUses, maxUses, permissions } = decoded.success.info.value!
+    assert.deepStrictEqual([permissions, maxUses, currentUses], [5, 6, 7])
   })
 
   it("give a value or Malformed when they are truncated, changed or random", () => {

@@ -83,9 +83,8 @@ describe("the spans of DFS", () => {
         named(seen, "DfsResolver.referral"),
         [
           { server: "ns", path: "\\ns\\dfs", kind: "root" },
-          { server: "ns", path: "\\ns\\dfs\\l\\who.txt", kind: "link" },
-          { server: "b", path: "\\b\\data", kind: "root" }
-        ].slice(0, named(seen, "DfsResolver.referral").length)
+          { server: "ns", path: "\\ns\\dfs\\l\\who.txt", kind: "link" }
+        ]
       )
       const link = { of: "link", prefix: "\\\\ns\\dfs\\l", share: "data" }
       assert.deepStrictEqual(named(seen, "DfsResolver.attempt").slice(-2), [

@@ -5,9 +5,10 @@
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted, Stream, SubscriptionRef } from "effect"
 import { Credentials, DfsAdapter, DfsResolver, SmbClient, TcpTransport } from "effect-smb"
-import { NtStatus } from "../../src/Codec/NtStatus.ts"
+import { name, NtStatus } from "../../src/Codec/NtStatus.ts"
 import type * as Namespace from "../../src/Dfs/Namespace.ts"
-import { encodeReferralRequest } from "../../src/Dfs/ReferralRequest.ts"
+import { encodeReferralRequest, encodeReferralRequestEx } from "../../src/Dfs/ReferralRequest.ts"
+import { decodeReferralResponse } from "../../src/Dfs/ReferralResponse.ts"
 import * as DfsHost from "../../src/Server/internal/State/DfsHost.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
@@ -217,14 +218,52 @@ it.live("a server refers on any tree, and refuses a referral request with a File
     }
   }).pipe(Effect.scoped))
 
-it("DfsHost.refer never throws for arbitrary bytes, and keeps to the size that the client has room for", () => {
+it("DfsHost.refer answers arbitrary bytes with a referral that decodes and fits the client's room, or with a status", () => {
   const { below } = random(29)
   const host = { current: () => namespace }
+  const names = [root, "corp.test", "other"].flatMap((server) =>
+    ["public\\plans\\below", "public\\sets", "public", "sysvol", ""].map((path) => `\\${server}\\${path}`)
+  )
+  const requests = names.map((requestFileName) =>
+    [false, true].map((ex) => {
+      const encoded = ex
+        ? encodeReferralRequestEx({ requestFileName, maxReferralLevel: 4, siteName: "Berlin" })
+        : encodeReferralRequest({ requestFileName, maxReferralLevel: 4 })
+      assert(encoded._tag === "Success")
+      return encoded.success
+    })
+  )
+  const statuses = new Set<number>()
+  let referrals = 0
   for (let round = 0; round < 3000; round++) {
-    const bytes = Uint8Array.from({ length: below(60) }, () => below(4) === 0 ? below(256) : below(3) * 46)
+    // Every second request is a valid one with one changed byte.
+    const valid = requests[below(requests.length)]!
+    const random = Uint8Array.from({ length: below(60) }, () => below(4) === 0 ? below(256) : below(3) * 46)
+    const index = below(1000)
+    const value = below(256)
+    const room = below(400)
     for (const ex of [false, true]) {
-      const answer = DfsHost.refer(host, bytes, ex, below(300))
-      if (answer._tag === "Response") assert.isAtMost(answer.bytes.length, 300)
+      const bytes = round % 2 === 0 ? random : valid[ex ? 1 : 0]!.slice()
+      if (round % 4 === 1 && index < bytes.length) bytes[index] = value
+      const answer = DfsHost.refer(host, bytes, ex, room)
+      if (answer._tag === "Status") {
+        statuses.add(answer.status)
+        continue
+      }
+      referrals++
+      assert.isAtMost(answer.bytes.length, room)
+      const decoded = decodeReferralResponse(answer.bytes)
+      assert(decoded._tag === "Success", `${decoded}`)
+      assert.isAtLeast(decoded.success.referralEntries.length, 1)
+      // PathConsumed counts bytes of the name that the client asked for.
+      assert.isAtMost(decoded.success.pathConsumed, bytes.length)
     }
   }
+  assert.isAbove(referrals, 500)
+  assert.deepStrictEqual(Array.from(statuses, name).sort(), [
+    "STATUS_BUFFER_OVERFLOW",
+    "STATUS_INVALID_PARAMETER",
+    "STATUS_NOT_FOUND",
+    "STATUS_UNSUCCESSFUL"
+  ])
 })

@@ -92,8 +92,11 @@ const transformed = (frame: Buffer, next: Next): Buffer =>
     frame
   ])
 
-/** Replays a session. Of a thousand messages about `rate` are changed. Returns the statuses of the responses. */
-const play = async (client: RawClient, session: Recorded, next: Next, rate: number): Promise<Set<number>> => {
+/**
+ * Replays a session in a share. Of a thousand messages about `rate` are changed. Returns the statuses of the responses, and how
+ * many of the recorded opens and trees there are again.
+ */
+const play = async (client: RawClient, session: Recorded, share: string, next: Next, rate: number) => {
   const statuses = new Set<number>()
   const known: Array<readonly [Buffer, Buffer]> = []
   const trees = new Map<number, number>()
@@ -126,6 +129,12 @@ const play = async (client: RawClient, session: Recorded, next: Next, rate: numb
       message.writeUInt16LE(Math.max(32, message.readUInt16LE(14)), 14)
       message.writeUInt32LE(trees.get(message.readUInt32LE(36)) ?? client.treeId, 36)
       message.writeBigUInt64LE(client.sessionId, 40)
+      // A client of 3.1.1 signs TREE_CONNECT. Its signature belongs to its own session.
+      message.writeUInt32LE(message.readUInt32LE(16) & ~8, 16)
+      if (message.readUInt16LE(12) === Command.TREE_CONNECT) {
+        const name = message.indexOf("\\share", headerSize, "utf16le")
+        if (name >= 0) message.write(`\\${share}`, name, "utf16le")
+      }
       for (const [old, now] of known) {
         const at = message.indexOf(old, headerSize)
         if (at >= 0) now.copy(message, at)
@@ -147,15 +156,17 @@ const play = async (client: RawClient, session: Recorded, next: Next, rate: numb
     const wait = isAnswered && !isTransformed ? patience : 10
     const answer = await client.next(wait)
     if (answer !== undefined) hear(answer)
-    else if (wait > 10) patience = 10
+    else if (wait > 10 && rate > 0) patience = 10
     for (const more of client.frames.splice(0)) hear(more)
   }
-  // On a busy machine the responses come late.
-  for (let late = await client.next(150); late !== undefined; late = await client.next(150)) hear(late)
-  return statuses
+  // On a busy machine the responses to changed requests come late.
+  const linger = rate > 0 ? 150 : 0
+  for (let late = await client.next(linger); late !== undefined; late = await client.next(linger)) hear(late)
+  return { statuses, opens: known.length, trees: trees.size }
 }
 
-it("a server survives replayed sessions with random changes, and another client notices nothing", async () => {
+/** Runs with a server, and asserts that it ends without sessions and without an error in its log. */
+const withServer = async (use: (port: number) => Promise<void>) => {
   const folder = mkdtempSync(join(tmpdir(), "sessions-"))
   const said: Array<string> = []
   const logger = Logger.make<unknown, void>(({ logLevel, message }) => {
@@ -170,8 +181,9 @@ it("a server survives replayed sessions with random changes, and another client 
       users: UserStore.inMemory({ joe: { password: secret, administrator: true }, ann: secret }),
       shares: {
         share: MemoryStore.make({ capacity }),
-        share2: MemoryStore.make({ capacity }),
-        disk: { store: LocalStore.make(folder), accessBasedEnumeration: true },
+        quiet: MemoryStore.make({ capacity }),
+        // Names of five letters, as the recorded one.
+        disks: { store: LocalStore.make(folder), accessBasedEnumeration: true },
         calm: MemoryStore.make()
       },
       signing: "enabled",
@@ -179,28 +191,7 @@ it("a server survives replayed sessions with random changes, and another client 
     }).pipe(Scope.provide(scope), Effect.provide(Layer.fresh(Logger.layer([logger]))))
   )
   try {
-    const other = new RawClient(host, server.port)
-    assert.isTrue(await other.logOn("calm"))
-    const heard = new Set<number>()
-    const run = async (seed: number) => {
-      const next = random(seed)
-      for (let turn = 0; turn < 12; turn++) {
-        const client = new RawClient(host, server.port)
-        assert.isDefined(await client.negotiate([0x0210, 0x0300, 0x0302][next(3)]!))
-        assert.strictEqual(await client.setup(Credentials.password(["joe", "ann"][next(2)]!, secret)), 0)
-        assert.strictEqual(await client.connect(["share", "disk"][next(2)]!), 0)
-        const rate = [0, 50, 150, 300][next(4)]!
-        for (const status of await play(client, recorded[next(recorded.length)]!, next, rate)) heard.add(status)
-        client.close()
-      }
-    }
-    await Promise.all([run(17), run(271), run(8191), run(65_537)])
-    assert.strictEqual(statusOf(await other.ask({ _tag: "ECHO", body: {} })), 0)
-    other.close()
-    // The number of different statuses shows that the requests reached the handlers.
-    assert.isAtLeast(heard.size, 20)
-    assert.isFalse(heard.has(Status.NtStatus.STATUS_INTERNAL_ERROR))
-    assert.isFalse(heard.has(Status.NtStatus.STATUS_UNEXPECTED_IO_ERROR))
+    await use(server.port)
     for (let waited = 0; waited < 3000; waited += 20) {
       if ((await Effect.runPromise(server.statistics)).sessions === 0) break
       await new Promise((resolve) => setTimeout(resolve, 20))
@@ -211,4 +202,62 @@ it("a server survives replayed sessions with random changes, and another client 
     rmSync(folder, { recursive: true, force: true })
   }
   assert.deepStrictEqual(said, [])
+}
+
+const faults = [Status.NtStatus.STATUS_INTERNAL_ERROR, Status.NtStatus.STATUS_UNEXPECTED_IO_ERROR]
+
+it("recorded sessions, replayed without changes, get their trees and their opens", async () => {
+  await withServer(async (port) => {
+    const missing: Array<readonly [trees: number, opens: number]> = []
+    // One after the other, because a session opens files of earlier ones.
+    for (const session of recorded) {
+      const client = new RawClient(host, port)
+      assert.isDefined(await client.negotiate(0x0302))
+      assert.strictEqual(await client.setup(Credentials.password("joe", secret)), 0)
+      const { opens, statuses, trees } = await play(client, session, "quiet", random(1), 0)
+      client.close()
+      for (const fault of faults) assert.isFalse(statuses.has(fault))
+      const ids = Object.values(session.ids)
+      const count = (length: number) => ids.filter((id) => id.length === length).length
+      missing.push([count(8) - trees, count(32) - opens])
+    }
+    // The first file of the eleventh session existed before its recording began.
+    assert.deepStrictEqual(missing, recorded.map((_, i) => [0, i === 10 ? 1 : 0]))
+  })
+}, 60_000)
+
+it("a server survives replayed sessions with random changes, and another client notices nothing", async () => {
+  await withServer(async (port) => {
+    const other = new RawClient(host, port)
+    assert.isTrue(await other.logOn("calm"))
+    const heard = new Set<number>()
+    const run = async (seed: number) => {
+      const next = random(seed)
+      for (let turn = 0; turn < 12; turn++) {
+        const client = new RawClient(host, port)
+        assert.isDefined(await client.negotiate([0x0210, 0x0300, 0x0302][next(3)]!))
+        assert.strictEqual(await client.setup(Credentials.password(["joe", "ann"][next(2)]!, secret)), 0)
+        const share = ["share", "disks"][next(2)]!
+        assert.strictEqual(await client.connect(share), 0)
+        const rate = [0, 50, 150, 300][next(4)]!
+        const { statuses } = await play(client, recorded[next(recorded.length)]!, share, next, rate)
+        for (const status of statuses) heard.add(status)
+        client.close()
+      }
+    }
+    await Promise.all([run(17), run(271), run(8191), run(65_537)])
+    assert.strictEqual(statusOf(await other.ask({ _tag: "ECHO", body: {} })), 0)
+    other.close()
+    // Only the handlers of commands give these: the changed requests reached them.
+    assert.includeMembers(Array.from(heard, Status.name), [
+      "STATUS_SUCCESS",
+      "STATUS_PENDING",
+      "STATUS_FILE_IS_A_DIRECTORY",
+      "STATUS_LOCK_NOT_GRANTED",
+      "STATUS_NO_MORE_FILES",
+      "STATUS_OBJECT_NAME_NOT_FOUND",
+      "STATUS_SHARING_VIOLATION"
+    ])
+    for (const fault of faults) assert.isFalse(heard.has(fault))
+  })
 }, 60_000)

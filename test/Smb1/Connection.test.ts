@@ -145,11 +145,20 @@ describe("requests over an SMB 1 connection", () => {
     assert.strictEqual(echoes(), 0)
     for (let i = 0; i < 3; i++) peer.connection.tick()
     assert.strictEqual(echoes(), 1)
+    // EchoCount 1 and one byte of data, on no tree (MS-CIFS 2.2.4.39.1).
+    const [echo] = peer.sent
+    const { flags2, mid, tid } = Header.read(Header.view(echo!))
+    assert.deepStrictEqual({ flags2, tid }, { flags2: 0xc001, tid: 0xffff })
+    assert.notStrictEqual(mid, 0xffff)
+    assert.strictEqual(Buffer.from(echo!.subarray(32)).toString("hex"), "0101000100" + "65")
     peer.push(peer.answer(peer.mid(0), { command: Command.SMB_COM_ECHO, body: Uint8Array.of(1, 1, 0, 1, 0, 0x65) }))
     peer.connection.tick()
     assert.strictEqual(echoes(), 1)
+    assert.isFalse(peer.isClosed())
     for (let i = 0; i < 10; i++) peer.connection.tick()
+    assert.isTrue(peer.isClosed())
     assert.strictEqual(echoes(), 2)
+    assert.notStrictEqual(peer.mid(1), mid)
     assert.strictEqual(failure(peer), "TimedOut")
   })
 

@@ -1,6 +1,5 @@
 /**
- * Proves that removals and walks of the client and the command follow no links on smbd: DFS links, symbolic links of
- * the server's file system, and two removals at once.
+ * Removal and walks over real servers' links: DFS links, links of the server's own file system, and two at once.
  */
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted } from "effect"
@@ -55,15 +54,15 @@ const layerServers = Layer.effect(
   )
 )
 
-/** All names below a folder of this machine, without following links. */
+/** Everything below a folder of this machine; links are not followed. */
 const all = (folder: string, below = ""): Array<string> =>
   readdirSync(join(folder, below), { withFileTypes: true }).flatMap((entry) => {
     const name = below === "" ? entry.name : `${below}/${entry.name}`
     return entry.isDirectory() ? [name].concat(all(folder, name)) : [name]
   }).toSorted()
 
-layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removals and walks on smbd", (it) => {
-  it.effect("a removal of a DFS link or a share's root is refused for each form of its name, and deletes nothing", () =>
+layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removal", (it) => {
+  it.effect("a DFS link and a share's root are refused by every form of their names, and nothing behind them is gone", () =>
     Effect.gen(function*() {
       const { top, two } = yield* Servers
       yield* two.write("two", "precious.txt", "1")
@@ -102,7 +101,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removals an
             }
           }
           if (dialects[0] === "NT1") return
-          // A rename onto a link is refused too.
+          // Nor is anything renamed onto one.
           yield* top.write("data", "source/f", "1")
           yield* refused(
             client.rename(`//${root}/data/source`, `//${root}/dfs/folder`, { replace: true }),
@@ -122,11 +121,11 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removals an
       const token = yield* smb(["rm", "-r", `//${root}/dfs/share/@GMT-2026.01.02-03.04.05`])
       assert.notStrictEqual(token.code, 0)
       assert.deepStrictEqual(all(two.path("two")), before)
-      // A folder below a link is not a link.
+      // What lies below a link is no link.
       yield* two.write("two", "below/x/f", "1")
       assert.strictEqual((yield* smb(["rm", "-r", `//${root}/dfs/share/below`])).code, 0)
       assert.deepStrictEqual(all(two.path("two")), before)
-      // In a tree the link and its target stay. Everything else is removed.
+      // In a tree, the link stays, with what it leads to; the rest goes.
       yield* top.write("dfs", "tree/a/f", "1")
       yield* top.write("dfs", "tree/b", "1")
       const run = yield* smb(["rm", "-r", "--json", `//${root}/dfs/tree`])
@@ -138,7 +137,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removals an
       assert.deepStrictEqual(all(two.path("two")), before)
     }))
 
-  it.effect("a removal does not enter symbolic links that the server follows, out of the tree or back into it", () =>
+  it.effect("a removal does not enter symbolic links of smbd's file system, out of the tree or back into it", () =>
     Effect.gen(function*() {
       const { top } = yield* Servers
       for (const dialect of ["3.1.1", "NT1"] as const) {
@@ -193,7 +192,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removals an
       assert.isFalse(existsSync(top.path("data", "x")))
     }))
 
-  it.effect("a removal of one of two names of a folder is refused, and a removal of their tree removes both", () =>
+  it.effect("a folder and a link to it in one listing are refused by themselves, and removed with their tree", () =>
     Effect.gen(function*() {
       const { top } = yield* Servers
       yield* top.write("data", "twins/other/deep/f", "1")
@@ -215,7 +214,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removals an
       const run = yield* smb(["rm", "-r", `//${root}/data/twins`])
       assert.deepStrictEqual([run.code, run.stderr], [0, ""])
       assert.isFalse(existsSync(top.path("data", "twins")))
-      // A link back from the real folder keeps both names, and the error names that link.
+      // What leads back from the real folder keeps both, and is the one that is named.
       mkdirSync(top.path("data", "back"), { mode: 0o777 })
       yield* top.write("data", "back/a/f", "1")
       symlinkSync("../../back", top.path("data", "back", "a", "toproot"))
@@ -227,7 +226,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removals an
       rmSync(top.path("data", "back"), { recursive: true })
     }))
 
-  it.effect("a removal deletes links and their files, and reports a folder that has only a link without a target", () =>
+  it.effect("a link is removed before the file that it leads to, and a link without a target is reported", () =>
     Effect.gen(function*() {
       const { top } = yield* Servers
       for (let i = 0; i < 6; i++) {
@@ -246,7 +245,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removals an
       rmSync(top.path("data", "hidden"), { recursive: true })
     }))
 
-  it.effect("ls -r and get -r end at a link that leads back to a folder above it, and ls says so", () =>
+  it.effect("a walk ends at a link to a folder above it, and says so", () =>
     Effect.gen(function*() {
       const { top } = yield* Servers
       yield* top.write("data", "loop/d/f", "1")
@@ -264,7 +263,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removals an
       rmSync(top.path("data", "loop"), { recursive: true })
     }))
 
-  it.effect("two concurrent removals of one tree leave nothing, and at least one succeeds", () =>
+  it.effect("two removals of one tree at once both succeed", () =>
     Effect.gen(function*() {
       const { top } = yield* Servers
       for (let round = 0; round < 3; round++) {
@@ -277,7 +276,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removals an
           { concurrency: 2 }
         )
         for (const run of runs) {
-          // A command that starts after the end of the other one finds nothing.
+          // The one that comes when all is done finds nothing.
           if (run.code !== 0) assert.match(run.stderr, /data\\many: .*OBJECT_NAME_NOT_FOUND to CREATE/)
         }
         assert.isTrue(runs.some(({ code }) => code === 0))
@@ -285,7 +284,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removals an
       }
     }))
 
-  it.effect("a removal of several paths checks all of them before it removes one", () =>
+  it.effect("all of several paths are checked before anything is removed", () =>
     Effect.gen(function*() {
       const { top, two } = yield* Servers
       yield* two.write("two", "judged", "1")
@@ -318,7 +317,7 @@ layer(layerServers, { timeout: 60_000, excludeTestServices: true })("removals an
       rmSync(two.path("two", "judged"))
     }))
 
-  it.effect("a removal continues with the other paths after a failure, and ends with 1", () =>
+  it.effect("removes the other paths after an error, and exits with status 1", () =>
     Effect.gen(function*() {
       const { top } = yield* Servers
       mkdirSync(top.path("data", "paths"), { mode: 0o777 })

@@ -1,6 +1,6 @@
 /**
- * Proves how the client reports what smbd says late or during a transfer: a refused removal in the CLOSE, a full disk,
- * and a file that shrinks.
+ * Errors that smbd reports after an operation has begun: at the CLOSE, when its disk is full, and when a file becomes
+ * shorter during a read. The last test writes from an offset on.
  */
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Stream } from "effect"
@@ -24,7 +24,7 @@ class World extends Context.Service<World, Effect.Success<typeof server>>()("tes
     World,
     Effect.gen(function*() {
       const started = yield* server
-      // Three MiB for the share `small`.
+      // Three MiB, for the share `small` alone.
       yield* Effect.acquireRelease(
         Effect.promise(() =>
           Lab.mustExecute("mount", ["-t", "tmpfs", "-o", "size=3m,mode=777", "none", started.path("small")])
@@ -41,13 +41,13 @@ const dialects: ReadonlyArray<readonly [string, SmbClient.Options]> = [
   ["NT1", { dialects: ["NT1"], signing: "if-required" }]
 ]
 
-layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a client of smbd", (it) => {
+layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("what smbd says", (it) => {
   for (const [dialect, options] of dialects) {
-    it.effect(`fails to remove a folder with the status of the CLOSE, in which smbd refuses the removal, in ${dialect}`, () =>
+    it.effect(`at the CLOSE of a folder whose removal the disk refuses is the removal's failure, ${dialect}`, () =>
       Effect.gen(function*() {
         const disk = yield* World
         const smb = yield* client(options)
-        // smbd lists no name that begins with a dot, and finds out only in the CLOSE that the folder is not empty.
+        // `veto files` hides the file: smbd calls the folder empty until it must remove it.
         yield* disk.write("veto", `e-${dialect}/.v`, "hidden")
         const path = `\\\\${address}\\veto\\e-${dialect}`
         for (const recursive of [false, true]) {
@@ -61,7 +61,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a clie
         assert.isTrue(existsSync(disk.path("veto", `e-${dialect}`, ".v")))
       }))
 
-    it.effect(`fails to copy to a full disk with STATUS_DISK_FULL, and leaves no new file, in ${dialect}`, () =>
+    it.effect(`of a disk that is full ends a copy, which leaves nothing, ${dialect}`, () =>
       Effect.gen(function*() {
         const disk = yield* World
         const smb = yield* client(options)
@@ -73,14 +73,17 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a clie
           assert.deepInclude(error as object, { _tag: "SmbError", statusName: "STATUS_DISK_FULL" })
           assert.isFalse(existsSync(disk.path("small", `five-${dialect}`)))
         }
-        // An existing file is emptied, as documented, and stays.
+        // An existing file is emptied at the beginning, and keeps the bytes that were copied.
         yield* smb.writeFile(to, "old")
-        yield* Effect.flip(smb.copy(from, to))
-        assert.isTrue(existsSync(disk.path("small", `five-${dialect}`)))
+        const error = yield* Effect.flip(smb.copy(from, to))
+        assert.deepInclude(error as object, { _tag: "SmbError", statusName: "STATUS_DISK_FULL" })
+        const left = readFileSync(disk.path("small", `five-${dialect}`))
+        assert.isAbove(left.length, 1_000_000)
+        assert.isBelow(left.length, 3 * 1024 * 1024 + 1)
         yield* smb.remove(to)
       }))
 
-    it.effect(`reads the remaining bytes of a file that shrinks, and then fails with FileShortened, in ${dialect}`, () =>
+    it.effect(`of a file that shrinks is a failure after the bytes that were there, ${dialect}`, () =>
       Effect.gen(function*() {
         const disk = yield* World
         const smb = yield* client(options)
@@ -106,7 +109,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a clie
         }
       }))
 
-    it.effect(`writes from an offset and keeps the following bytes, or ends the file there with truncate, in ${dialect}`, () =>
+    it.effect(`of writing from an offset on: the rest stays, unless the file is to end, ${dialect}`, () =>
       Effect.gen(function*() {
         const disk = yield* World
         const smb = yield* client(options)
