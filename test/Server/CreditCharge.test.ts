@@ -110,3 +110,19 @@ describe("a request of more bytes than its CreditCharge pays for", () => {
       }
     }))
 })
+
+it.live("a response grants the credits that were asked for, and at least those that its request used (3.3.1.2)", () =>
+  served(async (client) => {
+    await client.negotiate()
+    for (
+      const [charge, asked, granted] of [[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1], [1, 7, 7], [5, 2, 5], [3, 3, 3]]
+    ) {
+      const packet = Buffer.from(client.packet(Command.ECHO, Message.encodeRequest(Requests.echo), asked))
+      packet.writeUInt16LE(charge!, 6)
+      client.messageId += Math.max(charge!, 1) - 1
+      client.frame(packet)
+      const answer = (await client.next())!
+      assert.strictEqual(statusOf(answer), 0)
+      assert.deepStrictEqual([answer.readUInt16LE(6), answer.readUInt16LE(14)], [charge, granted])
+    }
+  }))

@@ -3,6 +3,7 @@
  * would, after any sequence of opens, closes and renames; and that the table is empty when all files are closed.
  */
 import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
 import { FileTable } from "../../src/Server/internal/State/FileTable.ts"
 import type { FileOpen } from "../../src/Server/internal/State/Model.ts"
 import type { StorePath } from "../../src/Server/ShareStore.ts"
@@ -80,6 +81,31 @@ describe("FileTable", () => {
       assert.deepStrictEqual([...table.below([])], [])
     })
   }
+
+  it("counts what is being added to a directory, until each of it is done or has failed, and adds nothing if it is sealed", () => {
+    const table = new FileTable()
+    const enter = (path: StorePath) => {
+      const stream = table.file(path.join(), true).stream("")
+      const open = { stream } as { -readonly [K in keyof FileOpen]: FileOpen[K] }
+      open.link = table.enter(open, stream, path)
+      return open.link
+    }
+    const [here, other] = [enter(["d"]), enter(["e"])]
+    const counts: Array<ReadonlyArray<number>> = []
+    const add = Effect.sync(() => counts.push([here.adding, other.adding]))
+    for (const run of [add, Effect.andThen(add, Effect.fail("full")), add]) {
+      const adding = table.adding(["D"], run)
+      assert(adding !== undefined)
+      Effect.runSyncExit(adding)
+      assert.deepStrictEqual([here.adding, other.adding], [0, 0])
+    }
+    assert.deepStrictEqual(counts, [[1, 0], [1, 0], [1, 0]])
+    here.sealed = true
+    assert.isUndefined(table.adding(["d"], add))
+    assert.isDefined(table.adding(["e"], add))
+    // No open directory is there to be sealed.
+    assert.isDefined(table.adding(["x"], add))
+  })
 
   it("keeps the pending deletion of a name until the name is released", () => {
     const table = new FileTable()

@@ -4,10 +4,13 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { Codec, FileInformation } from "effect-smb/Codec"
 import { TestClock } from "effect/testing"
 import * as FileTimes from "../../src/Server/internal/State/FileTimes.ts"
 import type { DelayedTime } from "../../src/Server/internal/State/Model.ts"
 import type { StoreChanges, StoreNode } from "../../src/Server/ShareStore.ts"
+import { place } from "./people.ts"
+import * as Requests from "./requests.ts"
 
 /** A file whose times are those of its changes, 1, 2, 3 and so on. */
 const makeFile = () => {
@@ -77,3 +80,78 @@ describe("FileTimes", () => {
       assert.strictEqual((yield* shown).changeTime, 1n)
     }))
 })
+
+// MS-FSCC 2.4.7: -1 keeps the file's time for the changes by this open, -2 ends that, and 0 changes nothing.
+it.live("an open fixes a time by -1 or by a time, and lets it go by -2, for each of the four times by itself", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const { client } = yield* place("127.0.43.34")
+    const ann = yield* client("ann")
+    yield* Effect.promise(async () => {
+      const none = { creationTime: 0n, lastAccessTime: 0n, lastWriteTime: 0n, changeTime: 0n, fileAttributes: 0 }
+      const long = 120_000_000_000_000_000n
+      const all = { creationTime: long, lastAccessTime: long, lastWriteTime: long, changeTime: long, fileAttributes: 0 }
+      for (const name of ["lastWriteTime", "changeTime"] as const) {
+        for (const fix of [-1n, long]) {
+          const file = await ann.must(`${name} ${fix}`)
+          const set = async (value: typeof all) =>
+            assert.strictEqual(
+              await ann.status(
+                Requests.set(file, "file", 4, Codec.encode(FileInformation.FileBasicInformation)(value))
+              ),
+              0
+            )
+          const times = async () => {
+            const answer = (await ann.ask(Requests.query(file, "file", 4)))!
+            return [answer.readBigInt64LE(64 + 8 + 16), answer.readBigInt64LE(64 + 8 + 24)] as const
+          }
+          const seen = async () => (await times())[name === "lastWriteTime" ? 0 : 1]
+          const write = async () => assert.strictEqual(await ann.status(Requests.write(file, Buffer.from("x"))), 0)
+          await set(all)
+          await set({ ...none, lastWriteTime: -2n, changeTime: -2n })
+          await set({ ...none, [name]: fix })
+          await write()
+          assert.strictEqual(await seen(), long, `${name} fixed by ${fix}`)
+          // 0 for this time, and -2 for another one, leave it fixed.
+          await set({ ...none, creationTime: -2n })
+          await write()
+          assert.strictEqual(await seen(), long, `${name} still fixed by ${fix}`)
+          await set({ ...none, [name]: -2n })
+          if (name === "changeTime") {
+            await write()
+            assert.notStrictEqual(await seen(), long, `${name} let go`)
+          }
+          // -3 and less mean nothing.
+          const wrong = Codec.encode(FileInformation.FileBasicInformation)({ ...none, [name]: -3n })
+          assert.strictEqual(await ann.status(Requests.set(file, "file", 4, wrong)), 0xc000_000d)
+        }
+      }
+    })
+  })))
+
+// MS-FSA 2.1.5.3, 2.1.5.4: CurrentByteOffset of the open.
+it.live("an open's position is after the last bytes that it read or wrote, and can be set", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const { client } = yield* place("127.0.43.34")
+    const ann = yield* client("ann")
+    yield* Effect.promise(async () => {
+      const file = await ann.must("f")
+      const position = async () => (await ann.ask(Requests.query(file, "file", 14)))!.readBigUInt64LE(64 + 8)
+      const read = (offset: bigint, length: number) => {
+        const request = Requests.read(file, length)
+        return ann.status({ ...request, body: { ...request.body, offset } } as typeof request)
+      }
+      assert.strictEqual(await position(), 0n)
+      assert.strictEqual(await ann.status(Requests.write(file, Buffer.from("0123456789"))), 0)
+      assert.strictEqual(await position(), 10n)
+      assert.strictEqual(await read(3n, 4), 0)
+      assert.strictEqual(await position(), 7n)
+      assert.strictEqual(await read(8n, 100), 0)
+      assert.strictEqual(await position(), 10n)
+      assert.strictEqual(await ann.status(Requests.write(file, Buffer.from("xy"), 4n)), 0)
+      assert.strictEqual(await position(), 6n)
+      const bytes = Buffer.alloc(8)
+      bytes.writeBigUInt64LE(5n)
+      assert.strictEqual(await ann.status(Requests.set(file, "file", 14, bytes)), 0)
+      assert.strictEqual(await position(), 5n)
+    })
+  })))

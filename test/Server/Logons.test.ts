@@ -88,7 +88,8 @@ describe("a further connection of a session", () => {
     how: {
       readonly by?: "nobody" | "joe" | "made up"
       readonly guid?: Uint8Array
-      readonly dialect?: "2.1" | "3.1.1"
+      readonly dialect?: "2.1" | "3.0" | "3.1.1"
+      readonly capabilities?: number
     } = {}
   ) =>
     served(async (signing) => {
@@ -99,7 +100,7 @@ describe("a further connection of a session", () => {
       await joe.meet(name)
       await joe.as("joe")
       const channel = signing()
-      await channel.meet(how.dialect ?? name, how.guid ?? guid)
+      await channel.meet(how.dialect ?? name, how.guid ?? guid, how.capabilities)
       channel.sign = how.by === "joe" ? joe.sign : ann.sign
       const got = await channel.setup(credentials[who], {
         sessionId: ann.sessionId,
@@ -133,6 +134,16 @@ describe("a further connection of a session", () => {
     ]
     for (const [title, args] of cases) it.live(`${title}, in ${name}`, () => bind(...args))
   }
+
+  // 3.3.5.5.2: a channel has the dialect, the cipher and the signing algorithm of its session.
+  it.live("is not bound without the session's cipher", () =>
+    bind("3.0", "ann", NtStatus.STATUS_INVALID_PARAMETER, { capabilities: 0 }))
+
+  it.live("is not bound in another dialect, which has another signing algorithm", () =>
+    Effect.andThen(
+      bind("3.0", "ann", NtStatus.STATUS_NOT_SUPPORTED, { dialect: "3.1.1" }),
+      bind("3.1.1", "ann", NtStatus.STATUS_REQUEST_OUT_OF_SEQUENCE, { dialect: "3.0" })
+    ))
 
   it.live("is not bound in dialect 2.1, which has no channels", () =>
     bind("3.0", "ann", NtStatus.STATUS_REQUEST_NOT_ACCEPTED, { dialect: "2.1" }))

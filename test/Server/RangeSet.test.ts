@@ -42,6 +42,26 @@ describe("RangeSet", () => {
     assert.strictEqual(set.size, 1)
   })
 
+  it("looks at few ranges again after the long ones among them are removed", () => {
+    const set = new RangeSet<Ranged>()
+    const long: Array<Ranged> = []
+    for (let i = 0; i < 8000; i++) {
+      const end = BigInt(i % 100 === 0 ? 1_000_000 : i * 10 + 5)
+      const range = { offset: BigInt(i * 10), end, serial: i }
+      set.add(range)
+      if (i % 100 === 0) long.push(range)
+    }
+    const looks = () => {
+      set.looks = 0
+      const found = [...set.touching(79_990n, 79_995n)]
+      return [found.length, set.looks] as const
+    }
+    assert.isAbove(looks()[1], 4000)
+    for (const range of long) set.delete(range)
+    assert.strictEqual(looks()[0], 1)
+    assert.isBelow(looks()[1], 300)
+  })
+
   it("looks at fewer than 300 of 8,000 ranges", () => {
     const set = new RangeSet<Ranged>()
     for (let i = 0; i < 8000; i++) set.add({ offset: BigInt(i * 10), end: BigInt(i * 10 + 5), serial: i })

@@ -54,7 +54,7 @@ export class Client extends RawClient {
     return packets.reduce((hash, packet) => createHash("sha512").update(hash).update(packet).digest(), from)
   }
 
-  async meet(name: keyof typeof dialects, clientGuid: Uint8Array = guid): Promise<void> {
+  async meet(name: keyof typeof dialects, clientGuid: Uint8Array = guid, announced = capabilities): Promise<void> {
     ;[this.dialect, this.algorithm] = dialects[name]
     const negotiateContexts: ReadonlyArray<Negotiate.NegotiateContext> = this.dialect < Dialect.SMB_3_1_1 ? [] : [
       {
@@ -68,7 +68,7 @@ export class Client extends RawClient {
       _tag: "NEGOTIATE",
       body: {
         securityMode: 1,
-        capabilities,
+        capabilities: announced,
         clientGuid,
         dialects: [this.dialect],
         negotiateContexts

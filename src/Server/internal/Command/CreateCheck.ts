@@ -34,7 +34,7 @@ export const check = (incoming: Incoming, body: Message.Request): Pathname.Name 
     return NtStatus.STATUS_INVALID_PARAMETER
   }
   if ((desiredAccess & ~validAccess) !== 0 || desiredAccess === 0) return NtStatus.STATUS_ACCESS_DENIED
-  if ((fileAttributes & ~validAttributes & ~F.FILE_ATTRIBUTE_DIRECTORY) !== 0) return NtStatus.STATUS_INVALID_PARAMETER
+  if ((fileAttributes & ~validAttributes) !== 0) return NtStatus.STATUS_INVALID_PARAMETER
   if (
     has(createOptions, O.FILE_DIRECTORY_FILE) &&
     (body.createDisposition === D.FILE_SUPERSEDE || body.createDisposition === D.FILE_OVERWRITE ||

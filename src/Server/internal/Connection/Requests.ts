@@ -62,7 +62,7 @@ export const run = (
     for (const incoming of all) {
       // A request of a few bytes can have a large response.
       if (batch.size > largestBatch) responses.flush(batch)
-      if (out.isCrowded) yield* out.fetched
+      yield* out.fetched
       if (connection.closed) return
       const { flags, sessionId, treeId } = incoming.header
       const isRelated = has(flags, HeaderFlags.SMB2_FLAGS_RELATED_OPERATIONS)
@@ -70,7 +70,7 @@ export const run = (
         responses.respond(batch, incoming, { status: NtStatus.STATUS_INVALID_PARAMETER, body: errorBody() })
         continue
       }
-      const from = isRelated ? related! : { sessionId, treeId, fileId: anyFileId, status: 0, broken: false }
+      const from: Omit<Related, "broken"> = isRelated ? related! : { sessionId, treeId, fileId: anyFileId, status: 0 }
       if (isRelated) incoming.relatedFileId = from.fileId
       const header = isRelated ? { ...incoming.header, sessionId: from.sessionId, treeId: from.treeId } : undefined
       const actual = header === undefined ? incoming : incoming.as(header)
