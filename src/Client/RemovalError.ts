@@ -94,8 +94,8 @@ export class RemovalIncomplete extends Schema.TaggedError<RemovalIncomplete>()("
     const entries = (count: number) => `${count} ${count === 1 ? "entry" : "entries"}`
     const first = this.failures[0]
     const last = this.failures.at(-1)
-    const told = this.ended ? last : first
-    const why = told === undefined ? "" : `: ${told.error.message}`
+    const explained = this.ended ? last : first
+    const why = explained === undefined ? "" : `: ${explained.error.message}`
     return this.ended
       ? `${this.path}: the removal ended after ${entries(this.removed)}, and the rest is still there${why}`
       : `${this.path}: ${entries(this.failed)} could not be removed, ${this.removed} were${

@@ -102,9 +102,9 @@ export const changes = (
   )
   return Stream.unfold(true, (first) => {
     // The request is sent as soon as its effect runs, so `onStart` runs right after it.
-    const told = first && options.onStart !== undefined
+    const request = first && options.onStart !== undefined
       ? Effect.raceFirst(next, Effect.andThen(options.onStart, Effect.never))
       : next
-    return Effect.map(told, (list) => list === undefined ? undefined : ([list, false] as const))
+    return Effect.map(request, (list) => list === undefined ? undefined : ([list, false] as const))
   }).pipe(Stream.flatMap((list) => Stream.fromArray([...list])))
 }

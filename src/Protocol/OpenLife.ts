@@ -71,9 +71,9 @@ export const make = (ends: Ends): Effect.Effect<Open, never, Scope.Scope> =>
       return Effect.mapError(ends.close, record.mark)
     })
     /** Whether an operation has already failed by the end of the connection, so that it need not be reported again. */
-    let told = false
+    let reported = false
     const atEnd = Effect.catch(close, (error) => {
-      const isNews = error instanceof SmbError || !told
+      const isNews = error instanceof SmbError || !reported
       return touched && isNews && !ends.isPipe ? Effect.die(error) : Effect.void
     })
     const changing = <A>(effect: Effect.Effect<A, RequestError>) =>
@@ -84,7 +84,7 @@ export const make = (ends: Ends): Effect.Effect<Open, never, Scope.Scope> =>
             if (own.changed) record.note()
             const refused = isRefused(exit)
             touched ||= own.changed || !refused
-            told ||= Exit.isFailure(exit) && !refused
+            reported ||= Exit.isFailure(exit) && !refused
             return Effect.void
           })
         )

@@ -32,7 +32,7 @@ export interface Connections {
   readonly retryLogons: Effect.Effect<void>
 }
 
-const who = (credential: Credential): string => {
+const accountName = (credential: Credential): string => {
   switch (credential._tag) {
     case "Anonymous":
       return ""
@@ -58,7 +58,7 @@ const accountOf = (server: string, port: string, user: string): string => [serve
 const request = (server: string, domain: string): CredentialRequest => domain === "" ? { server } : { server, domain }
 
 /** The kept entry, or a new one if that entry has ended since its last use. */
-const living = <A extends { readonly failed: () => unknown }, E>(
+const getUsable = <A extends { readonly failed: () => unknown }, E>(
   map: RcMap.RcMap<string, A, E>,
   key: string
 ): Effect.Effect<A, E, Scope.Scope> =>
@@ -110,7 +110,7 @@ export const make = Effect.fnUntraced(function*(
     ): Effect.fn.Return<Protocols.LoggedOn, ConnectError, Scope.Scope> {
       const [server, port, user, domain] = key.split(separator) as [string, string, string, string]
       const account = accountOf(server, port, user)
-      const connected = yield* living(connections, `${server}${separator}${port}`)
+      const connected = yield* getUsable(connections, `${server}${separator}${port}`)
       const credential = yield* provider.get(request(server, domain))
       const logon = yield* authenticator.make(credential, { server })
       return yield* connected.logon(logon, credential).pipe(
@@ -130,7 +130,7 @@ export const make = Effect.fnUntraced(function*(
       Scope.Scope
     > {
       const [server, port, user, domain, share] = key.split(separator) as [string, string, string, string, string]
-      const session = yield* living(sessions, [server, port, user, domain].join(separator))
+      const session = yield* getUsable(sessions, [server, port, user, domain].join(separator))
       return { session, share: yield* session.tree(share) }
     })
   })
@@ -143,7 +143,7 @@ export const make = Effect.fnUntraced(function*(
       const server = lower(target.server)
       const domain = target.domain ?? ""
       const credential = yield* provider.get(request(target.server, domain))
-      const user = who(credential)
+      const user = accountName(credential)
       const refused = refusals.find(accountOf(server, String(target.port), user), credential)
       if (refused !== undefined) return yield* Effect.fail(refused)
       const connectionKey = `${server}${separator}${target.port}`
@@ -153,7 +153,7 @@ export const make = Effect.fnUntraced(function*(
   const logOn = (target: Target): Effect.Effect<void, ConnectError, Scope.Scope> =>
     Effect.gen(function*() {
       const { connectionKey, sessionKey } = yield* keysOf(target)
-      yield* living(sessions, sessionKey).pipe(Effect.tapError(() =>
+      yield* getUsable(sessions, sessionKey).pipe(Effect.tapError(() =>
         Effect.all([
           RcMap.invalidate(sessions, sessionKey),
           RcMap.invalidate(connections, connectionKey)

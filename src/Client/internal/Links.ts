@@ -50,12 +50,12 @@ export const operations = (context: PathContext): Pick<Operations, "readLink" | 
 
   makeLink: Effect.fn("SmbClient.makeLink")(function*(path, target, options) {
     yield* annotateSpan(path)
-    const shown = target.replaceAll("/", "\\")
+    const printName = target.replaceAll("/", "\\")
     const input = Codec.encode(Reparse.ReparseDataBuffer)({
       _tag: "SymbolicLink",
-      substituteName: substitute(shown),
-      printName: shown,
-      flags: isAbsolute(shown) ? 0 : Reparse.SYMLINK_FLAG_RELATIVE
+      substituteName: substitute(printName),
+      printName,
+      flags: isAbsolute(printName) ? 0 : Reparse.SYMLINK_FLAG_RELATIVE
     })
     const mode = OpenMode.createReparsePoint
     const kind = options?.directory === true ? CreateOptions.FILE_DIRECTORY_FILE : CreateOptions.FILE_NON_DIRECTORY_FILE

@@ -23,7 +23,7 @@ const {
 } = SecurityInformation
 
 /** The maximum size of a list of previous versions, in bytes: twenty thousand versions. */
-const mostSnapshots = 1024 * 1024
+const maximumSnapshotBytes = 1024 * 1024
 
 /** `:name:$DATA`, with an empty name for the file's own data. */
 const streamName = /^:([^:]*):\$DATA$/iu
@@ -108,7 +108,7 @@ export const operations = (
     const first = yield* ask(65536)
     if (first === undefined || isWhole(first)) return first?.snapShots ?? []
     // If the list does not fit, the response has no list, but the size that it needs (MS-SMB2 3.3.5.15.1).
-    const second = yield* ask(Math.min(12 + first.snapShotArraySize, mostSnapshots))
+    const second = yield* ask(Math.min(12 + first.snapShotArraySize, maximumSnapshotBytes))
     if (second === undefined || isWhole(second)) return second?.snapShots ?? []
     return yield* fromStatus(NtStatus.STATUS_BUFFER_TOO_SMALL, "IOCTL", text(path))
   })

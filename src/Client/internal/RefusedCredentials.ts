@@ -54,7 +54,7 @@ const proofOf = (credential: Credential): ReadonlyArray<unknown> | undefined => 
 }
 
 /** The same failure, marked to say that the logon was not tried again. */
-const marked = (error: Refusal): Refusal => {
+const notTriedAgain = (error: Refusal): Refusal => {
   const { detail, mechanism, reason, server } = error as AuthenticationError
   return error._tag === "SmbError"
     ? new SmbError({
@@ -72,10 +72,10 @@ const marked = (error: Refusal): Refusal => {
 }
 
 /** How many accounts are remembered; the oldest is forgotten first. */
-const most = 1000
+const maximumAccounts = 1000
 
 /** How many refused credentials of one account are remembered, for a provider that alternates between several. */
-const mostOfOne = 8
+const maximumPerAccount = 8
 
 /** The refused credentials of one client. */
 export class Refusals {
@@ -101,8 +101,8 @@ export class Refusals {
     const hash = this.hash(proof)
     const others = [...this.refused.get(account) ?? []].filter(([known]) => known !== hash)
     this.refused.delete(account)
-    this.refused.set(account, new Map([...others.slice(1 - mostOfOne), [hash, marked(error)]]))
-    if (this.refused.size > most) this.refused.delete(this.refused.keys().next().value!)
+    this.refused.set(account, new Map([...others.slice(1 - maximumPerAccount), [hash, notTriedAgain(error)]]))
+    if (this.refused.size > maximumAccounts) this.refused.delete(this.refused.keys().next().value!)
   }
 
   /** Forgets the refusals of an account, after a logon succeeds. */

@@ -10,7 +10,7 @@ import * as OpenMode from "../OpenMode.ts"
 import type { OpenedFile } from "./Opening.ts"
 
 /** The timeout of the removal: a user that has interrupted an operation does not wait for a silent server. */
-const patience = "5 seconds"
+const removalTimeout = "5 seconds"
 
 /**
  * Opens a file for writing and uses it. If the open created the file, and `use` fails or is interrupted, the file is
@@ -59,11 +59,11 @@ const removed = ({ file, share }: OpenedFile): Effect.Effect<void> => {
     // The result of the file's own CLOSE does not matter: the file is removed.
     Effect.andThen(Effect.ignore(file.close)),
     Effect.interruptible,
-    Effect.timeoutOption(patience),
+    Effect.timeoutOption(removalTimeout),
     Effect.matchEffect({
       onFailure: (error) => left(error.message),
       onSuccess: Option.match({
-        onNone: () => left(`no answer within ${patience}`),
+        onNone: () => left(`no answer within ${removalTimeout}`),
         onSome: () => Effect.void
       })
     })

@@ -19,7 +19,7 @@ import * as PreviousVersion from "../PreviousVersion.ts"
 import { openVersion } from "./VersionedOpen.ts"
 
 /** At most this many paths are opened, from the end of the path upwards: a link further up is not found. */
-const most = 32
+const maximumPaths = 32
 
 const ask: Operation.Ioctl = {
   _tag: "Ioctl",
@@ -43,7 +43,7 @@ const find = Effect.fnUntraced(function*(
   time: bigint | undefined
 ): Effect.fn.Return<SymbolicLink | undefined> {
   let part = path
-  for (let asked = 0; asked < most && part !== ""; asked++) {
+  for (let asked = 0; asked < maximumPaths && part !== ""; asked++) {
     const named = time === undefined ? part : `${PreviousVersion.format(time)}\\${part}`
     const opened = yield* Effect.result(
       openVersion(share, named, OpenMode.readReparsePoint, (below, options) => share.batch(below, options, [ask]))

@@ -154,21 +154,21 @@ export const triedPlain = <E>(state: State<E>, lazily: boolean, event: Event<E>,
     case "TargetFailed":
     case "ServerFailed": {
       if (lazily) return locate({ ...state, plainError: { error: event.error, crossed: false } }, false, work)
-      const after = dead(state, event._tag === "ServerFailed" ? "server" : "share", work)
+      const after = markFailed(state, event._tag === "ServerFailed" ? "server" : "share", work)
       return giveUp(failed(state, 12, toUnc(target), event.error, event.reason, after), 12, after)
     }
     case "NotFound":
     case "Failed":
       return fail(state, 12, event.error, work)
     case "Lost":
-      return fail(state, 12, event.error, dead(state, "server", work))
+      return fail(state, 12, event.error, markFailed(state, "server", work))
     default:
       return undefined
   }
 }
 
 /** In a namespace another target may exist, which comes first from now on. */
-const dead = <E>(state: State<E>, what: "server" | "share", work: Work): Work =>
+const markFailed = <E>(state: State<E>, what: "server" | "share", work: Work): Work =>
   state.inNamespace
     ? { ...work, health: TargetHealth.failed(work.health, state.path, what, work.now, work.options.breaker) }
     : work
@@ -192,7 +192,7 @@ export const hostUnreachable = <E>(
     const placed = at(unavailable, { path: DfsPath.toString(state.original), step: 6 })
     return notDfs(state, lenient, placed, { ...work, cache })
   }
-  const after = dead(state, "server", work)
+  const after = markFailed(state, "server", work)
   if (state.plainError !== undefined) {
     return unavailable === undefined || !state.plainError.crossed
       ? fail(state, 12, state.plainError.error, after)
