@@ -87,6 +87,24 @@ export const noBytes: Codec.Codec<object> = Codec.make(
 )
 
 /**
+ * A text in Unicode up to its NUL, which the last text of a message can lack. It may begin at any byte.
+ *
+ * @since 0.2.0
+ */
+export const unalignedUnicode: Codec.Codec<string> = Codec.make(
+  0,
+  (r) => {
+    const from = r.offset
+    let at = from
+    while (at + 2 <= r.end && r.view.getUint16(at, true) !== 0) at += 2
+    const value = Codec.utf16.read(r.window(from, at - from))
+    r.offset = Math.min(at + 2, r.end)
+    return value
+  },
+  Codec.utf16z.write
+)
+
+/**
  * One text up to its NUL, which the last text of a message can lack. In Unicode it begins at an even byte of the
  * packet.
  *
@@ -98,16 +116,11 @@ export const text = (unicode: boolean): Codec.Codec<string> =>
       0,
       (r) => {
         if (r.offset % 2 === 1 && r.remaining > 0) r.claim(1)
-        const from = r.offset
-        let at = from
-        while (at + 2 <= r.end && r.view.getUint16(at, true) !== 0) at += 2
-        const value = Codec.utf16.read(r.window(from, at - from))
-        r.offset = Math.min(at + 2, r.end)
-        return value
+        return unalignedUnicode.read(r)
       },
       (w, value) => {
         w.align(2)
-        Codec.utf16z.write(w, value)
+        unalignedUnicode.write(w, value)
       }
     )
     : oemText

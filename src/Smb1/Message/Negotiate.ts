@@ -4,7 +4,7 @@
  */
 import * as Codec from "../../Codec/Codec.ts"
 import { FileTime } from "../../Codec/FileTime.ts"
-import { message, oemText, text } from "./Block.ts"
+import { message, oemText, text, unalignedUnicode } from "./Block.ts"
 import { Capabilities } from "./Constants.ts"
 
 /**
@@ -122,20 +122,7 @@ export const Response: Codec.Codec<Response> = Codec.make<Response>(
   }
 )
 
-const looseUtf16: Codec.Codec<string> = Codec.make(
-  0,
-  (r) => {
-    const from = r.offset
-    let at = from
-    while (at + 2 <= r.end && r.view.getUint16(at, true) !== 0) at += 2
-    const value = Codec.utf16.read(r.window(from, at - from))
-    r.offset = Math.min(at + 2, r.end)
-    return value
-  },
-  Codec.utf16z.write
-)
-
-const names = (unicode: boolean): Codec.Codec<string> => (unicode ? looseUtf16 : text(false))
+const names = (unicode: boolean): Codec.Codec<string> => (unicode ? unalignedUnicode : text(false))
 
 /**
  * The response of a server that accepts none of the dialects: index 0xFFFF.

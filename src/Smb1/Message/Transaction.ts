@@ -138,7 +138,7 @@ const place = (
 const write = (
   w: Writer,
   wordCount: number,
-  fields: (places: { readonly parameterOffset: number; readonly dataOffset: number }) => void,
+  fields: (places: Places) => void,
   parameters: Uint8Array,
   data: Uint8Array,
   before: () => void = () => {}
@@ -146,9 +146,29 @@ const write = (
   w.u8(wordCount)
   const at = w.offset
   w.zeros(wordCount * 2)
-  const places = place(w, parameters, data, before)
-  w.patch(at, () => fields(places))
+  const offsets = place(w, parameters, data, before)
+  w.patch(at, () => fields({ ...offsets, parameterCount: parameters.length, dataCount: data.length }))
 }
+
+/** The same for a message with setup words, which follow `least` other words. */
+const writeWithSetup = (
+  w: Writer,
+  least: number,
+  value: Pick<Request, "setup" | "parameters" | "data">,
+  fields: (places: Places & { readonly setupCount: number }) => void,
+  before?: () => void
+): void =>
+  write(
+    w,
+    least + value.setup.length,
+    (places) => {
+      fields({ ...places, setupCount: value.setup.length })
+      for (const word of value.setup) w.u16(word)
+    },
+    value.parameters,
+    value.data,
+    before
+  )
 
 const zero16 = Codec.reserved(Codec.u16)
 const zero8 = Codec.reserved(Codec.u8)
@@ -203,23 +223,9 @@ export const ShortRequest = either((unicode) =>
       }
     },
     (w, value) =>
-      write(
-        w,
-        14 + value.setup.length,
-        (places) => {
-          shortRequest.write(w, {
-            ...value,
-            ...places,
-            parameterCount: value.parameters.length,
-            dataCount: value.data.length,
-            setupCount: value.setup.length
-          })
-          for (const word of value.setup) w.u16(word)
-        },
-        value.parameters,
-        value.data,
-        () => text(unicode).write(w, value.name)
-      )
+      writeWithSetup(w, 14, value, (places) =>
+        shortRequest.write(w, { ...value, ...places }), () =>
+        text(unicode).write(w, value.name))
   )
 )
 
@@ -263,23 +269,7 @@ export const NtRequest: Codec.Codec<Request> = Codec.make<Request>(
       ...blocks(r, value)
     }
   },
-  (w, value) =>
-    write(
-      w,
-      19 + value.setup.length,
-      (places) => {
-        longRequest.write(w, {
-          ...value,
-          ...places,
-          parameterCount: value.parameters.length,
-          dataCount: value.data.length,
-          setupCount: value.setup.length
-        })
-        for (const word of value.setup) w.u16(word)
-      },
-      value.parameters,
-      value.data
-    )
+  (w, value) => writeWithSetup(w, 19, value, (places) => longRequest.write(w, { ...value, ...places }))
 )
 
 const partFields = (size: Codec.Codec<number>) => ({
@@ -313,12 +303,7 @@ const secondary = (layout: Codec.Codec<Counted>, least: number, withFid: boolean
         w,
         least,
         (places) => {
-          layout.write(w, {
-            ...value,
-            ...places,
-            parameterCount: value.parameters.length,
-            dataCount: value.data.length
-          })
+          layout.write(w, { ...value, ...places })
           if (withFid) w.u16(value.fid)
         },
         value.parameters,
@@ -376,23 +361,7 @@ const response = (layout: Codec.Codec<Counted & { readonly setupCount: number }>
       if (end > r.end) r.fail("a ByteCount")
       return { setup, ...part(value), ...blocks(r, value) }
     },
-    (w, value) =>
-      write(
-        w,
-        least + value.setup.length,
-        (places) => {
-          layout.write(w, {
-            ...value,
-            ...places,
-            parameterCount: value.parameters.length,
-            dataCount: value.data.length,
-            setupCount: value.setup.length
-          })
-          for (const word of value.setup) w.u16(word)
-        },
-        value.parameters,
-        value.data
-      )
+    (w, value) => writeWithSetup(w, least, value, (places) => layout.write(w, { ...value, ...places }))
   )
 
 /**
