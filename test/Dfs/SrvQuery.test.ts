@@ -86,7 +86,15 @@ describe("a DNS query", () => {
       )
       const error = yield* Effect.flip(SrvQuery.resolve(name, [gone.address]))
       assert.match(error.message, /127\.0\.0\.1:\d+ has not said which SRV records _ldap/)
-      assert.match((yield* Effect.flip(SrvQuery.resolve(name, []))).message, /no name server/)
+      assert.deepInclude(error.reason, { _tag: "QueryFailed", server: gone.address })
+      const unknown = yield* Effect.flip(SrvQuery.resolve(name, []))
+      assert.strictEqual(unknown.reason._tag, "NoNameServer")
+      assert.match(unknown.message, /no name server/)
+      const garbage = yield* server(Buffer.alloc(4))
+      assert.deepInclude((yield* Effect.flip(SrvQuery.resolve(name, [garbage.address]))).reason, {
+        _tag: "MalformedResponse",
+        server: garbage.address
+      })
       for (const wrong of ["a..b", `${"x".repeat(64)}.test`]) {
         assert.match((yield* Effect.flip(SrvQuery.resolve(wrong, [address]))).message, /that is no name/)
       }

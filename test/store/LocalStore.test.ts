@@ -55,7 +55,7 @@ const text = (value: string) => new TextEncoder().encode(value)
 const string = (bytes: Uint8Array | undefined) => bytes && new TextDecoder().decode(bytes)
 
 const reason = <A, R>(effect: Effect.Effect<A, StoreError, R>) =>
-  Effect.map(Effect.flip(effect), (error) => error.reason)
+  Effect.map(Effect.flip(effect), (error) => error.reason._tag)
 
 const get = (store: ShareStore, path: ReadonlyArray<string>) =>
   Effect.scoped(Effect.flatMap(store.open(path, existing), ({ file }) => Effect.map(file.read(0n, 1000), string)))
