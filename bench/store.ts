@@ -11,7 +11,7 @@ import * as Fs from "node:fs"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import * as Path from "node:path"
-import type { StoreError } from "../src/Server/ShareStore.ts"
+import { type StoreError, storeError } from "../src/Server/ShareStore.ts"
 import * as Local from "../src/Server/Store/internal/Local.ts"
 import * as LocalStore from "../src/Server/Store/LocalStore.ts"
 import { inTurn, median } from "./Measure.ts"
@@ -85,7 +85,7 @@ const call = <A>(start: (done: (error: Error | null, value: A) => void) => void)
     )
   })
 
-const refuse = (reason: "NotFound" | "AccessDenied") => Effect.fail(Local.toStoreError({ code: reason }))
+const refuse = (reason: "NotFound" | "AccessDenied") => Effect.fail(storeError(reason))
 
 /** The chain by Effects. */
 const byEffects = (directory: Directory) => {
@@ -105,7 +105,7 @@ const byEffects = (directory: Directory) => {
   const lookup = Effect.fnUntraced(function*(name: string) {
     const stats = yield* Effect.catchIf(
       lstat(`${directory.place}/${name}`),
-      (error) => error.reason === "NotFound",
+      (error) => error.reason._tag === "NotFound",
       () => Effect.undefined
     )
     return stats === undefined ? undefined : { name, stats }

@@ -2,7 +2,7 @@
 import { Effect, Stream } from "effect"
 import { FileTime, ShareStore } from "effect-smb"
 
-const fail = (reason: ShareStore.StoreError["reason"]) => Effect.fail(new ShareStore.StoreError({ reason }))
+const fail = (reason: ShareStore.StoreReason["_tag"]) => Effect.fail(ShareStore.storeError(reason))
 const refused = fail("ReadOnly")
 const begin = FileTime.fromMillis(Date.now())
 

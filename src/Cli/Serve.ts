@@ -16,7 +16,7 @@ import { fold } from "../Codec/UpCase.ts"
 import type * as Namespace from "../Dfs/Namespace.ts"
 import * as IdentityStore from "../Server/IdentityStore.ts"
 import * as PrivateFile from "../Server/PrivateFile.ts"
-import type { ShareStore, StoreError } from "../Server/ShareStore.ts"
+import type { ShareStore, StoreReason } from "../Server/ShareStore.ts"
 import * as SmbServer from "../Server/SmbServer.ts"
 import * as LocalStore from "../Server/Store/LocalStore.ts"
 import * as MemoryStore from "../Server/Store/MemoryStore.ts"
@@ -40,9 +40,9 @@ interface Accounts {
 }
 
 const fileReasons: Record<PrivateFile.Reason, string> = {
-  NotFound: "there is no such file",
-  NotReadable: "it cannot be read",
-  ReadableByOthers: "others than its owner may read or change it; `chmod 600` it"
+  FileNotFound: "there is no such file",
+  FileNotReadable: "it cannot be read",
+  FileReadableByOthers: "others than its owner may read or change it; `chmod 600` it"
 }
 
 const largestPassword = 64 * 1024
@@ -106,7 +106,7 @@ const identitiesOf = Effect.fnUntraced(function*(options: ServeOptions.ServeOpti
   return yield* IdentityStore.fromFile(ServeOptions.identityPath()).pipe(
     Effect.map((identity) => ({ ...forNow, identity })),
     Effect.catch((error) =>
-      error.reason === "NotWritable"
+      error.reason._tag === "FileNotWritable"
         ? Effect.succeed({
           ...forNow,
           warning: `${error.message}; whose a file is will not be known after a restart`
@@ -116,7 +116,7 @@ const identitiesOf = Effect.fnUntraced(function*(options: ServeOptions.ServeOpti
   )
 })
 
-const folderReasons: Partial<Record<StoreError["reason"], string>> = {
+const folderReasons: Partial<Record<StoreReason["_tag"], string>> = {
   NotFound: "there is no such folder",
   NotDirectory: "it is no folder",
   AccessDenied: "permission denied"
@@ -133,7 +133,7 @@ const storeOf = (
       LocalStore.make(folder, { readOnly }),
       (error) => {
         const why = error.cause instanceof Error ? error.cause.message : undefined
-        return new LocalError({ path: folder, detail: why ?? folderReasons[error.reason] ?? error.message })
+        return new LocalError({ path: folder, detail: why ?? folderReasons[error.reason._tag] ?? error.message })
       }
     )
 

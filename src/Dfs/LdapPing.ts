@@ -21,29 +21,49 @@ import { reasonOf } from "./internal/State.ts"
 import * as Netlogon from "./Netlogon.ts"
 
 /**
- * A ping of a controller failed: the controller did not answer (`TimedOut`, `Refused`, `Unreachable`, `NameNotFound`,
- * `Failed`), or it does not serve the domain (`NotServed`).
+ * Why a ping failed.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const LdapPingReason = Schema.TaggedUnion({
+  TimedOut: {},
+  ConnectionRefused: {},
+  HostUnreachable: {},
+  HostNotFound: {},
+  DomainNotServed: {},
+  PingFailed: { detail: Schema.String }
+})
+export type LdapPingReason = typeof LdapPingReason.Type
+
+/**
+ * A ping of a controller failed. The reasons of `TransportError` have the same names here.
+ *
+ * - `TimedOut`: the controller did not answer in time.
+ * - `ConnectionRefused`: no program listens at that port.
+ * - `HostUnreachable`: the network knows no way to the address.
+ * - `HostNotFound`: the name has no address.
+ * - `DomainNotServed`: the controller does not serve the domain.
+ * - `PingFailed`: another error of the system, or the package `ldapts` is missing; `detail` has its text.
  *
  * @category errors
  * @since 0.1.0
  */
 export class LdapPingError extends Schema.TaggedError<LdapPingError>()("LdapPingError", {
-  reason: Schema.Literals(["TimedOut", "Refused", "Unreachable", "NameNotFound", "NotServed", "Failed"]),
+  reason: LdapPingReason,
   server: Schema.String,
-  domain: Schema.String,
-  detail: Schema.optionalKey(Schema.String)
+  domain: Schema.String
 }) {
   override get message(): string {
-    const what = {
-      TimedOut: "has not answered in time",
-      Refused: "has no LDAP there",
-      Unreachable: "cannot be reached",
-      NameNotFound: "has no address",
-      NotServed: "does not serve that domain",
-      Failed: "could not be asked"
-    }[this.reason]
-    const detail = this.detail === undefined ? "" : `: ${this.detail}`
-    return `LDAP ping of ${this.server} for the domain ${this.domain}: it ${what}${detail}`
+    const what = LdapPingReason.match(this.reason, {
+      TimedOut: () => "has not answered in time",
+      ConnectionRefused: () => "has no LDAP there",
+      HostUnreachable: () => "cannot be reached",
+      HostNotFound: () => "has no address",
+      DomainNotServed: () => "does not serve that domain",
+      PingFailed: ({ detail }) => `could not be asked: ${detail}`
+    })
+    return `LDAP ping of ${this.server} for the domain ${this.domain}: it ${what}`
   }
 }
 
@@ -142,13 +162,13 @@ export const netlogonOf = (
   }
 }
 
-const reasons: Readonly<Record<string, LdapPingError["reason"]>> = {
-  ECONNREFUSED: "Refused",
-  ENOTFOUND: "NameNotFound",
-  EAI_AGAIN: "NameNotFound",
-  EHOSTUNREACH: "Unreachable",
-  ENETUNREACH: "Unreachable",
-  EADDRNOTAVAIL: "Unreachable"
+const reasons: Readonly<Record<string, LdapPingReason>> = {
+  ECONNREFUSED: { _tag: "ConnectionRefused" },
+  ENOTFOUND: { _tag: "HostNotFound" },
+  EAI_AGAIN: { _tag: "HostNotFound" },
+  EHOSTUNREACH: { _tag: "HostUnreachable" },
+  ENETUNREACH: { _tag: "HostUnreachable" },
+  EADDRNOTAVAIL: { _tag: "HostUnreachable" }
 }
 
 /** Sends a datagram, again after a while, and gives the first response from that address. */
@@ -168,10 +188,8 @@ const exchange = (
       resume(result)
     }
     const fail = (cause: NodeJS.ErrnoException): void => {
-      const reason = reasons[cause.code ?? ""] ?? "Failed"
-      end(Effect.fail(
-        new LdapPingError({ reason, server, domain, ...(reason === "Failed" ? { detail: cause.message } : {}) })
-      ))
+      const reason = reasons[cause.code ?? ""] ?? { _tag: "PingFailed", detail: cause.message }
+      end(Effect.fail(new LdapPingError({ reason, server, domain })))
     }
     lookup(server, {}, (error, address, family) => {
       if (over) return
@@ -217,19 +235,19 @@ export const ping = (
   Effect.gen(function*() {
     const module = yield* Effect.mapError(
       ldapts,
-      (detail) => new LdapPingError({ reason: "Failed", server, domain, detail })
+      (detail) => new LdapPingError({ reason: { _tag: "PingFailed", detail }, server, domain })
     )
     // An attacker that cannot see the request must not be able to guess the number.
     const messageId = randomInt(1, 0x7fff_ffff)
     const message = yield* exchange(server, domain, request(module, domain, messageId), options)
     const said = ({ expected, offset, structure }: Malformed) => new Malformed({ structure, offset, expected, server })
     const value = yield* Effect.mapError(Effect.fromResult(netlogonOf(module, message, messageId)), said)
-    if (value === undefined) return yield* new LdapPingError({ reason: "NotServed", server, domain })
+    if (value === undefined) return yield* new LdapPingError({ reason: { _tag: "DomainNotServed" }, server, domain })
     return yield* Effect.mapError(Effect.fromResult(Netlogon.decode(value)), said)
   }).pipe(
     Effect.timeoutOrElse({
       duration: options.timeout ?? "1 second",
-      orElse: () => Effect.fail(new LdapPingError({ reason: "TimedOut", server, domain }))
+      orElse: () => Effect.fail(new LdapPingError({ reason: { _tag: "TimedOut" }, server, domain }))
     }),
     Effect.withSpan("LdapPing.ping", { attributes: { server, domain } })
   )

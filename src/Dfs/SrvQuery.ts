@@ -17,18 +17,50 @@ import { Reader } from "../Codec/Cursor.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
 import { Name } from "./Netlogon.ts"
 
+const atServer = { server: Schema.String }
+
 /**
- * No name server has answered.
+ * Why a query failed. `server` is the name server that was asked last, as `resolve` got it.
  *
+ * @category models
+ * @since 0.2.0
+ */
+export const SrvQueryReason = Schema.TaggedUnion({
+  NoNameServer: {},
+  InvalidName: {},
+  TimedOut: atServer,
+  MalformedResponse: { ...atServer, detail: Schema.String },
+  QueryFailed: { ...atServer, detail: Schema.String }
+})
+export type SrvQueryReason = typeof SrvQueryReason.Type
+
+/**
+ * No name server has said which records a name has.
+ *
+ * - `NoNameServer`: no name server is known.
+ * - `InvalidName`: the DNS cannot have that name.
+ * - `TimedOut`: the name server did not answer in time.
+ * - `MalformedResponse`: its response makes no sense, or is a refusal.
+ * - `QueryFailed`: another error of the system; `detail` has its text.
+ *
+ * @category errors
  * @since 0.1.0
  */
 export class SrvQueryError extends Schema.TaggedError<SrvQueryError>()("SrvQueryError", {
   name: Schema.String,
-  server: Schema.String,
-  detail: Schema.String
+  reason: SrvQueryReason
 }) {
   override get message(): string {
-    return `the SRV records of ${this.name} could not be read from ${this.server}: ${this.detail}`
+    const server = "server" in this.reason ? this.reason.server : "any name server"
+    return `the SRV records of ${this.name} could not be read from ${server}: ${
+      SrvQueryReason.match(this.reason, {
+        NoNameServer: () => "no name server is configured. Add one to the network settings of this machine",
+        InvalidName: () => "the name is not a valid DNS name. Check the domain",
+        TimedOut: () => "it did not respond within a second. Check its address, and the firewalls on the way",
+        MalformedResponse: ({ detail }) => detail,
+        QueryFailed: ({ detail }) => detail
+      })
+    }`
   }
 }
 
@@ -136,7 +168,7 @@ const exchange = (server: string, name: string, question: Uint8Array): Effect.Ef
     }
     const fail = (error: Error) => {
       close()
-      resume(Effect.fail(new SrvQueryError({ name, server, detail: error.message })))
+      resume(Effect.fail(new SrvQueryError({ name, reason: { _tag: "QueryFailed", server, detail: error.message } })))
     }
     socket.on("error", fail)
     socket.on("message", (message) => {
@@ -148,14 +180,7 @@ const exchange = (server: string, name: string, question: Uint8Array): Effect.Ef
     return Effect.sync(close)
   }).pipe(Effect.timeoutOrElse({
     duration: "1 second",
-    orElse: () =>
-      Effect.fail(
-        new SrvQueryError({
-          name,
-          server,
-          detail: "it did not respond within a second. Check its address, and the firewalls on the way"
-        })
-      )
+    orElse: () => Effect.fail(new SrvQueryError({ name, reason: { _tag: "TimedOut", server } }))
   }))
 
 /**
@@ -172,22 +197,17 @@ export const resolve = (
     const id = randomInt(0x1_0000)
     const question = yield* Effect.try({
       try: () => encodeQuery(id, name),
-      catch: () => new SrvQueryError({ name, server, detail: "the name is not a valid DNS name. Check the domain" })
+      catch: () => new SrvQueryError({ name, reason: { _tag: "InvalidName" } })
     })
     const answer = decodeAnswer(yield* exchange(server, name, question), { id, name })
     if (Result.isSuccess(answer)) return answer.success
-    return yield* new SrvQueryError({ name, server, detail: answer.failure.message })
+    const detail = answer.failure.message
+    return yield* new SrvQueryError({ name, reason: { _tag: "MalformedResponse", server, detail } })
   })
   return servers.slice(1).reduce(
     (before, server) => Effect.catch(before, () => ask(server)),
     servers[0] === undefined
-      ? Effect.fail(
-        new SrvQueryError({
-          name,
-          server: "any name server",
-          detail: "no name server is configured. Add one to the network settings of this machine"
-        })
-      )
+      ? Effect.fail(new SrvQueryError({ name, reason: { _tag: "NoNameServer" } }))
       : ask(servers[0])
   )
 }

@@ -230,7 +230,7 @@ export const notDeleted = (share: string, path: StorePath, error: StoreError, mo
     {
       share,
       path: path.join("\\"),
-      reason: error.reason,
+      reason: error.reason._tag,
       ...also(more)
     }
   )
@@ -248,7 +248,7 @@ export const changesNotTold = (share: string, error: StoreError): Effect.Effect<
       ...(error.cause === undefined ? [] : [error.cause])
     ),
     "changes not told",
-    { share, reason: error.reason }
+    { share, reason: error.reason._tag }
   )
 
 /**
@@ -270,7 +270,7 @@ export const storeFailed = (
       command,
       ...(share === undefined ? {} : { share }),
       ...(path === undefined ? {} : { path: path.join("\\") }),
-      reason: error.reason,
+      reason: error.reason._tag,
       ...(more === 0 ? {} : { more })
     }
   )
@@ -282,6 +282,15 @@ export const storeFailed = (
  */
 export const usersUnreachable = (cause: Cause.Cause<unknown>, more: number): Effect.Effect<void> =>
   told(Effect.logError("the user store failed", cause), "user store failed", also(more))
+
+/**
+ * The identity store failed, broke, or did not answer in time: a client that logged on got STATUS_INTERNAL_ERROR, or a
+ * client that asked for the name of a SID was told that no user has it.
+ *
+ * @since 0.2.0
+ */
+export const identitiesUnreachable = (cause: Cause.Cause<unknown>, more: number): Effect.Effect<void> =>
+  told(Effect.logError("the identity store failed", cause), "identity store failed", also(more))
 
 /**
  * The code of the server or of a store has a defect: the client got STATUS_INTERNAL_ERROR.

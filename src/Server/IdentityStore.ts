@@ -13,24 +13,53 @@ import { randomBytes } from "node:crypto"
 import { fold } from "../Codec/UpCase.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 
+const inFile = { path: Schema.String }
+
+/**
+ * Why the place that keeps the identifiers cannot be used.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const IdentityReason = Schema.TaggedUnion({
+  FileNotReadable: inFile,
+  FileNotWritable: inFile,
+  FileReadableByOthers: inFile,
+  FileDamaged: inFile,
+  LookupFailed: {
+    /** For the server's log. Clients do not get it. */
+    cause: Schema.Defect()
+  }
+})
+export type IdentityReason = typeof IdentityReason.Type
+
 /**
  * The place that keeps the identifiers cannot be used.
+ *
+ * - `FileNotReadable`: the server cannot read the file.
+ * - `FileNotWritable`: the server cannot write the file, or make its folder.
+ * - `FileReadableByOthers`: users other than its owner may read or change it.
+ * - `FileDamaged`: its content is not valid, or belongs to another domain.
+ * - `LookupFailed`: a store of an app cannot say it, such as when its database does not answer.
  *
  * @category errors
  * @since 0.1.0
  */
-export class IdentityError extends Schema.TaggedError<IdentityError>()("IdentityError", {
-  path: Schema.String,
-  reason: Schema.Literals(["NotReadable", "NotWritable", "ReadableByOthers", "Damaged"])
-}) {
+export class IdentityError extends Schema.TaggedError<IdentityError>()("IdentityError", { reason: IdentityReason }) {
   override get message(): string {
-    const why = {
-      NotReadable: "they cannot be read",
-      NotWritable: "they cannot be written",
-      ReadableByOthers: "others than the owner may read or change them; `chmod 600` the file",
-      Damaged: "they are damaged; without them no user owns their files any more, so restore them from a copy"
-    }
-    return `the users' identifiers in ${this.path}: ${why[this.reason]}`
+    const why = IdentityReason.match(this.reason, {
+      FileNotReadable: () => "they cannot be read",
+      FileNotWritable: () => "they cannot be written",
+      FileReadableByOthers: () => "others than the owner may read or change them; `chmod 600` the file",
+      FileDamaged: () =>
+        "they are damaged; without them no user owns their files any more, so restore them from a copy",
+      LookupFailed: () => "they cannot be looked up, so no user without a SID can log on; look at the cause"
+    })
+    return `the users' identifiers${"path" in this.reason ? ` in ${this.reason.path}` : ""}: ${why}`
+  }
+  /** The failure behind `LookupFailed`. */
+  override get cause(): unknown {
+    return this.reason._tag === "LookupFailed" ? this.reason.cause : undefined
   }
 }
 
@@ -43,10 +72,17 @@ export class IdentityError extends Schema.TaggedError<IdentityError>()("Identity
 export class IdentityStore extends Context.Service<IdentityStore, {
   /** `S-1-5-21-…` with three numbers: the server's own domain, to which all its users belong. */
   readonly domainSid: string
-  /** The SID of a user by name, without regard to case. A new SID is stored before it is returned. */
+  /**
+   * The SID of a user by name, without regard to case. A new SID is stored before it is returned. While it fails, users
+   * without a SID of their own cannot log on: their clients get STATUS_INTERNAL_ERROR.
+   */
   readonly sidOf: (name: string) => Effect.Effect<string, IdentityError>
-  /** The name of the user with that SID, in the case in which the server first saw it; `undefined` for another domain or an unknown SID. */
-  readonly nameOf: (sid: string) => Effect.Effect<string | undefined>
+  /**
+   * The name of the user with that SID, in the case in which the server first saw it; `undefined` for another domain or
+   * an unknown SID. While it fails, clients that ask for the name of a SID get STATUS_SOME_NOT_MAPPED or
+   * STATUS_NONE_MAPPED, and show the SID. The names of users that are logged on are still known.
+   */
+  readonly nameOf: (sid: string) => Effect.Effect<string | undefined, IdentityError>
 }>()("effect-smb/Server/IdentityStore") {}
 
 /**
@@ -162,15 +198,14 @@ const largestFile = 16 * 1024 * 1024
  * @since 0.1.0
  */
 export const fromFile = Effect.fnUntraced(function*(path: string): Effect.fn.Return<Identities, IdentityError> {
+  const error = (_tag: Exclude<IdentityReason["_tag"], "LookupFailed">) => new IdentityError({ reason: { _tag, path } })
   /** `undefined` if the file does not exist. */
   const read: Effect.Effect<Register | undefined, IdentityError> = PrivateFile.read(path, largestFile).pipe(
-    Effect.catch((reason) =>
-      reason === "NotFound" ? Effect.succeed(undefined) : Effect.fail(new IdentityError({ path, reason }))
-    ),
+    Effect.catch((reason) => reason === "FileNotFound" ? Effect.succeed(undefined) : Effect.fail(error(reason))),
     Effect.flatMap((text) => {
       const register = text === undefined ? undefined : Register.parse(text)
       return register === undefined && text !== undefined
-        ? Effect.fail(new IdentityError({ path, reason: "Damaged" }))
+        ? Effect.fail(error("FileDamaged"))
         : Effect.succeed(register)
     })
   )
@@ -185,9 +220,7 @@ export const fromFile = Effect.fnUntraced(function*(path: string): Effect.fn.Ret
         return register
       })
     ).pipe(
-      Effect.mapError((error) =>
-        error instanceof IdentityError ? error : new IdentityError({ path, reason: "NotWritable" })
-      ),
+      Effect.mapError((cause) => cause instanceof IdentityError ? cause : error("FileNotWritable")),
       Effect.uninterruptible
     )
   let register = (yield* read) ?? (yield* change(Register.make(), () => false))
@@ -205,7 +238,7 @@ export const fromFile = Effect.fnUntraced(function*(path: string): Effect.fn.Ret
         }),
         (now) => {
           // Another file has replaced it.
-          if (now.domainSid !== domainSid) return Effect.fail(new IdentityError({ path, reason: "Damaged" }))
+          if (now.domainSid !== domainSid) return Effect.fail(error("FileDamaged"))
           register = now
           return Effect.succeed(now.ridOf(name)!)
         }

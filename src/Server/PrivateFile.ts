@@ -14,7 +14,7 @@ import { dirname } from "node:path"
  *
  * @since 0.1.0
  */
-export type Reason = "NotFound" | "NotReadable" | "ReadableByOthers"
+export type Reason = "FileNotFound" | "FileNotReadable" | "FileReadableByOthers"
 
 const codeOf = (cause: unknown): string | undefined => (cause as NodeJS.ErrnoException).code
 
@@ -27,16 +27,16 @@ export const read = (path: string, largest: number): Effect.Effect<string, Reaso
   Effect.acquireUseRelease(
     Effect.tryPromise({
       try: () => open(path, "r"),
-      catch: (cause): Reason => ["ENOENT", "ENOTDIR"].includes(codeOf(cause) ?? "") ? "NotFound" : "NotReadable"
+      catch: (cause): Reason => ["ENOENT", "ENOTDIR"].includes(codeOf(cause) ?? "") ? "FileNotFound" : "FileNotReadable"
     }),
     (file: FileHandle) =>
       Effect.gen(function*() {
-        const notReadable = (): Reason => "NotReadable"
+        const notReadable = (): Reason => "FileNotReadable"
         // Checks the open file and not the name, which may stand for another file now.
         const stats = yield* Effect.tryPromise({ try: () => file.stat(), catch: notReadable })
         // Windows has no such bits: its access control list decides. A pipe or a terminal keeps no bytes for others.
         if (process.platform !== "win32" && stats.isFile() && (stats.mode & 0o077) !== 0) {
-          return yield* Effect.fail<Reason>("ReadableByOthers")
+          return yield* Effect.fail<Reason>("FileReadableByOthers")
         }
         if (stats.size > largest) return yield* Effect.fail(notReadable())
         return yield* Effect.tryPromise({ try: () => file.readFile("utf8"), catch: notReadable })

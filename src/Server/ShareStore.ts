@@ -27,7 +27,34 @@ import type { Given } from "../Protocol/Defaults.ts"
 export type StorePath = ReadonlyArray<string>
 
 /**
- * Why a call of a store failed. The server turns each reason into an NTSTATUS for the client.
+ * Why a call of a store failed.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const StoreReason = Schema.TaggedUnion({
+  NotFound: {},
+  PathNotFound: {},
+  Exists: {},
+  NotEmpty: {},
+  IsDirectory: {},
+  NotDirectory: {},
+  AccessDenied: {},
+  ReadOnly: {},
+  Full: {},
+  InvalidName: {},
+  Unsupported: {},
+  NotSameDevice: {},
+  Stale: {},
+  Busy: {},
+  TimedOut: {},
+  Failed: {}
+})
+export type StoreReason = typeof StoreReason.Type
+
+/**
+ * A call of a store failed. `storeError` makes it. The server turns each reason into an NTSTATUS for the client;
+ * `cause` is only for the server's log.
  *
  * - `NotFound`: the last component does not exist. `PathNotFound`: an earlier one does not exist, or is not a
  *   directory.
@@ -39,34 +66,33 @@ export type StorePath = ReadonlyArray<string>
  * - `Stale`: an open file has vanished, or its name now stands for another file. `Busy`: try again. `TimedOut`: the
  *   call took too long, and may have taken effect. `Failed`: anything else, with its cause.
  *
+ * @example
+ * ```ts
+ * return yield* store.stat(["plans"]).pipe(
+ *   Effect.catchReason("StoreError", "NotFound", () => Effect.succeed(undefined))
+ * )
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
 export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
-  reason: Schema.Literals([
-    "NotFound",
-    "PathNotFound",
-    "Exists",
-    "NotEmpty",
-    "IsDirectory",
-    "NotDirectory",
-    "AccessDenied",
-    "ReadOnly",
-    "Full",
-    "InvalidName",
-    "Unsupported",
-    "NotSameDevice",
-    "Stale",
-    "Busy",
-    "TimedOut",
-    "Failed"
-  ]),
+  reason: StoreReason,
   cause: Schema.optionalKey(Schema.Defect())
 }) {
   override get message(): string {
-    return `the store says ${this.reason}${this.cause instanceof Error ? `: ${this.cause.message}` : ""}`
+    return `the store says ${this.reason._tag}${this.cause instanceof Error ? `: ${this.cause.message}` : ""}`
   }
 }
+
+/**
+ * The error of a store with the reason of that name.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const storeError = (reason: StoreReason["_tag"], cause?: unknown): StoreError =>
+  new StoreError({ reason: { _tag: reason }, ...(cause === undefined ? {} : { cause }) })
 
 /**
  * A file or directory as the store knows it.

@@ -113,7 +113,36 @@ export interface LayerOptions<E = never, R = never> {
 }
 
 /**
+ * Why a server cannot listen.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const ListenReason = Schema.TaggedUnion({
+  AddressInUse: {},
+  PortNotPermitted: {},
+  AddressNotAvailable: {},
+  ListenFailed: {
+    /** The system's own words. */
+    detail: Schema.String
+  }
+})
+export type ListenReason = typeof ListenReason.Type
+
+/**
  * The server cannot listen.
+ *
+ * - `AddressInUse`: another program listens at that address and port.
+ * - `PortNotPermitted`: the process has no right to listen at that port.
+ * - `AddressNotAvailable`: this machine does not have that address.
+ * - `ListenFailed`: another error of the system.
+ *
+ * @example
+ * ```ts
+ * return yield* server(445).pipe(
+ *   Effect.catchReason("ListenError", "PortNotPermitted", () => server(4455))
+ * )
+ * ```
  *
  * @category errors
  * @since 0.1.0
@@ -121,17 +150,17 @@ export interface LayerOptions<E = never, R = never> {
 export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
   host: Schema.String,
   port: Schema.Number,
-  reason: Schema.Literals(["InUse", "NotPermitted", "NoSuchAddress", "Failed"]),
-  detail: Schema.optionalKey(Schema.String)
+  reason: ListenReason
 }) {
   override get message(): string {
-    const why = {
-      InUse: "something else listens there; choose another port or stop it",
-      NotPermitted: "ports below 1024 need rights; choose a port above",
-      NoSuchAddress: "this machine has no such address",
-      Failed: this.detail ?? "the system refuses"
-    }
-    return `cannot listen on ${this.host}:${this.port}: ${why[this.reason]}`
+    return `cannot listen on ${this.host}:${this.port}: ${
+      ListenReason.match(this.reason, {
+        AddressInUse: () => "something else listens there; choose another port or stop it",
+        PortNotPermitted: () => "ports below 1024 need rights; choose a port above",
+        AddressNotAvailable: () => "this machine has no such address",
+        ListenFailed: ({ detail }) => detail
+      })
+    }`
   }
 }
 
@@ -197,19 +226,17 @@ const hostRoots = (
     { discard: true }
   )
 
-const listenReasons: Record<string, ListenError["reason"]> = {
-  EADDRINUSE: "InUse",
-  EACCES: "NotPermitted",
-  EADDRNOTAVAIL: "NoSuchAddress"
+const listenReasons: Record<string, ListenReason> = {
+  EADDRINUSE: { _tag: "AddressInUse" },
+  EACCES: { _tag: "PortNotPermitted" },
+  EADDRNOTAVAIL: { _tag: "AddressNotAvailable" }
 }
 
 const listen = (server: Net.Server, host: string, port: number): Effect.Effect<Net.AddressInfo, ListenError> =>
   Effect.callback((resume) => {
     server.once("error", (cause: NodeJS.ErrnoException) => {
-      const reason = listenReasons[cause.code ?? ""] ?? "Failed"
-      resume(Effect.fail(
-        new ListenError({ host, port, reason, ...(reason === "Failed" ? { detail: cause.message } : {}) })
-      ))
+      const reason = listenReasons[cause.code ?? ""] ?? { _tag: "ListenFailed", detail: cause.message }
+      resume(Effect.fail(new ListenError({ host, port, reason })))
     })
     server.listen({ host, port }, () => resume(Effect.succeed(server.address() as Net.AddressInfo)))
   })

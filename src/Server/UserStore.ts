@@ -143,26 +143,52 @@ export const layerInMemory = (users: Record<string, Secret>): Layer.Layer<UserSt
   Layer.succeed(UserStore, inMemory(users))
 
 /**
- * A file of users that is refused.
+ * Why a file of users is refused.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const UserFileReason = Schema.TaggedUnion({
+  FileNotFound: {},
+  FileNotReadable: {},
+  FileReadableByOthers: {},
+  BadLine: {
+    /** The number of the line, from 1. */
+    line: Schema.Number
+  },
+  DuplicateUser: {
+    /** The number of the second line with that name, from 1. */
+    line: Schema.Number
+  }
+})
+export type UserFileReason = typeof UserFileReason.Type
+
+/**
+ * A file of users is refused. The error shows no text of the file.
+ *
+ * - `FileNotFound`: the file does not exist.
+ * - `FileNotReadable`: the server cannot read the file, or the file is too large.
+ * - `FileReadableByOthers`: users other than its owner may read or change it.
+ * - `BadLine`: a line is not `name:password` or `name:nt-hash`.
+ * - `DuplicateUser`: a line names a user for the second time.
  *
  * @category errors
  * @since 0.1.0
  */
 export class UserFileError extends Schema.TaggedError<UserFileError>()("UserFileError", {
   path: Schema.String,
-  reason: Schema.Literals(["NotFound", "NotReadable", "ReadableByOthers", "BadLine", "Twice"]),
-  /** For `BadLine` and `Twice`: the number of the line, from 1. */
-  line: Schema.optionalKey(Schema.Number)
+  reason: UserFileReason
 }) {
   override get message(): string {
-    const why = {
-      NotFound: "there is no such file",
-      NotReadable: "it cannot be read",
-      ReadableByOthers: "others than its owner may read or change it; `chmod 600` it",
-      BadLine: `line ${this.line} is not name:password or name:nt-hash`,
-      Twice: `line ${this.line} names a user for the second time`
-    }
-    return `the users of ${this.path}: ${why[this.reason]}`
+    return `the users of ${this.path}: ${
+      UserFileReason.match(this.reason, {
+        FileNotFound: () => "there is no such file",
+        FileNotReadable: () => "it cannot be read",
+        FileReadableByOthers: () => "others than its owner may read or change it; `chmod 600` it",
+        BadLine: ({ line }) => `line ${line} is not name:password or name:nt-hash`,
+        DuplicateUser: ({ line }) => `line ${line} names a user for the second time`
+      })
+    }`
   }
 }
 
@@ -184,7 +210,7 @@ export const fromFile = (path: string): Effect.Effect<Users, UserFileError> =>
     const known = new Map<string, User>()
     const text = yield* Effect.mapError(
       PrivateFile.read(path, largestFile),
-      (reason) => new UserFileError({ path, reason })
+      (_tag) => new UserFileError({ path, reason: { _tag } })
     )
     const lines = text.replace(/^\ufeff/, "").split(/\r?\n/)
     for (const [i, line] of lines.entries()) {
@@ -192,9 +218,13 @@ export const fromFile = (path: string): Effect.Effect<Users, UserFileError> =>
       const colon = line.indexOf(":")
       const name = line.slice(0, Math.max(colon, 0)).trim()
       const secret = line.slice(colon + 1)
-      if (name === "" || secret === "") return yield* new UserFileError({ path, reason: "BadLine", line: i + 1 })
+      if (name === "" || secret === "") {
+        return yield* new UserFileError({ path, reason: { _tag: "BadLine", line: i + 1 } })
+      }
       const key = fold(name)
-      if (known.has(key)) return yield* new UserFileError({ path, reason: "Twice", line: i + 1 })
+      if (known.has(key)) {
+        return yield* new UserFileError({ path, reason: { _tag: "DuplicateUser", line: i + 1 } })
+      }
       const hash = hashDigits.test(secret) ? Uint8Array.from(Buffer.from(secret, "hex")) : NtlmCrypto.ntHash(secret)
       known.set(key, { name, ntHash: Redacted.make<Uint8Array>(hash) })
     }

@@ -171,7 +171,7 @@ describe("LdapPing.ping", () => {
       const port = yield* controller((request) => (count++ === 0 ? undefined : answered(request)))
       assert.strictEqual((yield* LdapPing.ping("127.0.0.1", "corp.test", { port })).netbiosDomainName, "CORP")
     }))
-  it.live("fails with TimedOut, NotServed, Malformed or Refused, and for a server without an address", () =>
+  it.live("fails with TimedOut, DomainNotServed, Malformed or ConnectionRefused, and for a server without an address", () =>
     Effect.gen(function*() {
       const silent = yield* controller(() => undefined)
       const other = yield* controller((request) => {
@@ -183,13 +183,13 @@ describe("LdapPing.ping", () => {
       const ping = (port: number, server = "127.0.0.1") =>
         Effect.map(
           Effect.flip(LdapPing.ping(server, "corp.test", { port, timeout: "150 millis" })),
-          (error) => error._tag === "Malformed" ? `${error._tag} ${error.server}` : error.reason
+          (error) => error._tag === "Malformed" ? `${error._tag} ${error.server}` : error.reason._tag
         )
       assert.deepStrictEqual(yield* Effect.all([silent, other, garbage, nobody].map((port) => ping(port))), [
         "TimedOut",
-        "NotServed",
+        "DomainNotServed",
         "Malformed 127.0.0.1",
-        "Refused"
+        "ConnectionRefused"
       ])
       const lookup = (_: string, __: unknown, done: (error: NodeJS.ErrnoException) => void) =>
         done(Object.assign(new Error("no"), { code: "ENOTFOUND" }))

@@ -86,11 +86,19 @@ describe("a DNS query", () => {
       )
       const error = yield* Effect.flip(SrvQuery.resolve(name, [gone.address]))
       assert.match(error.message, /^the SRV records of _ldap\S+ could not be read from 127\.0\.0\.1:\d+: \S/)
+      assert.deepInclude(error.reason, { _tag: "QueryFailed", server: gone.address })
+      const unknown = yield* Effect.flip(SrvQuery.resolve(name, []))
+      assert.strictEqual(unknown.reason._tag, "NoNameServer")
       assert.strictEqual(
-        (yield* Effect.flip(SrvQuery.resolve(name, []))).message,
+        unknown.message,
         `the SRV records of ${name} could not be read from any name server: ` +
           "no name server is configured. Add one to the network settings of this machine"
       )
+      const garbage = yield* server(Buffer.alloc(4))
+      assert.deepInclude((yield* Effect.flip(SrvQuery.resolve(name, [garbage.address]))).reason, {
+        _tag: "MalformedResponse",
+        server: garbage.address
+      })
       for (const wrong of ["a..b", `${"x".repeat(64)}.test`]) {
         assert.match((yield* Effect.flip(SrvQuery.resolve(wrong, [address]))).message, /not a valid DNS name/)
       }

@@ -12,7 +12,7 @@ import * as Fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Access from "../../src/Server/internal/State/Access.ts"
-import { type ShareStore, StoreError } from "../../src/Server/ShareStore.ts"
+import { type ShareStore, type StoreError, storeError, type StoreReason } from "../../src/Server/ShareStore.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
@@ -563,7 +563,7 @@ describe("a name that others change at the same time", () => {
               ...opened.file,
               getBlob: (blob) =>
                 path[0] === "saved" && left-- > 0
-                  ? Effect.fail(new StoreError({ reason: "Stale" }))
+                  ? Effect.fail(storeError("Stale"))
                   : opened.file.getBlob(blob)
             }
           }))
@@ -741,7 +741,7 @@ describe("a deletion", () => {
         }
       }))))
 
-  const refusals: ReadonlyArray<readonly [StoreError["reason"], number]> = [
+  const refusals: ReadonlyArray<readonly [StoreReason["_tag"], number]> = [
     ["AccessDenied", NtStatus.STATUS_ACCESS_DENIED],
     ["NotEmpty", NtStatus.STATUS_DIRECTORY_NOT_EMPTY],
     ["Busy", NtStatus.STATUS_SHARING_VIOLATION],
@@ -755,7 +755,7 @@ describe("a deletion", () => {
         let refuses = true
         const store: ShareStore = {
           ...memory,
-          remove: (path, options) => refuses ? Effect.fail(new StoreError({ reason })) : memory.remove(path, options)
+          remove: (path, options) => refuses ? Effect.fail(storeError(reason)) : memory.remove(path, options)
         }
         const { client, said } = yield* serve(store)
         yield* Effect.promise(async () => {
@@ -796,7 +796,7 @@ describe("a deletion", () => {
     it.live(`that mayRemove of the store refuses with ${reason} is refused when the file is marked`, () =>
       Effect.scoped(Effect.gen(function*() {
         const memory = yield* MemoryStore.make()
-        const { client } = yield* serve({ ...memory, mayRemove: () => Effect.fail(new StoreError({ reason })) })
+        const { client } = yield* serve({ ...memory, mayRemove: () => Effect.fail(storeError(reason)) })
         yield* Effect.promise(async () => {
           const ann = await client("ann")
           await ann.make("f")

@@ -113,7 +113,7 @@ describe("IdentityStore.fromFile", () => {
       for (const mode of [0o640, 0o602, 0o604]) {
         chmodSync(path, mode)
         const error = yield* Effect.flip(IdentityStore.fromFile(path))
-        assert.strictEqual(error.reason, "ReadableByOthers")
+        assert.deepStrictEqual(error.reason, { _tag: "FileReadableByOthers", path })
         assert.include(error.message, "chmod 600")
       }
       chmodSync(path, 0o600)
@@ -134,25 +134,25 @@ describe("IdentityStore.fromFile", () => {
         const text = typeof bad === "string" ? bad : JSON.stringify(bad)
         writeFileSync(path, text)
         const error = yield* Effect.flip(IdentityStore.fromFile(path))
-        assert.strictEqual(error.reason, "Damaged", text)
+        assert.deepStrictEqual(error.reason, { _tag: "FileDamaged", path }, text)
         // A running server does not overwrite it either.
-        assert.strictEqual((yield* Effect.flip(sidOf("new"))).reason, "Damaged", text)
+        assert.strictEqual((yield* Effect.flip(sidOf("new"))).reason._tag, "FileDamaged", text)
         assert.strictEqual(readFileSync(path, "utf8"), text)
       }
       // The file of another domain in its place: the SIDs given so far would be those of other users.
       writeFileSync(path, JSON.stringify({ ...good, domainSid: "S-1-5-21-1-2-3" }))
-      assert.strictEqual((yield* Effect.flip(sidOf("new"))).reason, "Damaged")
+      assert.strictEqual((yield* Effect.flip(sidOf("new"))).reason._tag, "FileDamaged")
       writeFileSync(path, JSON.stringify(good))
       assert.strictEqual(yield* sidOf("new"), `${domainSid}-1001`)
     }).pipe(Effect.scoped))
 
-  it.effect("fails with NotWritable when the folder cannot be made", () =>
+  it.effect("fails with FileNotWritable when the folder cannot be made", () =>
     Effect.gen(function*() {
       const path = join(yield* folder, "file")
       writeFileSync(path, "")
       assert.strictEqual(
-        (yield* Effect.flip(IdentityStore.fromFile(join(path, "identity.json")))).reason,
-        "NotWritable"
+        (yield* Effect.flip(IdentityStore.fromFile(join(path, "identity.json")))).reason._tag,
+        "FileNotWritable"
       )
     }).pipe(Effect.scoped))
 })

@@ -11,7 +11,7 @@ import { TestClock } from "effect/testing"
 import { readFileSync } from "node:fs"
 import * as Net from "node:net"
 import * as Limits from "../../src/Server/Limits.ts"
-import { type ShareStore, StoreError } from "../../src/Server/ShareStore.ts"
+import { type ShareStore, storeError } from "../../src/Server/ShareStore.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
@@ -988,7 +988,7 @@ describe("the server", () => {
             truncate: () =>
               Effect.andThen(
                 Effect.andThen(begun.open, fails.await),
-                Effect.fail(new StoreError({ reason: "Full" }))
+                Effect.fail(storeError("Full"))
               )
           }
         }))

@@ -5,7 +5,7 @@
 import { assert, it } from "@effect/vitest"
 import { Cause, Context, Effect, type Exit, Layer, Option, Redacted, type Scope, Stream } from "effect"
 import { Credentials, SmbClient, TcpTransport } from "effect-smb"
-import { type ShareStore, StoreError, type StoreNode } from "../../src/Server/ShareStore.ts"
+import { type ShareStore, type StoreError, storeError, type StoreNode } from "../../src/Server/ShareStore.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
@@ -72,9 +72,9 @@ it.live("a listing during which the store fails shows the entries before, then f
     let turn = 0
     const { base } = yield* server((root) =>
       turn++ === 0
-        ? Stream.fail(new StoreError({ reason: "Busy" }))
+        ? Stream.fail(storeError("Busy"))
         : turn === 2
-        ? Stream.concat(Stream.make(named(root, 1), named(root, 2)), Stream.fail(new StoreError({ reason: "Failed" })))
+        ? Stream.concat(Stream.make(named(root, 1), named(root, 2)), Stream.fail(storeError("Failed")))
         : Stream.make(named(root, 3))
     )
     const smb = yield* client

@@ -10,7 +10,7 @@ import { Codec } from "effect-smb/Codec"
 import * as Fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { type ShareStore, StoreError } from "../../src/Server/ShareStore.ts"
+import { type ShareStore, storeError } from "../../src/Server/ShareStore.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as Local from "../../src/Server/Store/internal/Local.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
@@ -77,7 +77,7 @@ const told = Effect.fnUntraced(function*(changes: NonNullable<ShareStore["change
 })
 
 const rwh = LeaseClient.READ | LeaseClient.WRITE | LeaseClient.HANDLE
-const busy = new StoreError({ reason: "Busy" })
+const busy = storeError("Busy")
 
 const batch = 9
 const exclusive = 8

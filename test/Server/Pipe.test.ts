@@ -36,12 +36,22 @@ const user = {
   anonymous: false
 }
 
+/** Milliseconds that a user store or an identity store has. */
+const storeTime = 200
+
 /** The parts of a server that the interfaces read. */
-const caller = (as: Partial<typeof user> = {}, users?: UserStore.Users): Caller => ({
+const caller = (
+  as: Partial<typeof user> = {},
+  users?: UserStore.Users,
+  identity: Partial<IdentityStore.Identities> = {}
+): Caller => ({
   server: {
     settings: { computerName: "HERE" },
     domainSid: domain,
-    identity: IdentityStore.inMemory({ domainSid: domain, rids: { joe: 1000, gone: 1001 } }),
+    identity: {
+      ...IdentityStore.inMemory({ domainSid: domain, rids: { joe: 1000, gone: 1001 } }),
+      ...identity
+    },
     users: users ?? UserStore.inMemory({
       joe: Redacted.make("secret"),
       ann: Redacted.make("secret"),
@@ -51,7 +61,7 @@ const caller = (as: Partial<typeof user> = {}, users?: UserStore.Users): Caller 
     shares: new Map(),
     dfs: undefined,
     limits: defaults,
-    storeTimeout: new StoreTimeout(Number.POSITIVE_INFINITY),
+    storeTimeout: new StoreTimeout(storeTime),
     logRates: { faults: new LogRate(1, 1) },
     startTime: 133_000_000_000_000_000n
   } as unknown as Caller["server"],
@@ -212,6 +222,31 @@ describe("lsarpc", () => {
       assert.deepStrictEqual(names.translatedNames.map(({ name }) => name), [`${domain}-1000`, "Everyone"])
       assert.deepStrictEqual(lines, ["Error the user store failed"])
     }))
+
+  const failed = () => Effect.fail(new IdentityStore.IdentityError({ reason: { _tag: "LookupFailed", cause: "down" } }))
+  const brokenIdentities: Readonly<Record<string, Pick<IdentityStore.Identities, "nameOf" | "sidOf">>> = {
+    "fails": { nameOf: failed, sidOf: failed },
+    "has a defect": { nameOf: () => Effect.die("down"), sidOf: () => Effect.die("down") },
+    "does not answer in time": { nameOf: () => Effect.never, sidOf: () => Effect.never }
+  }
+  for (const [how, identity] of Object.entries(brokenIdentities)) {
+    it.live(`knows only the names of logged-on users while the identity store ${how}, and says so in the log`, () =>
+      Effect.gen(function*() {
+        const lines: Array<string> = []
+        const logger = Logger.layer([Logger.make(({ logLevel, message }) => void lines.push(`${logLevel} ${message}`))])
+        const pipe = yield* open("lsarpc", Lsarpc.make(), caller({}, undefined, identity))
+        const { handle } = yield* openPolicy(pipe)
+        const names = yield* ask(pipe, Lsat.Operation.LsarLookupSids2, lookupSids, {
+          handle,
+          sidEnumBuffer: [`${domain}-1000`, ownSid, "S-1-1-0"].map((sid) => ({ sid })),
+          translatedNames: [],
+          ...options
+        }).pipe(Effect.provide(logger))
+        assert.strictEqual(names.returnValue, NtStatus.STATUS_SOME_NOT_MAPPED)
+        assert.deepStrictEqual(names.translatedNames.map(({ name }) => name), [`${domain}-1000`, "own", "Everyone"])
+        assert.deepStrictEqual(lines, ["Error the identity store failed"])
+      }))
+  }
 
   it.effect("refuses handles of other pipes and closed ones, gives 64 handles at most, and none to anonymous callers", () =>
     Effect.gen(function*() {

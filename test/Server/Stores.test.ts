@@ -10,7 +10,13 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Access from "../../src/Server/internal/State/Access.ts"
 import type * as Limits from "../../src/Server/Limits.ts"
-import { type ShareStore, StoreError, type StoreFile } from "../../src/Server/ShareStore.ts"
+import {
+  type ShareStore,
+  type StoreError,
+  storeError,
+  type StoreFile,
+  type StoreReason
+} from "../../src/Server/ShareStore.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
@@ -207,7 +213,7 @@ const each = (effect: Effect.Effect<never, StoreError>, status: number, limits: 
   }, limits)
 
 describe("a store that fails", () => {
-  const statuses: ReadonlyArray<readonly [StoreError["reason"], number]> = [
+  const statuses: ReadonlyArray<readonly [StoreReason["_tag"], number]> = [
     ["AccessDenied", NtStatus.STATUS_ACCESS_DENIED],
     ["Full", NtStatus.STATUS_DISK_FULL],
     ["ReadOnly", NtStatus.STATUS_MEDIA_WRITE_PROTECTED],
@@ -218,7 +224,7 @@ describe("a store that fails", () => {
   ]
   for (const [reason, status] of statuses) {
     it(`makes each request fail with ${Status.name(status)} if the reason is ${reason}`, () =>
-      each(Effect.fail(new StoreError({ reason })), status))
+      each(Effect.fail(storeError(reason)), status))
   }
 
   it("makes each request fail with STATUS_INTERNAL_ERROR, and is logged, if its code throws", () =>
@@ -236,7 +242,7 @@ describe("a store that fails", () => {
       const file = await opened(one, "f")
       assert.strictEqual(await ask(one, Requests.write(file, content)), 0)
       assert.strictEqual(await ask(one, Requests.set(file, "file", 13, Uint8Array.of(1))), 0)
-      fault((asked) => asked === "remove" ? Effect.fail(new StoreError({ reason: "Failed" })) : undefined)
+      fault((asked) => asked === "remove" ? Effect.fail(storeError("Failed")) : undefined)
       assert.strictEqual(await ask(one, Requests.close(file)), NtStatus.STATUS_UNEXPECTED_IO_ERROR)
       fault(none)
       const again = await opened(await client(), "f", { createDisposition: 1 })
@@ -253,7 +259,7 @@ describe("a file whose CREATE fails after it was made", () => {
       withStore(MemoryStore.make(), async ({ client, fault }) => {
         const one = await client()
         if (name !== "f") await ask(one, Requests.close((await opened(one, "f")) as FileId))
-        fault((operation) => operation === asked ? Effect.fail(new StoreError({ reason: "Full" })) : undefined)
+        fault((operation) => operation === asked ? Effect.fail(storeError("Full")) : undefined)
         const createContexts = asked === "setBlob" ? [{ _tag: "EaBuffer" as const, eaBuffer: attributes }] : []
         const answer = await one.ask(Requests.create(name, { createDisposition: 2, createContexts }))
         assert.strictEqual(statusOf(answer), NtStatus.STATUS_DISK_FULL)
@@ -269,7 +275,7 @@ it("a CREATE with a descriptor fails with STATUS_NOT_SUPPORTED in a folder whose
     ...memory,
     open: (path, how) =>
       path[0] === "stick" && how.mode !== "existing" && how.initial?.securityDescriptor !== undefined
-        ? Effect.fail(new StoreError({ reason: "Unsupported" }))
+        ? Effect.fail(storeError("Unsupported"))
         : memory.open(path, how)
   }))
   return withStore(make, async ({ client }) => {
@@ -313,7 +319,7 @@ describe("a slow store", () => {
         fault((asked, path) => {
           if (asked !== operation || !first || path === "other") return undefined
           first = false
-          return Effect.flatMap(Effect.promise(() => held), () => Effect.fail(new StoreError({ reason: "Busy" })))
+          return Effect.flatMap(Effect.promise(() => held), () => Effect.fail(storeError("Busy")))
         })
         one.say(requests[operation](file, root))
         await new Promise((resolve) => setTimeout(resolve, 10))

@@ -55,19 +55,19 @@ describe("UserStore.fromFile", () => {
     Effect.gen(function*() {
       for (const mode of [0o640, 0o604, 0o620]) {
         const error = yield* Effect.flip(UserStore.fromFile(yield* file("joe:geheim", mode)))
-        assert.strictEqual(error.reason, "ReadableByOthers")
+        assert.strictEqual(error.reason._tag, "FileReadableByOthers")
       }
-      assert.strictEqual((yield* Effect.flip(UserStore.fromFile("/nowhere/users"))).reason, "NotFound")
+      assert.strictEqual((yield* Effect.flip(UserStore.fromFile("/nowhere/users"))).reason._tag, "FileNotFound")
       for (
-        const [content, reason, line] of [
+        const [content, _tag, line] of [
           ["joe:geheim\ngeheim", "BadLine", 2],
           [":geheim", "BadLine", 1],
           ["joe:", "BadLine", 1],
-          ["joe:geheim\nJOE:geheim", "Twice", 2]
+          ["joe:geheim\nJOE:geheim", "DuplicateUser", 2]
         ] as const
       ) {
         const error = yield* Effect.flip(UserStore.fromFile(yield* file(content)))
-        assert.deepStrictEqual([error.reason, error.line], [reason, line])
+        assert.deepStrictEqual(error.reason, { _tag, line })
         assert.notInclude(`${error.message} ${JSON.stringify(error)} ${error.stack}`, "geheim")
       }
     }).pipe(Effect.scoped))

@@ -107,6 +107,50 @@ it.live("UserStore.layer takes the function's services, and turns its errors int
     )
   }))
 
+describe("an identity store that gives no SID", () => {
+  const memory = IdentityStore.inMemory()
+  const cause = new Error("no connection")
+  const broken: Readonly<Record<string, IdentityStore.Identities["sidOf"]>> = {
+    "fails": () => Effect.fail(new IdentityStore.IdentityError({ reason: { _tag: "LookupFailed", cause } })),
+    "has a defect": () => Effect.die(cause),
+    "throws": () => {
+      throw cause
+    },
+    "does not answer in time": () => Effect.never
+  }
+  for (const [how, sidOf] of Object.entries(broken)) {
+    it.live(`lets no user without a SID log on while it ${how}, and logs the cause`, () => {
+      const lines: Array<string> = []
+      const logger = Logger.layer([
+        Logger.make(({ cause, fiber, logLevel }) => {
+          const { event } = fiber.getRef(References.CurrentLogAnnotations)
+          if (logLevel === "Error") lines.push(`${event} ${cause.reasons.length}`)
+        })
+      ])
+      return Effect.scoped(Effect.gen(function*() {
+        let down = true
+        const server = yield* SmbServer.make({
+          host,
+          port: 0,
+          shares,
+          limits: { storeTime: "200 millis" },
+          users: UserStore.inMemory({ joe: secret, own: { password: secret, sid: "S-1-5-21-1-2-3-1000" } }),
+          identity: { ...memory, sidOf: (name) => down ? sidOf(name) : memory.sidOf(name) }
+        })
+        const own = Credentials.password("own", secret)
+        assert.deepStrictEqual(yield* logOns(server.port, [joe, own, joe]), [
+          "STATUS_INTERNAL_ERROR",
+          "STATUS_SUCCESS",
+          "STATUS_INTERNAL_ERROR"
+        ])
+        assert.include(lines, "identity store failed 1")
+        down = false
+        assert.deepStrictEqual(yield* logOns(server.port, [joe]), ["STATUS_SUCCESS"])
+      })).pipe(Effect.provide(logger))
+    })
+  }
+})
+
 describe("a user store that does not say who exists", () => {
   const known = UserStore.inMemory({ joe: secret })
   const broken: Readonly<Record<string, UserStore.Users["find"]>> = {

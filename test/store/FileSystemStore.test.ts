@@ -62,5 +62,5 @@ it.effect("FileSystemStore with `changedByOthers` fails `changes` with Unsupport
     const folder = yield* fs.makeTempDirectoryScoped({ prefix: "effect-smb-store-" })
     const store = yield* FileSystemStore.make(fs, folder, { changedByOthers: true })
     const error = yield* Effect.flip(Stream.runDrain(store.changes!([], { recursive: false })))
-    assert.strictEqual(error.reason, "Unsupported")
+    assert.strictEqual(error.reason._tag, "Unsupported")
   }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer)))

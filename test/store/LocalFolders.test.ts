@@ -31,7 +31,7 @@ import * as Effect from "effect/Effect"
 import * as LocalStore from ${JSON.stringify(new URL("../../src/Server/Store/LocalStore.ts", import.meta.url).href)}
 const made = Effect.flatMap(LocalStore.make(process.argv[1]), () => Effect.sync(() => console.log("served")))
 Effect.runFork(Effect.scoped(Effect.andThen(Effect.tapError(made, ({ message, reason }) =>
-  Effect.sync(() => console.log(reason + ": " + message))), process.argv[2] === "stay" ? Effect.never : Effect.void)))
+  Effect.sync(() => console.log(reason._tag + ": " + message))), process.argv[2] === "stay" ? Effect.never : Effect.void)))
 if (process.argv[2] === "stay") setInterval(() => {}, 60_000)
 `
 
@@ -87,7 +87,7 @@ describe("two LocalStores over one folder", () => {
       yield* same.setBlob("SecurityDescriptor", text("others"))
       const { file: read } = yield* reading.open(["f"], existing)
       assert.strictEqual(string(yield* read.getBlob("SecurityDescriptor")), "others")
-      assert.strictEqual((yield* error(read.setBlob("SecurityDescriptor", text("x")))).reason, "ReadOnly")
+      assert.strictEqual((yield* error(read.setBlob("SecurityDescriptor", text("x")))).reason._tag, "ReadOnly")
       // A file that is removed through one store stays open in the other store.
       yield* one.remove(["f"])
       assert.strictEqual(string(yield* same.read(0n, 9)), "bytes")
@@ -128,12 +128,12 @@ describe("LocalStore over a folder inside or around a served folder", () => {
       yield* LocalStore.make(join(path, "outer", "middle"))
       for (const inner of [join(path, "outer", "middle", "inner"), join(elsewhere, "link")]) {
         const { message, reason } = yield* error(LocalStore.make(inner))
-        assert.strictEqual(reason, "Busy")
+        assert.strictEqual(reason._tag, "Busy")
         assert.include(message, `it lies in ${join(path, "outer", "middle")}`)
       }
       for (const outer of [join(path, "outer"), path]) {
         const { message, reason } = yield* error(LocalStore.make(outer))
-        assert.strictEqual(reason, "Busy")
+        assert.strictEqual(reason._tag, "Busy")
         assert.include(message, `it holds ${join(path, "outer", "middle")}`)
       }
       yield* LocalStore.make(join(path, "beside"))
@@ -155,11 +155,11 @@ describe("LocalStore and other processes", () => {
         assert.strictEqual(other.said, "served")
         for (const options of [{}, { readOnly: true }]) {
           const { message, reason } = yield* error(LocalStore.make(path, options))
-          assert.strictEqual(reason, "Busy")
+          assert.strictEqual(reason._tag, "Busy")
           assert.include(message, "another process serves this folder")
         }
         const below = yield* error(LocalStore.make(join(path, "d")))
-        assert.strictEqual(below.reason, "Busy")
+        assert.strictEqual(below.reason._tag, "Busy")
         assert.include(below.message, `it lies in ${path}`)
         // The lock of a killed process does not keep the next process out.
         other.child.kill("SIGKILL")
@@ -203,13 +203,13 @@ describe("LocalStore and other processes", () => {
               ]
             ) {
               const { message, reason } = yield* error(one)
-              assert.strictEqual(reason, "AccessDenied")
+              assert.strictEqual(reason._tag, "AccessDenied")
               assert.match(message, /inner is not served: another process serves it: stop that one first/)
             }
           }))
         }
         const store = yield* LocalStore.make(path)
-        assert.strictEqual((yield* error(store.open(["d", "inner", "f"], existing))).reason, "AccessDenied")
+        assert.strictEqual((yield* error(store.open(["d", "inner", "f"], existing))).reason._tag, "AccessDenied")
         // The store serves the subfolder as soon as that process has ended, although its lock is left.
         other.child.kill("SIGKILL")
         yield* Effect.promise(() => other.ended)
@@ -276,7 +276,7 @@ describe("LocalStore and a sidecar that is copied or incomplete", () => {
       yield* make(one)
       Fs.cpSync(one, other, { recursive: true, preserveTimestamps: true })
       const { message, reason } = yield* error(LocalStore.make(other))
-      assert.strictEqual(reason, "Failed")
+      assert.strictEqual(reason._tag, "Failed")
       assert.match(message, /copied or restored.*remove \.effect-smb/)
       Fs.rmSync(join(other, LocalStore.sidecarName), { recursive: true })
       assert.isUndefined(yield* descriptor(other))
@@ -290,7 +290,7 @@ describe("LocalStore and a sidecar that is copied or incomplete", () => {
       assert.strictEqual(yield* descriptor(join(path, "renamed")), "one alone")
       for (const damage of ["", "{}"]) {
         Fs.writeFileSync(join(path, "renamed", LocalStore.sidecarName, "stamp"), damage)
-        assert.strictEqual((yield* error(LocalStore.make(join(path, "renamed")))).reason, "Failed")
+        assert.strictEqual((yield* error(LocalStore.make(join(path, "renamed")))).reason._tag, "Failed")
       }
     }))
 
@@ -299,7 +299,7 @@ describe("LocalStore and a sidecar that is copied or incomplete", () => {
       const path = yield* folder
       yield* Effect.scoped(LocalStore.make(path))
       Fs.rmSync(join(path, LocalStore.sidecarName, "records"), { recursive: true })
-      assert.strictEqual((yield* error(LocalStore.make(path))).reason, "Failed")
+      assert.strictEqual((yield* error(LocalStore.make(path))).reason._tag, "Failed")
     }))
 
   it.live("fails with Failed for a file whose record was lost, until a new descriptor is set", () =>
@@ -313,8 +313,8 @@ describe("LocalStore and a sidecar that is copied or incomplete", () => {
       const records = join(path, LocalStore.sidecarName, "records")
       for (const name of Fs.readdirSync(records)) Fs.rmSync(join(records, name))
       const { file } = yield* store.open(["f"], existing)
-      assert.strictEqual((yield* error(file.getBlob("SecurityDescriptor"))).reason, "Failed")
-      assert.strictEqual((yield* error(file.set({ fileAttributes: 1 }))).reason, "Failed")
+      assert.strictEqual((yield* error(file.getBlob("SecurityDescriptor"))).reason._tag, "Failed")
+      assert.strictEqual((yield* error(file.set({ fileAttributes: 1 }))).reason._tag, "Failed")
       yield* file.setBlob("SecurityDescriptor", text("mended"))
       assert.strictEqual(string(yield* file.getBlob("SecurityDescriptor")), "mended")
     }))
@@ -398,7 +398,7 @@ describe("LocalStore while it makes a file or directory", () => {
         Fs.rmSync(join(path, LocalStore.sidecarName, "records"), { recursive: true })
         yield* go
         yield* Fiber.join(making)
-        assert.strictEqual((yield* Fiber.join(looking)).reason, "NotFound")
+        assert.strictEqual((yield* Fiber.join(looking)).reason._tag, "NotFound")
         assert.isFalse(Fs.existsSync(join(path, "new")))
         assert.deepStrictEqual(Fs.readdirSync(join(path, LocalStore.sidecarName, "new")), [])
       }))
@@ -496,7 +496,7 @@ describe("LocalStore whose sidecar is removed while it is served", () => {
           ]
         ) {
           const { cause, reason } = yield* error(change)
-          assert.strictEqual(reason, "Failed")
+          assert.strictEqual(reason._tag, "Failed")
           assert.match(String(cause), /\.effect-smb was removed.*Stop the server/)
         }
         assert.isFalse(Fs.existsSync(join(path, "new")))

@@ -55,7 +55,7 @@ const text = (value: string) => new TextEncoder().encode(value)
 const string = (bytes: Uint8Array | undefined) => bytes && new TextDecoder().decode(bytes)
 
 const reason = <A, R>(effect: Effect.Effect<A, StoreError, R>) =>
-  Effect.map(Effect.flip(effect), (error) => error.reason)
+  Effect.map(Effect.flip(effect), (error) => error.reason._tag)
 
 const get = (store: ShareStore, path: ReadonlyArray<string>) =>
   Effect.scoped(Effect.flatMap(store.open(path, existing), ({ file }) => Effect.map(file.read(0n, 1000), string)))
@@ -370,7 +370,7 @@ describe("LocalStore and other programs", () => {
       // From now on no link can be made in this folder.
       Fs.rmSync(join(path, LocalStore.sidecarName, "new"), { recursive: true })
       const error = yield* Effect.flip(store.link!(["a"], ["b"], { replace: true }))
-      assert.strictEqual(error.reason, "Failed")
+      assert.strictEqual(error.reason._tag, "Failed")
       assert.match(String(error.cause), /\.effect-smb was removed.*Stop the server/)
       for (const name of ["a", "b"]) assert.strictEqual(Fs.readFileSync(join(path, name), "utf8"), name)
     }))

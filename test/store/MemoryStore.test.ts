@@ -10,7 +10,7 @@ storeConformance("MemoryStore", MemoryStore.make(), { lacks: ["mayRemove"] })
 
 describe("MemoryStore's capacity and options", () => {
   const refusal = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-    Effect.map(Effect.flip(effect), (error: any) => error.reason)
+    Effect.map(Effect.flip(effect), (error: any) => error.reason._tag)
 
   it.effect("limits bytes, streams and blobs with Full, and is free again after the last close", () =>
     Effect.scoped(Effect.gen(function*() {
@@ -42,7 +42,7 @@ describe("MemoryStore's capacity and options", () => {
       const made = yield* Effect.forEach(Array.from({ length: 200 }, (_, i) => i), (i) =>
         Effect.match(Effect.scoped(store.open([`f${i}`], { mode: "new", type: "file" })), {
           onFailure: (error) =>
-            error.reason,
+            error.reason._tag,
           onSuccess: () => "made"
         }))
       assert.isBelow(

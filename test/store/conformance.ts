@@ -22,7 +22,8 @@ import type {
   StoreNode,
   StoreOpen,
   StoreOpened,
-  StorePath
+  StorePath,
+  StoreReason
 } from "../../src/Server/ShareStore.ts"
 import { modelAgrees } from "./model.ts"
 import { type Outside, tellsOfOthers } from "./outside.ts"
@@ -105,11 +106,11 @@ const names = (store: ShareStore, path: StorePath) =>
 /** Asserts that the effect fails with one of these reasons. */
 const refused = <A>(
   effect: Effect.Effect<A, StoreError, Scope.Scope>,
-  ...reasons: ReadonlyArray<StoreError["reason"]>
+  ...reasons: ReadonlyArray<StoreReason["_tag"]>
 ) =>
   Effect.map(Effect.exit(Effect.flip(Effect.scoped(effect))), (exit) => {
     assert.isTrue(exit._tag === "Success", `expected ${reasons.join(" or ")}, but the operation succeeded`)
-    if (exit._tag === "Success") assert.include(reasons, exit.value.reason)
+    if (exit._tag === "Success") assert.include(reasons, exit.value.reason._tag)
   })
 
 /** Bytes that are the same in every run and differ from page to page. */
@@ -407,7 +408,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         // Only some storages can keep these names. The others must refuse them.
         for (const name of ["\ud800", "\udc00x", "ж".repeat(255), "😀".repeat(127), "a:*?\"<>|"]) {
           const exit = yield* Effect.exit(Effect.flip(put(store, [name], "odd")))
-          if (exit._tag === "Success") assert.strictEqual((exit.value as StoreError).reason, "InvalidName")
+          if (exit._tag === "Success") assert.strictEqual((exit.value as StoreError).reason._tag, "InvalidName")
           else assert.strictEqual((yield* store.stat([name])).name, name)
         }
       })
@@ -888,7 +889,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
 
     const sameOrStale = (read: Effect.Effect<Uint8Array, StoreError>, expected: string) =>
       Effect.matchEffect(read, {
-        onFailure: (error) => Effect.sync(() => assert.strictEqual(error.reason, "Stale")),
+        onFailure: (error) => Effect.sync(() => assert.strictEqual(error.reason._tag, "Stale")),
         onSuccess: (bytes) => Effect.sync(() => assert.strictEqual(string(bytes), expected))
       })
 
@@ -921,7 +922,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.strictEqual(yield* get(store, ["f"]), "new")
         yield* before.file.stat.pipe(
           Effect.match({
-            onFailure: (error) => assert.strictEqual(error.reason, "Stale"),
+            onFailure: (error) => assert.strictEqual(error.reason._tag, "Stale"),
             onSuccess: (node) => assert.strictEqual(node.numberOfLinks, 0)
           })
         )

@@ -4,7 +4,7 @@
  */
 import { assert } from "@effect/vitest"
 import { Effect, Stream } from "effect"
-import type { ShareStore, StoreError, StoreFile, StorePath } from "../../src/Server/ShareStore.ts"
+import type { ShareStore, StoreError, StoreFile, StorePath, StoreReason } from "../../src/Server/ShareStore.ts"
 import { random } from "../random.ts"
 
 interface Item {
@@ -18,14 +18,14 @@ type Answer = string | Uint8Array | ReadonlyArray<string>
 const key = (name: string) => name.toUpperCase()
 
 class Refused extends Error {
-  readonly reason: StoreError["reason"]
-  constructor(reason: StoreError["reason"]) {
+  readonly reason: StoreReason["_tag"]
+  constructor(reason: StoreReason["_tag"]) {
     super(reason)
     this.reason = reason
   }
 }
 
-const no = (reason: StoreError["reason"]): never => {
+const no = (reason: StoreReason["_tag"]): never => {
   throw new Refused(reason)
 }
 
@@ -202,7 +202,7 @@ export const modelAgrees = (store: ShareStore, seed: number, count: number): Eff
       const [shown, effect, expect] = operation()
       log.push(shown)
       const actual = yield* Effect.match(effect, {
-        onFailure: (error): Answer => `refused: ${error.reason}`,
+        onFailure: (error): Answer => `refused: ${error.reason._tag}`,
         onSuccess: (answer): Answer => answer
       })
       let expected: Answer

@@ -30,7 +30,7 @@ const serve = <A>(
   )
 
 const reason = <A, R>(effect: Effect.Effect<A, StoreError, R>) =>
-  Effect.map(Effect.flip(effect), (error) => error.reason)
+  Effect.map(Effect.flip(effect), (error) => error.reason._tag)
 
 /** The metadata that the store keeps of a file. */
 const kept = (store: ShareStore, path: StorePath) =>
@@ -193,10 +193,10 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
     const copy = join(folder, "copy")
     run("cp", "--archive", disk, copy)
     const refused = await Effect.runPromise(Effect.flip(Effect.scoped(LocalStore.make(copy))))
-    assert.equal(refused.reason, "Failed")
+    assert.equal(refused.reason._tag, "Failed")
     assert.match(refused.message, /copied or restored.*remove \.effect-smb/s)
     assert.equal(
-      (await Effect.runPromise(Effect.flip(Effect.scoped(LocalStore.make(copy, { readOnly: true }))))).reason,
+      (await Effect.runPromise(Effect.flip(Effect.scoped(LocalStore.make(copy, { readOnly: true }))))).reason._tag,
       "Failed"
     )
     detach(disk, device)

@@ -134,7 +134,7 @@ export const tellsOfOthers = (
             started = true
           })
         const error = yield* Effect.flip(Stream.runDrain(store.changes!(["nothing"], { recursive: true, onStart })))
-        assert.deepStrictEqual([error.reason, started], ["NotFound", false])
+        assert.deepStrictEqual([error.reason._tag, started], ["NotFound", false])
       }).pipe(Effect.scoped))
   })
 }

@@ -86,7 +86,7 @@ const build = (
   const openHandle = (place: string): Effect.Effect<FileSystem.File, StoreError, Scope.Scope> =>
     readOnly ? ask(fs.open(place, { flag: "r" })) : ask(fs.open(place, { flag: "r+" })).pipe(
       Effect.catch((error) =>
-        error.reason === "AccessDenied" || error.reason === "ReadOnly"
+        error.reason._tag === "AccessDenied" || error.reason._tag === "ReadOnly"
           ? ask(fs.open(place, { flag: "r" }))
           : Effect.fail(error)
       )

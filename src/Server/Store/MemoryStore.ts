@@ -12,18 +12,20 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as FileTime from "../../Codec/FileTime.ts"
-import { StoreError } from "../ShareStore.ts"
-import type {
-  Blob,
-  ShareStore,
-  StoreChanges,
-  StoreFile,
-  StoreNaming,
-  StoreNode,
-  StoreOpen,
-  StoreOpened,
-  StorePath,
-  StoreVolume
+import {
+  type Blob,
+  type ShareStore,
+  type StoreChanges,
+  StoreError,
+  storeError,
+  type StoreFile,
+  type StoreNaming,
+  type StoreNode,
+  type StoreOpen,
+  type StoreOpened,
+  type StorePath,
+  type StoreReason,
+  type StoreVolume
 } from "../ShareStore.ts"
 import * as Attributes from "./internal/Attributes.ts"
 import { Pages } from "./internal/Pages.ts"
@@ -89,8 +91,8 @@ interface Entry {
 const listPiece = 64
 
 /** Throws, within this module only: `step` turns the error into a failure. */
-const refuse = (reason: StoreError["reason"]): never => {
-  throw new StoreError({ reason })
+const refuse = (reason: StoreReason["_tag"]): never => {
+  throw storeError(reason)
 }
 
 /** Runs one synchronous step with the current time of the clock. */

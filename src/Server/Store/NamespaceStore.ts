@@ -12,11 +12,13 @@ import * as DfsPath from "../../Dfs/DfsPath.ts"
 import { FileAttributes as F } from "../../Smb2/Message/Constants.ts"
 import {
   type ShareStore,
-  StoreError,
+  type StoreError,
+  storeError,
   type StoreFile,
   type StoreNode,
   type StoreOpened,
-  type StorePath
+  type StorePath,
+  type StoreReason
 } from "../ShareStore.ts"
 
 /**
@@ -26,7 +28,7 @@ import {
  */
 export const IO_REPARSE_TAG_DFS = 0x8000_000a
 
-const fail = (reason: StoreError["reason"]): Effect.Effect<never, StoreError> => Effect.fail(new StoreError({ reason }))
+const fail = (reason: StoreReason["_tag"]): Effect.Effect<never, StoreError> => Effect.fail(storeError(reason))
 
 /** A number for a name that the store does not have: stores count from below, these numbers lie in the upper half. */
 const idOf = (path: StorePath): bigint => {
@@ -91,7 +93,8 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
       return { file, created: false, node: stat }
     })
 
-  const isMissing = (error: StoreError): boolean => error.reason === "NotFound" || error.reason === "PathNotFound"
+  const isMissing = (error: StoreError): boolean =>
+    error.reason._tag === "NotFound" || error.reason._tag === "PathNotFound"
 
   /** Makes the folders above a path. */
   const makeFolders = (path: StorePath): Effect.Effect<void, StoreError> =>
@@ -103,7 +106,7 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
 
   /** In a folder on the path to a link, only the last name is missing. */
   const missing = (path: StorePath, error: StoreError): Effect.Effect<never, StoreError> =>
-    error.reason === "PathNotFound" && isOnTheWay(path.slice(0, -1)) ? fail("NotFound") : Effect.fail(error)
+    error.reason._tag === "PathNotFound" && isOnTheWay(path.slice(0, -1)) ? fail("NotFound") : Effect.fail(error)
 
   const isVirtual = (path: StorePath): Effect.Effect<boolean> =>
     isOnTheWay(path)
@@ -113,7 +116,7 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
   /** Runs a call that puts a file at a path. If the folders above it were missing, makes them and retries. */
   const into = <A, R>(path: StorePath, run: Effect.Effect<A, StoreError, R>): Effect.Effect<A, StoreError, R> =>
     Effect.catch(run, (error) =>
-      error.reason === "PathNotFound" && isOnTheWay(path.slice(0, -1))
+      error.reason._tag === "PathNotFound" && isOnTheWay(path.slice(0, -1))
         ? Effect.andThen(makeFolders(path), run)
         : Effect.fail(error))
 

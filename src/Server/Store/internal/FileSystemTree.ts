@@ -9,15 +9,14 @@ import type { PlatformError } from "effect/PlatformError"
 import * as Semaphore from "effect/Semaphore"
 import * as FileTime from "../../../Codec/FileTime.ts"
 import { FileAttributes } from "../../../Smb2/Message/Constants.ts"
-import { StoreError } from "../../ShareStore.ts"
-import type { StoreNode, StorePath } from "../../ShareStore.ts"
+import { type StoreError, storeError, type StoreNode, type StorePath, type StoreReason } from "../../ShareStore.ts"
 import * as Attributes from "./Attributes.ts"
 import * as Local from "./Local.ts"
 import * as StoreNames from "./StoreNames.ts"
 
-export const failure = (reason: StoreError["reason"]) => Effect.fail(new StoreError({ reason }))
+export const failure = (reason: StoreReason["_tag"]) => Effect.fail(storeError(reason))
 
-const reasons: Record<string, StoreError["reason"]> = {
+const reasons: Record<string, StoreReason["_tag"]> = {
   AlreadyExists: "Exists",
   Busy: "Busy",
   NotFound: "NotFound",
@@ -28,10 +27,10 @@ const reasons: Record<string, StoreError["reason"]> = {
 /** From the tag if it is specific enough, otherwise from the platform's own code in the cause. */
 const toStoreError = (error: PlatformError): StoreError => {
   const reason = reasons[error.reason._tag]
-  if (reason !== undefined) return new StoreError({ reason })
+  if (reason !== undefined) return storeError(reason)
   const { cause } = error.reason
   return Local.codeOf(cause) === undefined
-    ? new StoreError({ reason: "Failed", cause: error })
+    ? storeError("Failed", error)
     : Local.toStoreError(cause)
 }
 
@@ -42,7 +41,9 @@ export const ask = <A, R>(effect: Effect.Effect<A, PlatformError, R>): Effect.Ef
 const ifThere = <A, R>(effect: Effect.Effect<A, StoreError, R>): Effect.Effect<A | undefined, StoreError, R> =>
   effect.pipe(
     Effect.catch((error) =>
-      error.reason === "NotFound" || error.reason === "PathNotFound" ? Effect.succeed(undefined) : Effect.fail(error)
+      error.reason._tag === "NotFound" || error.reason._tag === "PathNotFound"
+        ? Effect.succeed(undefined)
+        : Effect.fail(error)
     )
   )
 
@@ -255,7 +256,7 @@ export const make = (
     )
 
   const stale = <A>(effect: Effect.Effect<A, StoreError>): Effect.Effect<A, StoreError> =>
-    Effect.mapError(effect, (error) => error.reason === "NotFound" ? new StoreError({ reason: "Stale" }) : error)
+    Effect.mapError(effect, (error) => error.reason._tag === "NotFound" ? storeError("Stale") : error)
 
   /** Calls by name, for an open without a handle. */
   const inPlace = <A>(opened: Opened, use: (place: string) => Effect.Effect<A, PlatformError>) =>

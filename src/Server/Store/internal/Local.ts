@@ -7,9 +7,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
-import { StoreError } from "../../ShareStore.ts"
+import { StoreError, storeError, type StoreReason } from "../../ShareStore.ts"
 
-const reasons: Record<string, StoreError["reason"]> = {
+const reasons: Record<string, StoreReason["_tag"]> = {
   ENOENT: "NotFound",
   ENOTDIR: "PathNotFound",
   EEXIST: "Exists",
@@ -46,12 +46,12 @@ export const codeOf = (error: unknown): string | undefined =>
 export const toStoreError = (error: unknown): StoreError => {
   if (error instanceof StoreError) return error
   const reason = reasons[codeOf(error) ?? ""]
-  return reason === undefined ? new StoreError({ reason: "Failed", cause: error }) : new StoreError({ reason })
+  return reason === undefined ? storeError("Failed", error) : storeError(reason)
 }
 
 /** Throws the failure of a `run`. */
-export const refuse = (reason: StoreError["reason"]): never => {
-  throw new StoreError({ reason })
+export const refuse = (reason: StoreReason["_tag"]): never => {
+  throw storeError(reason)
 }
 
 /** One call of a `ShareStore`. */

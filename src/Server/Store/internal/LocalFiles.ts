@@ -3,8 +3,14 @@
  * rename or a removal, and share one descriptor.
  */
 import * as Fs from "node:fs"
-import { StoreError } from "../../ShareStore.ts"
-import type { Blob, StoreChanges, StoreNode, StorePath } from "../../ShareStore.ts"
+import {
+  type Blob,
+  type StoreChanges,
+  type StoreError,
+  storeError,
+  type StoreNode,
+  type StorePath
+} from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
 import * as LocalNode from "./LocalNode.ts"
 import type { Directory, Found, LocalTree } from "./LocalTree.ts"
@@ -388,7 +394,7 @@ export class LocalFiles {
   /** Uses a file by its first name that still leads to it: other names can be removed, or stand for another file. */
   async #byName<A>(file: OpenFile, body: (name: StorePath) => Promise<A>): Promise<A> {
     if (file.removed) return Local.refuse("Stale")
-    let failure = new StoreError({ reason: "Stale" })
+    let failure = storeError("Stale")
     for (const name of [file.path, ...file.others]) {
       try {
         // oxlint-disable-next-line no-await-in-loop -- the first that leads to it
@@ -397,10 +403,10 @@ export class LocalFiles {
         return done
       } catch (error) {
         failure = Local.toStoreError(error)
-        if (!isElsewhere(failure) && failure.reason !== "AccessDenied") throw error
+        if (!isElsewhere(failure) && failure.reason._tag !== "AccessDenied") throw error
       }
     }
-    throw isElsewhere(failure) ? new StoreError({ reason: "Stale" }) : failure
+    throw isElsewhere(failure) ? storeError("Stale") : failure
   }
 
   #is(file: OpenFile, stats: Fs.BigIntStats): boolean {
@@ -482,12 +488,12 @@ const prefer = (file: OpenFile, name: StorePath): void => {
 }
 
 /** Whether a name led to no file, or to another one. */
-const isElsewhere = ({ reason }: StoreError): boolean => ["NotFound", "PathNotFound", "Stale"].includes(reason)
+const isElsewhere = ({ reason }: StoreError): boolean => ["NotFound", "PathNotFound", "Stale"].includes(reason._tag)
 
 /** Fails for a lost record: its content is not replaced by defaults. */
 const usable = (record: FileRecord): FileRecord => {
   if (record.damaged === true) {
-    throw new StoreError({ reason: "Failed", cause: new Error("the record next to the file cannot be read") })
+    throw storeError("Failed", new Error("the record next to the file cannot be read"))
   }
   return record
 }

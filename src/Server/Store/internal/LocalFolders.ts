@@ -5,7 +5,7 @@
  */
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { StoreError } from "../../ShareStore.ts"
+import { storeError } from "../../ShareStore.ts"
 import { FilesBeingMade } from "./FilesBeingMade.ts"
 import { KeyedLocks } from "./KeyedLocks.ts"
 import * as Local from "./Local.ts"
@@ -50,7 +50,7 @@ const folders = new Map<string, LocalFolder>()
 const turns = new KeyedLocks()
 
 const busy = (why: string): never => {
-  throw new StoreError({ reason: "Busy", cause: new Error(why) })
+  throw storeError("Busy", new Error(why))
 }
 
 /** Whether a folder lies in the folder with this key. */

@@ -23,7 +23,7 @@ export const make = ({ files, tree }: LocalFolder): ShareStore["list"] => {
       return await files.describe(there)
     } catch (error) {
       const { reason } = Local.toStoreError(error)
-      if (["NotFound", "PathNotFound", "AccessDenied", "InvalidName"].includes(reason)) return undefined
+      if (["NotFound", "PathNotFound", "AccessDenied", "InvalidName"].includes(reason._tag)) return undefined
       throw error
     }
   }

@@ -39,7 +39,7 @@ export const make = (
     try {
       return await tree.resolve(parent, there)
     } catch (error) {
-      return Local.toStoreError(error).reason === "AccessDenied" ? Local.refuse("Stale") : Promise.reject(error)
+      return Local.toStoreError(error).reason._tag === "AccessDenied" ? Local.refuse("Stale") : Promise.reject(error)
     }
   }
 

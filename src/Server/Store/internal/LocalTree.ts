@@ -22,8 +22,7 @@
  */
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { StoreError } from "../../ShareStore.ts"
-import type { StorePath } from "../../ShareStore.ts"
+import { StoreError, storeError, type StorePath } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
 import { Volumes } from "./LocalVolume.ts"
 import type { Volume } from "./LocalVolume.ts"
@@ -204,7 +203,7 @@ export class LocalTree {
       if (found === undefined) return undefined
       if (!linkItself || !found.stats.isSymbolicLink()) return this.resolve(parent, found)
       return this.resolve(parent, found).catch((error) =>
-        Local.toStoreError(error).reason === "AccessDenied"
+        Local.toStoreError(error).reason._tag === "AccessDenied"
           ? { ...found, path: [...parent.path, found.name], volume: parent.volume }
           : Promise.reject(error)
       )
@@ -438,12 +437,12 @@ export class LocalTree {
 }
 
 const servedAlone = (): never => {
-  throw new StoreError({ reason: "Busy", cause: new Error("another process serves it: stop that one first") })
+  throw storeError("Busy", new Error("another process serves it: stop that one first"))
 }
 
 const notServed = (place: string, { cause, message }: StoreError): StoreError => {
   const why = cause instanceof Error ? cause.message : message
-  return new StoreError({ reason: "AccessDenied", cause: new Error(`${place} is not served: ${why}`) })
+  return storeError("AccessDenied", new Error(`${place} is not served: ${why}`))
 }
 
 const enter = (names: Map<string, string>, removed: string | undefined, added: string | undefined): void => {

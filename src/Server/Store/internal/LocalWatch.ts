@@ -11,7 +11,7 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { type StoreChange, StoreError, type StorePath } from "../../ShareStore.ts"
+import { type StoreChange, StoreError, storeError, type StorePath } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
 
 /** Milliseconds within which the platform reports a change. */
@@ -144,7 +144,7 @@ class Watcher {
   private checkPlace(): void {
     Fs.stat(this.place, { bigint: true }, (error, stats) => {
       if (error !== null) this.fail(error)
-      else if (identityOf(stats) !== this.identity) this.fail(new StoreError({ reason: "Stale" }))
+      else if (identityOf(stats) !== this.identity) this.fail(storeError("Stale"))
     })
   }
 
@@ -204,7 +204,7 @@ export const changes = (fields: {
                 path,
                 place,
                 tell: (change) => {
-                  if (!Queue.offerUnsafe(queue, change)) fail(new StoreError({ reason: "Busy" }))
+                  if (!Queue.offerUnsafe(queue, change)) fail(storeError("Busy"))
                 },
                 fail
               }),

@@ -12,8 +12,7 @@
  */
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { StoreError } from "../../ShareStore.ts"
-import type { StorePath } from "../../ShareStore.ts"
+import { storeError, type StorePath } from "../../ShareStore.ts"
 import { KeyedLocks } from "./KeyedLocks.ts"
 import * as Local from "./Local.ts"
 import { Descriptor } from "./OpenFileDescriptors.ts"
@@ -308,15 +307,15 @@ const orGone = async <A>(promise: Promise<A>): Promise<A> => {
     return await promise
   } catch (error) {
     const code = Local.codeOf(error)
-    if (code === "EISDIR" || code === "ENOTDIR") throw new StoreError({ reason: "Failed", cause: error })
+    if (code === "EISDIR" || code === "ENOTDIR") throw storeError("Failed", error)
     if (code !== "ENOENT") throw error
-    throw new StoreError({
-      reason: "Failed",
-      cause: new Error(
+    throw storeError(
+      "Failed",
+      new Error(
         ".effect-smb was removed, or a part of it, while its folder is served: nothing can be kept of the files there. " +
           "Stop the server, and restore .effect-smb, or remove what is left of it to go on without what it kept"
       )
-    })
+    )
   }
 }
 

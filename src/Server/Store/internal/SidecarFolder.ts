@@ -10,7 +10,7 @@
 import { randomUUID } from "node:crypto"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
-import { StoreError } from "../../ShareStore.ts"
+import { storeError, type StoreReason } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
 import * as LocalNode from "./LocalNode.ts"
 import { flushPath, Sidecar } from "./Sidecar.ts"
@@ -33,8 +33,8 @@ const stampName = "stamp"
 const parts = ["records", "streams", "new"]
 
 /** Fails because `.effect-smb` cannot be used, and its records must not be ignored. */
-const unusable = (reason: StoreError["reason"], why: string): never => {
-  throw new StoreError({ reason, cause: new Error(`${sidecarName} in this folder ${why}`) })
+const unusable = (reason: StoreReason["_tag"], why: string): never => {
+  throw storeError(reason, new Error(`${sidecarName} in this folder ${why}`))
 }
 
 const copied =

@@ -10,7 +10,7 @@ import { randomUUID } from "node:crypto"
 import * as Fs from "node:fs"
 import * as Net from "node:net"
 import * as Path from "node:path"
-import { StoreError } from "../../ShareStore.ts"
+import { storeError } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
 
 /** The folder of the sockets, in a sidecar. */
@@ -67,7 +67,7 @@ const listen = (path: string): Promise<Net.Server> =>
 const end = (server: Net.Server): Promise<void> => new Promise((resolve) => server.close(() => resolve()))
 
 const served = (): never => {
-  throw new StoreError({ reason: "Busy", cause: new Error("another process serves this folder: stop it first") })
+  throw storeError("Busy", new Error("another process serves this folder: stop it first"))
 }
 
 /**

@@ -5,8 +5,7 @@
  * units that are not in the table, such as `ſ` and `ı`, stay unchanged. Names are not normalised: `é` in one code point
  * and in two code points are two names, as on NTFS.
  */
-import { StoreError } from "../../ShareStore.ts"
-import type { StorePath } from "../../ShareStore.ts"
+import { storeError, type StorePath } from "../../ShareStore.ts"
 
 export { fold } from "../../../Codec/UpCase.ts"
 
@@ -21,6 +20,6 @@ export const isComponent = (name: string): boolean =>
  * The path, if no component can lead out of the one before. Throws a `StoreError` `InvalidName` otherwise.
  */
 export const confined = (path: StorePath): StorePath => {
-  for (const name of path) if (!isComponent(name)) throw new StoreError({ reason: "InvalidName" })
+  for (const name of path) if (!isComponent(name)) throw storeError("InvalidName")
   return path
 }

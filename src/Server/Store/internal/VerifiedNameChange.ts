@@ -8,7 +8,7 @@
  * one directly after the other.
  */
 import * as Fs from "node:fs"
-import type { StoreError } from "../../ShareStore.ts"
+import type { StoreReason } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
 
 /** A name, and the file that it must stand for. */
@@ -18,7 +18,7 @@ export interface Look {
   /** Whether the name may be free. */
   readonly mayBeFree: boolean
   /** The reason of the refusal if it stands for another file. */
-  readonly otherwise: StoreError["reason"]
+  readonly otherwise: StoreReason["_tag"]
 }
 
 /** One call of the platform. */

@@ -154,7 +154,7 @@ const remove = (open: FileOpen, wholly: boolean): Effect.Effect<void, StoreError
   })
   return share.store.remove(path, wholly ? { expected } : { expected, stream: stream.name }).pipe(
     // Another program removed the name first: it is gone, as the client wanted.
-    Effect.catchIf(({ reason }) => reason === "NotFound" || reason === "PathNotFound", () => Effect.void),
+    Effect.catchIf(({ reason }) => reason._tag === "NotFound" || reason._tag === "PathNotFound", () => Effect.void),
     Effect.andThen(told),
     Effect.tapError((error) =>
       server.logRates.deletions.tell((more) => Events.notDeleted(share.name, path, error, more))

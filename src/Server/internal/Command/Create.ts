@@ -125,9 +125,9 @@ const attempt = Effect.fnUntraced(function*(request: CreateRequest): Effect.fn.R
         Scope.provide(scope),
         Effect.map((opened): StoreOpened | typeof replaced | undefined => opened),
         Effect.catch((error) =>
-          error.reason === "NotFound" && creates(disposition)
+          error.reason._tag === "NotFound" && creates(disposition)
             ? Effect.succeed(undefined)
-            : error.reason === "Stale" && turn < mostTurns
+            : error.reason._tag === "Stale" && turn < mostTurns
             ? Effect.succeed<typeof replaced>(replaced)
             : Effect.fail(fromStoreError(error))
         )

@@ -91,7 +91,7 @@ const makeIn = Effect.fnUntraced(function*(request: CreateRequest): Effect.fn.Re
   const openNew = (how: Pick<StoreOpen, "mode" | "type" | "stream">) =>
     Effect.catchIf(
       share.store.open(name.path, { ...how, initial }),
-      ({ reason }) => reason === "Unsupported" && isDefault && initial.securityDescriptor !== undefined,
+      ({ reason }) => reason._tag === "Unsupported" && isDefault && initial.securityDescriptor !== undefined,
       () => share.store.open(name.path, { ...how, initial: { fileAttributes: attributes } })
     )
   // A new stream also makes its file.
@@ -108,7 +108,7 @@ const makeIn = Effect.fnUntraced(function*(request: CreateRequest): Effect.fn.Re
     Scope.provide(scope),
     Effect.map((one): StoreOpened | undefined => one),
     Effect.catch((error) => {
-      if (error.reason !== "Exists") return Effect.fail(fromStoreError(error))
+      if (error.reason._tag !== "Exists") return Effect.fail(fromStoreError(error))
       if (body.createDisposition !== D.FILE_CREATE) return Effect.succeed(undefined)
       return Effect.flatMap(
         OpensByName.isPending(share, name.path),

@@ -28,7 +28,7 @@ export const isClearable = (open: FileOpen): Effect.Effect<boolean, StoreError> 
     : Effect.catch(
       Effect.as(mayRemove(path, { expected: file.identity }), true),
       // Other reasons against the removal do not matter here.
-      (error) => Effect.succeed(error.reason !== "NotEmpty")
+      (error) => Effect.succeed(error.reason._tag !== "NotEmpty")
     )
 }
 

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type * as Sd from "../../../Codec/SecurityDescriptor.ts"
 import { AccessMask as A, FileAttributes as F } from "../../../Smb2/Message/Constants.ts"
-import { StoreError, type StoreNode, type StorePath } from "../../ShareStore.ts"
+import { storeError, type StoreNode, type StorePath } from "../../ShareStore.ts"
 import * as Access from "../State/Access.ts"
 import type { Identity } from "../State/Identity.ts"
 import type { Share } from "../State/Model.ts"
@@ -26,7 +26,7 @@ export const lookUp = (
     )
   ).pipe(
     Effect.catch((error) =>
-      error.reason === "NotFound" ? Effect.succeed(undefined) : Effect.fail(fromStoreError(error))
+      error.reason._tag === "NotFound" ? Effect.succeed(undefined) : Effect.fail(fromStoreError(error))
     )
   )
 
@@ -41,12 +41,12 @@ export const ofDirectory = (share: Share, path: StorePath): Effect.Effect<Sd.Sec
       share.store.open(path, { mode: "existing", type: "directory" }),
       ({ file, node }) =>
         SymbolicLinks.isLink(node)
-          ? Effect.fail(new StoreError({ reason: "PathNotFound" }))
+          ? Effect.fail(storeError("PathNotFound"))
           : Effect.map(kept(file, "SecurityDescriptor"), Access.decode)
     )
   ).pipe(
     Effect.mapError((error) =>
-      error.reason === "NotFound" ? refusal(NtStatus.STATUS_OBJECT_PATH_NOT_FOUND) : fromStoreError(error)
+      error.reason._tag === "NotFound" ? refusal(NtStatus.STATUS_OBJECT_PATH_NOT_FOUND) : fromStoreError(error)
     )
   )
 }

@@ -151,7 +151,7 @@ const mayRead = (
   ).pipe(
     Effect.map((bytes) => (Access.maximal(Access.decode(bytes), user) & Access.generic.read) === Access.generic.read),
     Effect.catch((error) =>
-      error.reason === "NotFound" || error.reason === "PathNotFound" || error.reason === "AccessDenied"
+      error.reason._tag === "NotFound" || error.reason._tag === "PathNotFound" || error.reason._tag === "AccessDenied"
         ? Effect.succeed(false)
         : Effect.fail(fromStoreError(error))
     )

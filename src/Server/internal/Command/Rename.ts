@@ -151,7 +151,7 @@ const giving = Effect.fnUntraced(function*(
     const done = yield* run
     if (Result.isSuccess(done)) return
     const { failure } = done
-    const changed = failure.reason === "Stale" || failure.reason === "Exists" && replace !== "none"
+    const changed = failure.reason._tag === "Stale" || failure.reason._tag === "Exists" && replace !== "none"
     if (!changed || turn >= mostTurns) return yield* Effect.fail(fromStoreError(failure))
     const own = yield* Effect.result(share.store.stat(open.path))
     if (Result.isFailure(own) || own.success.identity !== identity) return yield* Effect.fail(fromStoreError(failure))

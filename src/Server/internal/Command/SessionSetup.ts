@@ -19,6 +19,7 @@ import * as Signing from "../../../Smb2/Signing.ts"
 import * as Events from "../../Events.ts"
 import type { User } from "../../UserStore.ts"
 import * as Access from "../State/Access.ts"
+import * as Identities from "../State/Identities.ts"
 import { type Identity, isSamePerson } from "../State/Identity.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import { type Connection, type Logon, type Server, Session } from "../State/Model.ts"
@@ -137,10 +138,7 @@ const identity = (server: Server, user: User): Effect.Effect<Identity, Refusal> 
 
 /** A SID that cannot be kept may belong to another user after a restart: a logon with such a SID is refused. */
 const sidOf = (server: Server, name: string): Effect.Effect<string, Refusal> =>
-  Effect.catch(
-    server.identity.sidOf(name),
-    (error) => Effect.andThen(Effect.logError(error.message), refuse(NtStatus.STATUS_INTERNAL_ERROR))
-  )
+  Effect.catch(Identities.sidOf(server, name), () => refuse(NtStatus.STATUS_INTERNAL_ERROR))
 
 /** Handles SESSION_SETUP. */
 export const sessionSetup = Effect.fnUntraced(function*(

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Lsat from "../../../Codec/Rpc/Lsat.ts"
 import { fold } from "../../../Codec/UpCase.ts"
 import type { User } from "../../UserStore.ts"
+import * as Identities from "../State/Identities.ts"
 import type { Server } from "../State/Model.ts"
 import * as Users from "../State/Users.ts"
 
@@ -148,9 +149,12 @@ export const ofSid = Effect.fnUntraced(function*(
   return user === undefined ? undefined : { name: user.name, sid, use: SidTypeUser, domain }
 })
 
-/** The user name of a SID: of a user in the server's own domain, or of a logged-on user who was given the SID. */
+/**
+ * The user name of a SID: of a user in the server's own domain, or of a logged-on user who was given the SID. If the
+ * identity store does not answer, only the latter are known.
+ */
 const nameOf = (server: Server, sid: string): Effect.Effect<string | undefined> =>
-  Effect.map(server.identity.nameOf(sid), (name) => {
+  Effect.map(Effect.orElseSucceed(Identities.nameOf(server, sid), () => undefined), (name) => {
     if (name !== undefined) return name
     for (const { user } of server.sessions.values()) if (user?.sid === sid && !user.guest) return user.name
     return undefined
@@ -173,7 +177,7 @@ export const ofName = Effect.fnUntraced(function*(
     return ownAccounts(own).find((account) => fold(account.name) === fold(name))
   }
   if (user.sid !== undefined) return { name: user.name, sid: user.sid, use: SidTypeUser, domain: own }
-  return yield* Effect.match(server.identity.sidOf(user.name), {
+  return yield* Effect.match(Identities.sidOf(server, user.name), {
     onSuccess: (sid): Account => ({ name: user.name, sid, use: SidTypeUser, domain: own }),
     // A name whose SID cannot be kept counts as unknown.
     onFailure: () => undefined

@@ -17,7 +17,7 @@ import * as Latch from "effect/Latch"
 import * as Stream from "effect/Stream"
 import { CompletionFilter, NotifyAction } from "../../../Smb2/Message/Constants.ts"
 import * as Events from "../../Events.ts"
-import type { ShareStore, StoreChange, StoreError, StoreOpened, StorePath } from "../../ShareStore.ts"
+import type { ShareStore, StoreChange, StoreError, StoreOpened, StorePath, StoreReason } from "../../ShareStore.ts"
 import { keyOf } from "./FileTable.ts"
 import type { FileNode, FileOpen, FileTable, Server, Share, Watch } from "./Model.ts"
 import * as OplocksAndLeases from "./OplocksAndLeases.ts"
@@ -51,7 +51,7 @@ interface Listening extends Place {
 const nameOf = ({ directory, recursive }: Place): string => `${recursive ? "*" : "="}${keyOf(directory)}`
 
 /** Errors that are no fault: a removed directory has no changes, and some stores never report any. */
-const expected: ReadonlySet<StoreError["reason"]> = new Set(["NotFound", "PathNotFound", "Stale", "Unsupported"])
+const expected: ReadonlySet<StoreReason["_tag"]> = new Set(["NotFound", "PathNotFound", "Stale", "Unsupported"])
 
 /** The directories of a share that the server listens to. */
 class Listener {
@@ -180,7 +180,7 @@ class Listener {
 
   /** Writes to the log that changes cannot be reported: once, until they are reported again. */
   private logFailure(error: StoreError): Effect.Effect<void> {
-    if (expected.has(error.reason) || this.failureLogged) return Effect.void
+    if (expected.has(error.reason._tag) || this.failureLogged) return Effect.void
     this.failureLogged = true
     return Events.changesNotTold(this.share.name, error)
   }

@@ -8,7 +8,7 @@
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { type ShareStore, StoreError, type StoreFile } from "../../ShareStore.ts"
+import { type ShareStore, type StoreError, storeError, type StoreFile } from "../../ShareStore.ts"
 
 /** A call with a timeout. */
 interface Waiting {
@@ -58,7 +58,7 @@ export class StoreTimeout {
       return Effect.callback<A, E | StoreError>((resume) => {
         const one = this.wait(() => {
           this.waiting.delete(one)
-          resume(Effect.fail(new StoreError({ reason: "TimedOut" })))
+          resume(Effect.fail(storeError("TimedOut")))
           fiber.interruptUnsafe()
         })
         fiber.addObserver((exit) => {

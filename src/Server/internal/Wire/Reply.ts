@@ -10,7 +10,7 @@ import * as Codec from "../../../Codec/Codec.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type { FileId } from "../../../Smb2/Message/Common.ts"
 import * as Message from "../../../Smb2/Message/Message.ts"
-import type { Blob, StoreError, StoreFile } from "../../ShareStore.ts"
+import type { Blob, StoreError, StoreFile, StoreReason } from "../../ShareStore.ts"
 
 /** A response without its header. */
 export interface Reply {
@@ -79,7 +79,7 @@ export const reply = (response: Message.Response, status = 0): Reply => ({
   body: Message.encodeResponse(response)
 })
 
-const statuses: Record<StoreError["reason"], number> = {
+const statuses: Record<StoreReason["_tag"], number> = {
   NotFound: NtStatus.STATUS_OBJECT_NAME_NOT_FOUND,
   PathNotFound: NtStatus.STATUS_OBJECT_PATH_NOT_FOUND,
   Exists: NtStatus.STATUS_OBJECT_NAME_COLLISION,
@@ -100,9 +100,9 @@ const statuses: Record<StoreError["reason"], number> = {
 
 /** The refusal for a store's error. An error that no client can cause is kept in it, for the log. */
 export const fromStoreError = (error: StoreError): Refusal =>
-  error.reason === "Failed" || error.reason === "TimedOut"
-    ? new Refusal(statuses[error.reason], undefined, undefined, 0, error)
-    : refusal(statuses[error.reason])
+  error.reason._tag === "Failed" || error.reason._tag === "TimedOut"
+    ? new Refusal(statuses[error.reason._tag], undefined, undefined, 0, error)
+    : refusal(statuses[error.reason._tag])
 
 /** A store's effect, with its errors as refusals. */
 export const stored = <A, R>(effect: Effect.Effect<A, StoreError, R>): Effect.Effect<A, Refusal, R> =>
@@ -112,5 +112,5 @@ export const stored = <A, R>(effect: Effect.Effect<A, StoreError, R>): Effect.Ef
 export const kept = (file: StoreFile, blob: Blob): Effect.Effect<Uint8Array | undefined, StoreError> =>
   Effect.catch(
     file.getBlob(blob),
-    (error) => error.reason === "Unsupported" ? Effect.succeed(undefined) : Effect.fail(error)
+    (error) => error.reason._tag === "Unsupported" ? Effect.succeed(undefined) : Effect.fail(error)
   )
