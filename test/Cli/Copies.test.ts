@@ -13,6 +13,8 @@ import * as Download from "../../src/Cli/Download.ts"
 import * as LocalFile from "../../src/Cli/LocalFile.ts"
 import * as Remote from "../../src/Cli/Remote.ts"
 import * as Upload from "../../src/Cli/Upload.ts"
+import * as FileInformation from "../../src/Codec/FileInformation.ts"
+import { AccessMask, CreateDisposition, CreateOptions } from "../../src/Smb2/Message/Constants.ts"
 import type * as Message from "../../src/Smb2/Message/Message.ts"
 
 const bytes = (length: number) => Uint8Array.from({ length }, (_, i) => (i * 7 + (i >> 8) * 3) & 0xff)
@@ -84,7 +86,8 @@ const creates = (pattern: RegExp) => ({ request }: TestTransport.Received) =>
 
 /** A CREATE that opens an existing file of such a path. */
 const reads = (pattern: RegExp) => ({ request }: TestTransport.Received) =>
-  request._tag === "CREATE" && pattern.test(request.body.name) && request.body.createDisposition === 1
+  request._tag === "CREATE" && pattern.test(request.body.name) &&
+  request.body.createDisposition === CreateDisposition.FILE_OPEN
 
 const fault = (on: Message.CommandName, is: TestTransport.Fault["is"], more: Partial<TestTransport.Fault> = {}) => ({
   on,
@@ -634,7 +637,9 @@ describe("put", () => {
     [
       "a rename that fails",
       fault("SET_INFO", { status: "STATUS_ACCESS_DENIED" }, {
-        when: ({ request }) => request._tag === "SET_INFO" && request.body.fileInfoClass === 10
+        when: ({ request }) =>
+          request._tag === "SET_INFO" &&
+          request.body.fileInfoClass === FileInformation.classes.FileRenameInformation.number
       })
     ]
   ]
@@ -702,8 +707,11 @@ describe("put", () => {
             // This machine serves the share.
             Fs.writeFileSync(join(local, "sub", name), "")
             // It may be deleted with its open, and goes with it (FILE_DELETE_ON_CLOSE).
-            assert.strictEqual(request.body.desiredAccess & 0x0001_0000, 0x0001_0000)
-            assert.strictEqual(request.body.createOptions & 0x1000, 0x1000)
+            assert.strictEqual(request.body.desiredAccess & AccessMask.DELETE, AccessMask.DELETE)
+            assert.strictEqual(
+              request.body.createOptions & CreateOptions.FILE_DELETE_ON_CLOSE,
+              CreateOptions.FILE_DELETE_ON_CLOSE
+            )
             assert.strictEqual(request.body.createDisposition, 2)
             return false
           },

@@ -108,9 +108,15 @@ describe("an error", () => {
 
   it("of a status is refused with the name of another", () => {
     const decode = Schema.decodeUnknownSync(Schema.toCodecJson(SmbError))
-    const json = { _tag: "SmbError", reason: { _tag: "AccessDenied", status: 0xc0000022 }, command: "READ" }
+    const json = {
+      _tag: "SmbError",
+      reason: { _tag: "AccessDenied", status: NtStatus.STATUS_ACCESS_DENIED },
+      command: "READ"
+    }
     assert.strictEqual(decode(json).statusName, "STATUS_ACCESS_DENIED")
-    assert.throws(() => decode({ ...json, reason: { _tag: "AccessDenied", status: 0xc0000034 } }))
+    assert.throws(() =>
+      decode({ ...json, reason: { _tag: "AccessDenied", status: NtStatus.STATUS_OBJECT_NAME_NOT_FOUND } })
+    )
   })
 
   const fails = (error: ClientError): Effect.Effect<string, ClientError> => Effect.fail(error)

@@ -14,7 +14,7 @@ import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
-import { Command } from "../../src/Smb2/Message/Constants.ts"
+import { Command, Dialect } from "../../src/Smb2/Message/Constants.ts"
 import { random } from "../random.ts"
 import { RawClient, statusOf } from "./RawClient.ts"
 
@@ -186,7 +186,7 @@ it("a server survives replayed sessions with random changes, and another client 
       const next = random(seed)
       for (let turn = 0; turn < 12; turn++) {
         const client = new RawClient(host, server.port)
-        assert.isDefined(await client.negotiate([0x0210, 0x0300, 0x0302][next(3)]!))
+        assert.isDefined(await client.negotiate([Dialect.SMB_2_1, Dialect.SMB_3_0, Dialect.SMB_3_0_2][next(3)]!))
         assert.strictEqual(await client.setup(Credentials.password(["joe", "ann"][next(2)]!, secret)), 0)
         assert.strictEqual(await client.connect(["share", "disk"][next(2)]!), 0)
         const rate = [0, 50, 150, 300][next(4)]!

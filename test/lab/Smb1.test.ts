@@ -10,6 +10,8 @@ import { ReferralSource } from "effect-smb/Dfs"
 import { readdir } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { Command } from "../../src/Smb1/Message/Constants.ts"
+import { GenericAccess } from "../../src/Smb2/Message/Constants.ts"
+import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import { client, type ClientOptions } from "./Clients.ts"
 import { compact, everything } from "./Everything.ts"
 import * as Lab from "./Lab.ts"
@@ -168,7 +170,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a clie
           _tag: "Basic" as const,
           aceType: 0,
           aceFlags: 0,
-          mask: 0x0012_0089,
+          mask: GenericAccess.FILE_GENERIC_READ,
           sid: `S-1-5-21-1-2-3-${i + 5000}`
         }))
         yield* smb.security.set(path, {
@@ -269,7 +271,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a clie
             assert.strictEqual(share.type, "pipe")
             const pipe = yield* share.open("srvsvc", OpenMode.pipe)
             const input = bind(contexts)
-            return yield* pipe.run({ _tag: "Ioctl", ctlCode: 0x0011_c017, input, maximum: 4280 })
+            return yield* pipe.run({ _tag: "Ioctl", ctlCode: Fsctl.FSCTL_PIPE_TRANSCEIVE, input, maximum: 4280 })
           })))
         // A bind_ack. The number of results follows the name of the pipe.
         assert.strictEqual(answer[2], 12)
@@ -312,7 +314,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a clie
         Effect.scoped(fallback.withShare(`\\\\${server}\\IPC$`, (share) =>
           share.control({
             _tag: "Ioctl",
-            ctlCode: 0x0006_0194,
+            ctlCode: Fsctl.FSCTL_DFS_GET_REFERRALS,
             input: Buffer.from(`\u0003\\${server}\\dfs\0`, "utf16le"),
             maximum: 8192
           })))
