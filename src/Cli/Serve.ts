@@ -42,7 +42,7 @@ interface Accounts {
 const fileReasons: Record<PrivateFile.Reason, string> = {
   NotFound: "there is no such file",
   NotReadable: "it cannot be read",
-  ReadableByOthers: "others than its owner may read or change it; `chmod 600` it"
+  ReadableByOthers: "other users can read or change it; `chmod 600` it"
 }
 
 const largestPassword = 64 * 1024

@@ -28,7 +28,7 @@ export class SrvQueryError extends Schema.TaggedError<SrvQueryError>()("SrvQuery
   detail: Schema.String
 }) {
   override get message(): string {
-    return `${this.server} has not said which SRV records ${this.name} has: ${this.detail}`
+    return `the SRV records of ${this.name} could not be asked of ${this.server}: ${this.detail}`
   }
 }
 
@@ -165,7 +165,7 @@ export const resolve = (
     const id = randomInt(0x1_0000)
     const question = yield* Effect.try({
       try: () => encodeQuery(id, name),
-      catch: () => new SrvQueryError({ name, server, detail: "that is no name" })
+      catch: () => new SrvQueryError({ name, server, detail: "it is not a valid DNS name" })
     })
     const answer = decodeAnswer(yield* exchange(server, name, question), { id, name })
     if (Result.isSuccess(answer)) return answer.success
@@ -174,7 +174,7 @@ export const resolve = (
   return servers.slice(1).reduce(
     (before, server) => Effect.catch(before, () => ask(server)),
     servers[0] === undefined
-      ? Effect.fail(new SrvQueryError({ name, server: "nobody", detail: "there is no name server" }))
+      ? Effect.fail(new SrvQueryError({ name, server: "the name servers", detail: "this machine has no name server" }))
       : ask(servers[0])
   )
 }

@@ -27,7 +27,7 @@ export class IdentityError extends Schema.TaggedError<IdentityError>()("Identity
     const why = {
       NotReadable: "they cannot be read",
       NotWritable: "they cannot be written",
-      ReadableByOthers: "others than the owner may read or change them; `chmod 600` the file",
+      ReadableByOthers: "other users can read or change them; `chmod 600` the file",
       Damaged: "they are damaged; without them no user owns their files any more, so restore them from a copy"
     }
     return `the users' identifiers in ${this.path}: ${why[this.reason]}`

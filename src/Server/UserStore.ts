@@ -158,7 +158,7 @@ export class UserFileError extends Schema.TaggedError<UserFileError>()("UserFile
     const why = {
       NotFound: "there is no such file",
       NotReadable: "it cannot be read",
-      ReadableByOthers: "others than its owner may read or change it; `chmod 600` it",
+      ReadableByOthers: "other users can read or change it; `chmod 600` it",
       BadLine: `line ${this.line} is not name:password or name:nt-hash`,
       Twice: `line ${this.line} names a user for the second time`
     }

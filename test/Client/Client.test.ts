@@ -144,7 +144,7 @@ describe("a client's connections", () => {
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const error = yield* Effect.flip(smb.rename(f, "\\\\nas\\data\\other"))
-      assert.match(error.message, /ACCESS_DENIED to SET_INFO\): it was to become \\\\nas\\data\\other$/)
+      assert.match(error.message, /ACCESS_DENIED to SET_INFO\): the new name was \\\\nas\\data\\other$/)
       assert.include(error.message, f)
     }).pipe(provide(TestTransport.layerFiles(files, {
       faults: [TestTransport.fault("SET_INFO", { status: "STATUS_ACCESS_DENIED" })]
