@@ -3,7 +3,7 @@
  * SMB 3, small packets, and logons. tshark must accept the packets.
  */
 import { assert, layer } from "@effect/vitest"
-import { Context, Duration, Effect, Layer, Redacted, Stream } from "effect"
+import { Context, Deferred, Duration, Effect, Layer, Redacted, Stream } from "effect"
 import { Credentials, OpenMode, type SmbClient } from "effect-smb"
 import { Information } from "effect-smb/Client"
 import { ReferralSource } from "effect-smb/Dfs"
@@ -236,11 +236,25 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a clie
       }
     }).pipe(Effect.scoped))
 
-  it.effect("with keepAlive still works after the connection was idle for longer", () =>
+  it.effect("with keepAlive sends an ECHO on an idle connection, gets its response, and works afterwards", () =>
     Effect.gen(function*() {
+      const echoes: Array<string> = []
+      const answered = yield* Deferred.make<void>()
+      const { servers } = yield* World
+      yield* Lab.proxy({
+        listen: { address: "127.0.26.7" },
+        target: { address: servers.old.address },
+        onPacket: ({ bytes, direction }) => {
+          if (bytes[8] !== Command.SMB_COM_ECHO) return bytes
+          echoes.push(direction)
+          if (direction === "toClient") Deferred.doneUnsafe(answered, Effect.void)
+          return bytes
+        }
+      })
       const smb = yield* client({ ...only, keepAlive: Duration.seconds(1) })
-      const file = yield* smb.open("\\\\127.0.26.1\\data\\kept", OpenMode.readWrite)
-      yield* Effect.sleep("2500 millis")
+      const file = yield* smb.open("\\\\127.0.26.7\\data\\kept", OpenMode.readWrite)
+      yield* Deferred.await(answered).pipe(Effect.timeout("10 seconds"))
+      assert.deepStrictEqual(echoes.slice(0, 2), ["toServer", "toClient"])
       yield* file.write(0, Buffer.from("still here"))
     }).pipe(Effect.scoped))
 
