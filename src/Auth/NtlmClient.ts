@@ -129,7 +129,7 @@ export const authenticate = (
     if (!unicode && !isAscii(options.identity.user + options.identity.domain)) {
       return Result.fail(failure(
         "InvalidCredential",
-        "the server takes names in a code page of its own only (it did not set NTLMSSP_NEGOTIATE_UNICODE): " +
+        "the server accepts names only in its own code page (it did not set NTLMSSP_NEGOTIATE_UNICODE): " +
           "use an account whose user and domain are plain ASCII"
       ))
     }

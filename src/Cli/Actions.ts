@@ -30,7 +30,7 @@ type Told = { readonly [K in "onError" | "onLoop"]-?: NonNullable<WalkOptions[K]
 
 /** The report on a directory that is one of its own ancestors: a link there leads back. */
 export const leadsBack = ({ path }: Entry): Report => {
-  const message = `${printable(path)}: leads back to a folder that it lies in, and is not entered`
+  const message = `${printable(path)}: this folder leads back to a folder above it, and its content is not listed again`
   return { code: 0, message, json: { warning: "Loop", path, message } }
 }
 

@@ -44,7 +44,9 @@ const checked = (name: string): Effect.Effect<string, LocalError> => {
   const objection = LocalName.objection(name, process.platform)
   return objection === undefined
     ? Effect.succeed(name)
-    : Effect.fail(new LocalError({ path: JSON.stringify(name), detail: `not used as a name here: ${objection}` }))
+    : Effect.fail(
+      new LocalError({ path: JSON.stringify(name), detail: `no local file can have this name: ${objection}` })
+    )
 }
 
 const nameOf = (path: UncPath.UncPath) => checked(UncPath.name(path))
@@ -127,18 +129,21 @@ const file = Effect.fnUntraced(function*(
 
 /** The report on a skipped symbolic link: it could lead anywhere, and its target has no meaning on this machine. */
 const passedOver = (path: string): Report => {
-  const message = `${printable(path)}: a symbolic link, passed over`
+  const message = `${printable(path)}: this is a symbolic link, and was not copied`
   return { code: 0, message, json: { warning: "SymbolicLink", path, message } }
 }
 
 /** The report on the folder that the copy is written to: it is not read. */
 export const intoItself = (path: string): Report => {
-  const message = `${printable(path)}: the folder that the copy is written to, passed over`
+  const message = `${printable(path)}: the copy is written to this folder, so the folder was not copied`
   return { code: 0, message, json: { warning: "IntoItself", path, message } }
 }
 
 const clash = (path: string, other: string): LocalError =>
-  new LocalError({ path, detail: `not written: this disk takes it for ${other}, which was written before` })
+  new LocalError({
+    path,
+    detail: `not written: on this disk it is the same file as ${other}, which was written before`
+  })
 
 /** Copies everything in a directory into a local folder. If one file fails, the others are still copied. */
 const tree = Effect.fnUntraced(function*(

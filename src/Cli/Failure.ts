@@ -109,7 +109,7 @@ export const notFound = (path: string): string =>
     : "there is no such file or directory"
 
 const platformReasons: Readonly<Record<string, string>> = {
-  AlreadyExists: "is there already",
+  AlreadyExists: "already exists",
   PermissionDenied: "permission denied"
 }
 

@@ -256,7 +256,9 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
     if (found !== undefined) {
       return yield* new SmbError({
         ...refusal!,
-        detail: `so the file is called until it is whole and takes the place of ${UncPath.name(target)}: ${hint}`
+        detail: `the copy needs this name until all content is written and it can replace ${
+          UncPath.name(target)
+        }: ${hint}`
       })
     }
     return yield* open(target, options, false).pipe(
@@ -281,7 +283,7 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
   const refusedPlace = (error: SmbError, part: UncPath.UncPath, target: UncPath.UncPath, found: Found): SmbError => {
     const { detail: _, ...rest } = named(error, UncPath.name(part), UncPath.name(target))
     return new SmbError(
-      found === undefined ? rest : { ...rest, detail: `the file that is there could not be replaced: ${hint}` }
+      found === undefined ? rest : { ...rest, detail: `the existing file could not be replaced: ${hint}` }
     )
   }
 

@@ -40,9 +40,9 @@ interface Accounts {
 }
 
 const fileReasons: Record<PrivateFile.Reason, string> = {
-  FileNotFound: "there is no such file",
+  FileNotFound: "the file does not exist",
   FileNotReadable: "it cannot be read",
-  FileReadableByOthers: "others than its owner may read or change it; `chmod 600` it"
+  FileReadableByOthers: "other users can read or change it; `chmod 600` it"
 }
 
 const largestPassword = 64 * 1024

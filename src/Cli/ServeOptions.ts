@@ -130,7 +130,7 @@ const refuseChanging = (path: string): Effect.Effect<void, LocalError> =>
     Effect.promise(() => stat(path).catch(() => undefined)),
     (stats) =>
       stats !== undefined && process.platform !== "win32" && stats.isFile() && (stats.mode & 0o002) !== 0
-        ? Effect.fail(new LocalError({ path, detail: "everybody may change it; `chmod o-w` it" }))
+        ? Effect.fail(new LocalError({ path, detail: "every user of this machine can change it; `chmod o-w` it" }))
         : Effect.void
   )
 

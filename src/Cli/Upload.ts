@@ -45,7 +45,8 @@ import * as RemoteFile from "./RemoteFile.ts"
 const shorter = (path: string, count: bigint, size: bigint): LocalError =>
   new LocalError({
     path,
-    detail: `ended after ${count} bytes, and had ${size} when it was opened: it became shorter while it was read`
+    detail:
+      `the file became shorter while it was read: it had ${size} bytes when it was opened, and ended after ${count}`
   })
 
 export interface Options {
@@ -219,7 +220,9 @@ const tree = Effect.fnUntraced(function*(
       yield* tell(report(
         new LocalError({
           path: join(here, name),
-          detail: `not copied: names on a server do not differ from ${JSON.stringify(other)} in case alone`
+          detail: `not copied: to a server this is the same name as ${
+            JSON.stringify(other)
+          }, which differs only in case`
         })
       ))
     }
@@ -259,7 +262,7 @@ const tree = Effect.fnUntraced(function*(
     Stream.mapEffect(({ isFile, names }) => {
       const here = join(source, ...names)
       if (!isFile) {
-        const message = `${printable(here)}: neither file nor folder, passed over`
+        const message = `${printable(here)}: this is neither a file nor a folder, and was not copied`
         return tell({ code: 0, message, json: { warning: "NoFile", path: here, message } })
       }
       const there = UncPath.join(target, names.join("\\"))

@@ -23,19 +23,19 @@ export class RootOrLink extends Schema.TaggedError<RootOrLink>()("RootOrLink", {
   override get message(): string {
     switch (this.kind) {
       case "share":
-        return `${this.path} is a whole share, which is not removed or renamed: name something in it`
+        return `${this.path} is a whole share, and a share cannot be removed or renamed: name a file or folder in the share`
       case "link": {
         const target = this.target === undefined ? "another folder" : this.target
-        return `${this.path} is a DFS link to ${target}, and nothing there is removed or renamed by the link's name: ` +
-          "name what is meant below it, or take the link out of the namespace"
+        return `${this.path} is a DFS link to ${target}. The link and its target are unchanged: ` +
+          "name a file or folder below the link, or remove the link from the namespace"
       }
       case "server-link":
         if (this.target !== undefined) {
-          return `${this.path} and ${this.target} are one folder to the server: one of the two names is a link, and which ` +
-            "one cannot be known from here, so that nothing is removed by it: remove the link on the server"
+          return `${this.path} and ${this.target} are two names of one folder: one of the names is a link on the server, ` +
+            "and the client cannot see which. Nothing was removed: remove the link on the server, then try again"
         }
-        return `${this.path} is a link that the server follows to a folder elsewhere, and nothing in that folder is ` +
-          "removed: remove the link on the server, or name the folder by its own path"
+        return `${this.path} is a link that the server follows to another folder. Nothing in that folder was removed: ` +
+          "remove the link on the server, or name the folder by its own path"
     }
   }
 }
@@ -97,7 +97,7 @@ export class RemovalIncomplete extends Schema.TaggedError<RemovalIncomplete>()("
     const explained = this.ended ? last : first
     const why = explained === undefined ? "" : `: ${explained.error.message}`
     return this.ended
-      ? `${this.path}: the removal ended after ${entries(this.removed)}, and the rest is still there${why}`
+      ? `${this.path}: the removal stopped after ${entries(this.removed)}, and the other entries still exist${why}`
       : `${this.path}: ${entries(this.failed)} could not be removed, ${this.removed} were${
         this.failed === 1 ? why : `; the first${why}`
       }`

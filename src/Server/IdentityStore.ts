@@ -50,7 +50,7 @@ export class IdentityError extends Schema.TaggedError<IdentityError>()("Identity
     const why = IdentityReason.match(this.reason, {
       FileNotReadable: () => "they cannot be read",
       FileNotWritable: () => "they cannot be written",
-      FileReadableByOthers: () => "others than the owner may read or change them; `chmod 600` the file",
+      FileReadableByOthers: () => "other users can read or change them; `chmod 600` the file",
       FileDamaged: () =>
         "they are damaged; without them no user owns their files any more, so restore them from a copy",
       LookupFailed: () => "they cannot be looked up, so no user without a SID can log on; look at the cause"

@@ -182,9 +182,9 @@ export class UserFileError extends Schema.TaggedError<UserFileError>()("UserFile
   override get message(): string {
     return `the users of ${this.path}: ${
       UserFileReason.match(this.reason, {
-        FileNotFound: () => "there is no such file",
+        FileNotFound: () => "the file does not exist",
         FileNotReadable: () => "it cannot be read",
-        FileReadableByOthers: () => "others than its owner may read or change it; `chmod 600` it",
+        FileReadableByOthers: () => "other users can read or change it; `chmod 600` it",
         BadLine: ({ line }) => `line ${line} is not name:password or name:nt-hash`,
         DuplicateUser: ({ line }) => `line ${line} names a user for the second time`
       })

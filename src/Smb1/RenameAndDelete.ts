@@ -149,7 +149,9 @@ export class RenameAndDelete {
       path,
       to,
       () =>
-        `The file is there, or is called ${tree.full(between())} or ${tree.full(to)} now: look for it, and rename it.`
+        `The file still has its name, or is now called ${tree.full(between())} or ${
+          tree.full(to)
+        }: look for it, and rename it.`
     ).pipe(Effect.catchTag("SmbError", (error): Running<void> => {
       if (error.command !== setting) return Effect.fail(error)
       // A server may also hide a file by its name, with any attributes.
@@ -246,9 +248,9 @@ export class RenameAndDelete {
     const [first, second] = unique(to, tree)
     let name = first
     const because =
-      `The server takes neither ${nameOf(first)} nor ${nameOf(second)} for a name, one of which is needed for a ` +
-      "moment to replace a file by SMB 1. Its administrator may have vetoed them: speak SMB 2 or 3 with it, or remove the " +
-      "file that is to be replaced."
+      `The server refuses the names ${nameOf(first)} and ${nameOf(second)}. To replace a file by SMB 1, the client ` +
+      "needs one of them for a moment. The administrator may have vetoed them: use SMB 2 or 3, or remove the file that " +
+      "you want to replace."
     const again = Effect.suspend(() => {
       name = second
       return Effect.catchTag(

@@ -211,7 +211,7 @@ const establish = Effect.fnUntraced(function*(
     if (settings.signing === "required" && !logon.unauthenticated) {
       return yield* refuse(
         "SigningUnavailable",
-        "the logon gave no session key, so that nothing can be signed (`signing: \"if-required\"` allows that)"
+        "the logon gave no session key, so nothing can be signed (`signing: \"if-required\"` allows that)"
       )
     }
     return {

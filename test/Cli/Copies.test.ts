@@ -13,6 +13,8 @@ import * as Download from "../../src/Cli/Download.ts"
 import * as LocalFile from "../../src/Cli/LocalFile.ts"
 import * as Remote from "../../src/Cli/Remote.ts"
 import * as Upload from "../../src/Cli/Upload.ts"
+import * as FileInformation from "../../src/Codec/FileInformation.ts"
+import { AccessMask, CreateDisposition, CreateOptions } from "../../src/Smb2/Message/Constants.ts"
 import type * as Message from "../../src/Smb2/Message/Message.ts"
 
 const bytes = (length: number) => Uint8Array.from({ length }, (_, i) => (i * 7 + (i >> 8) * 3) & 0xff)
@@ -84,7 +86,8 @@ const creates = (pattern: RegExp) => ({ request }: TestTransport.Received) =>
 
 /** A CREATE that opens an existing file of such a path. */
 const reads = (pattern: RegExp) => ({ request }: TestTransport.Received) =>
-  request._tag === "CREATE" && pattern.test(request.body.name) && request.body.createDisposition === 1
+  request._tag === "CREATE" && pattern.test(request.body.name) &&
+  request.body.createDisposition === CreateDisposition.FILE_OPEN
 
 const fault = (on: Message.CommandName, is: TestTransport.Fault["is"], more: Partial<TestTransport.Fault> = {}) => ({
   on,
@@ -183,7 +186,7 @@ describe("get", () => {
         "d/sub/b": "two"
       })
       assert.lengthOf(said, 1)
-      assert.match(said[0]!, /d\\link: a symbolic link, passed over/)
+      assert.match(said[0]!, /d\\link: this is a symbolic link, and was not copied/)
       yield* get("//nas/data/d/a", here, { recursive: true })
       assert.strictEqual(Fs.readFileSync(join(here, "a"), "utf8"), "one")
     }).pipe(
@@ -254,7 +257,7 @@ describe("get", () => {
       assert.deepStrictEqual(error, { tag: "Incomplete", message: "3 entries could not be copied" })
       assert.deepStrictEqual(below(top), { "d": undefined, "d/good": "good" })
       assert.lengthOf(said, 3)
-      for (const line of said) assert.match(line, /not used as a name here/)
+      for (const line of said) assert.match(line, /no local file can have this name/)
     }).pipe(Effect.scoped, provide({ d: { good: "good" }, d2: { good: "no" }, other: { good: "no" } })))
 })
 
@@ -328,7 +331,7 @@ describe("get -r, in how it copies", () => {
       )
       assert.deepStrictEqual(error, { tag: "Incomplete", message: "2 entries could not be copied" })
       assert.deepStrictEqual(
-        said.map((line) => /[^/]+: not written: this disk takes it for .*\/(\w+),/.exec(line)?.[1])
+        said.map((line) => /[^/]+: not written: on this disk it is the same file as .*\/(\w+),/.exec(line)?.[1])
           .toSorted(),
         ["a", "sub"]
       )
@@ -372,7 +375,7 @@ describe("get -r, in how it copies", () => {
       assert.lengthOf(asked, 1)
       assert.match(asked[0]!, /^\\\\nas\\data\\d\\SUB\\\.effect-smb-[0-9a-f]{12}$/)
       assert.lengthOf(said, 1)
-      assert.match(said[0]!, /SUB: the folder that the copy is written to, passed over/)
+      assert.match(said[0]!, /SUB: the copy is written to this folder/)
     }).pipe(Effect.scoped, provide({ d: { SUB: { f: "f" }, other: { g: "g" } } })))
 })
 
@@ -622,7 +625,7 @@ describe("put", () => {
       Effect.gen(function*() {
         const error = yield* failed(put(yield* source(bytes(length)), "//nas/data/f"))
         assert.strictEqual(error.tag, "LocalError")
-        assert.match(error.message, new RegExp(`ended after ${length} bytes, and had ${length + 1}`))
+        assert.match(error.message, new RegExp(`had ${length + 1} bytes when it was opened, and ended after ${length}`))
         assert.strictEqual(Buffer.from((yield* there("f"))!).toString(), "old")
         assert.deepStrictEqual(yield* names, ["f"])
       }).pipe(Effect.provide(saying((real) => real + 1n)), Effect.scoped, provide({ f: "old" }))
@@ -634,7 +637,9 @@ describe("put", () => {
     [
       "a rename that fails",
       fault("SET_INFO", { status: "STATUS_ACCESS_DENIED" }, {
-        when: ({ request }) => request._tag === "SET_INFO" && request.body.fileInfoClass === 10
+        when: ({ request }) =>
+          request._tag === "SET_INFO" &&
+          request.body.fileInfoClass === FileInformation.classes.FileRenameInformation.number
       })
     ]
   ]
@@ -690,7 +695,7 @@ describe("put", () => {
       yield* put(here, "//nas/data/d", { recursive: true })
       assert.deepStrictEqual(yield* names, ["d", "d\\other", "d\\other\\g"])
       assert.lengthOf(said, 1)
-      assert.match(said[0]!, /sub: the folder that the copy is written to, passed over/)
+      assert.match(said[0]!, /sub: the copy is written to this folder/)
     }).pipe(
       Effect.scoped,
       provide({}, {
@@ -702,8 +707,11 @@ describe("put", () => {
             // This machine serves the share.
             Fs.writeFileSync(join(local, "sub", name), "")
             // It may be deleted with its open, and goes with it (FILE_DELETE_ON_CLOSE).
-            assert.strictEqual(request.body.desiredAccess & 0x0001_0000, 0x0001_0000)
-            assert.strictEqual(request.body.createOptions & 0x1000, 0x1000)
+            assert.strictEqual(request.body.desiredAccess & AccessMask.DELETE, AccessMask.DELETE)
+            assert.strictEqual(
+              request.body.createOptions & CreateOptions.FILE_DELETE_ON_CLOSE,
+              CreateOptions.FILE_DELETE_ON_CLOSE
+            )
             assert.strictEqual(request.body.createDisposition, 2)
             return false
           },
@@ -738,7 +746,7 @@ describe("put", () => {
       assert.strictEqual(Buffer.from((yield* there("d\\sub\\UP"))!).toString(), "first")
       const told = said.map((line) => line.replaceAll(here, "")).toSorted()
       assert.lengthOf(told, 3)
-      assert.match(told.join("\n"), /link: neither file nor folder, passed over/)
+      assert.match(told.join("\n"), /link: this is neither a file nor a folder/)
       assert.match(told.join("\n"), /x:y/)
       assert.match(told.join("\n"), /up: not copied/)
     }).pipe(Effect.scoped, provide({})))

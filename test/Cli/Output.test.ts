@@ -9,7 +9,9 @@ import { TestClock } from "effect/testing"
 import * as Failure from "../../src/Cli/Failure.ts"
 import * as Output from "../../src/Cli/Output.ts"
 import * as Progress from "../../src/Cli/Progress.ts"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import { fromStatus, TransportError } from "../../src/Protocol/Errors.ts"
+import { FileAttributes } from "../../src/Smb2/Message/Constants.ts"
 import * as Peer from "../Smb1/peer.ts"
 
 /** 1 January 2020 00:00 UTC in units of 100 ns since 1601, as `w32tm /ntte` computes it. */
@@ -25,7 +27,7 @@ const entry = {
   lastAccessTime: newYear2020 + 15_000_000n,
   lastWriteTime: newYear2020,
   changeTime: 0n,
-  fileAttributes: 0x21,
+  fileAttributes: FileAttributes.FILE_ATTRIBUTE_READONLY | FileAttributes.FILE_ATTRIBUTE_ARCHIVE,
   reparseTag: 0
 } as const
 
@@ -40,7 +42,7 @@ describe("the output of the command", () => {
       lastAccessTime: "2020-01-01T00:00:01.500Z",
       lastWriteTime: "2020-01-01T00:00:00.000Z",
       changeTime: null,
-      fileAttributes: 0x21
+      fileAttributes: FileAttributes.FILE_ATTRIBUTE_READONLY | FileAttributes.FILE_ATTRIBUTE_ARCHIVE
     })
   })
 
@@ -160,7 +162,9 @@ describe("the output of the command", () => {
 
 describe("an error of the command", () => {
   it("from a server has the path, the reason and the NTSTATUS", () => {
-    const { code, json, message } = Failure.report(fromStatus(0xc0000034, "CREATE", "\\\\h\\s\\x"))
+    const { code, json, message } = Failure.report(
+      fromStatus(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND, "CREATE", "\\\\h\\s\\x")
+    )
     assert.strictEqual(code, 1)
     assert.match(message!, /^\\\\h\\s\\x: .*STATUS_OBJECT_NAME_NOT_FOUND/)
     assert.strictEqual(json!.error, "SmbError")
@@ -233,7 +237,9 @@ describe("an error of the command", () => {
   })
 
   it("is one line without control characters", () => {
-    const { message } = Failure.report(fromStatus(0xc0000022, "CREATE", "\\\\h\\s\\a\nb\u001b]0;x\u0007"))
+    const { message } = Failure.report(
+      fromStatus(NtStatus.STATUS_ACCESS_DENIED, "CREATE", "\\\\h\\s\\a\nb\u001b]0;x\u0007")
+    )
     // oxlint-disable-next-line no-control-regex
     assert.notMatch(message!, /[\u0000-\u001f]/)
   })

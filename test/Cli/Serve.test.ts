@@ -425,7 +425,7 @@ describe("effect-smb serve", () => {
         })
       })
       assert.strictEqual(code, 1)
-      assert.match(stderr, /identity\.json: others than the owner may read or change them; `chmod 600` the file$/m)
+      assert.match(stderr, /identity\.json: other users can read or change them; `chmod 600` the file$/m)
     })
   )
 
@@ -474,13 +474,13 @@ describe("effect-smb serve", () => {
         await writeFile(bad, "{\"roots\":{\"r\":{\"links\":{\"a\":[\"server\"]}}}}")
       })
       const complaints: ReadonlyArray<readonly [args: ReadonlyArray<string>, code: number, words: RegExp]> = [
-        [["--users", users], 1, /others than its owner may read or change it; `chmod 600` it/],
+        [["--users", users], 1, /other users can read or change it; `chmod 600` it/],
         [["--users", `${users}.none`], 1, /there is no such file/],
-        [["--user", "joe", "--password-file", users], 1, /others than its owner may read or change it; `chmod 600` it/],
-        [["--keytab", users], 1, /users: others than its owner may read or change it; `chmod 600` it/],
+        [["--user", "joe", "--password-file", users], 1, /other users can read or change it; `chmod 600` it/],
+        [["--keytab", users], 1, /users: other users can read or change it; `chmod 600` it/],
         [["--config", join(home, "none.json")], 1, /none\.json: there is no such file/],
         [["--config", bad], 1, /bad\.json: .*roots/],
-        [["--config", open], 1, /open\.json: everybody may change it/],
+        [["--config", open], 1, /open\.json: every user of this machine can change it/],
         [["--namespace", bad], 1, /bad\.json: .*a target is/],
         [["--share", "nothing"], 2, /name=folder/],
         [["--share", "ipc$=/tmp"], 2, /"ipc\$" cannot be a share's name/],

@@ -6,7 +6,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Redacted, Stream } from "effect"
 import { Credentials, OpenMode, SmbClient, SmbError, TestTransport, type Transport } from "effect-smb"
 import { TestClock } from "effect/testing"
-import { CreateOptions, LeaseState, OplockLevel } from "../../src/Smb2/Message/Constants.ts"
+import {
+  CreateAction,
+  CreateOptions,
+  FileAttributes,
+  LeaseState,
+  OplockLevel
+} from "../../src/Smb2/Message/Constants.ts"
 
 const user = Credentials.password("user", Redacted.make("password"))
 const files = { data: { "f.txt": "text", "g.txt": "other", d: {} }, more: { "h.txt": "more" } }
@@ -138,7 +144,7 @@ describe("a client's connections", () => {
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient
       const error = yield* Effect.flip(smb.rename(f, "\\\\nas\\data\\other"))
-      assert.match(error.message, /ACCESS_DENIED to SET_INFO\): it was to become \\\\nas\\data\\other$/)
+      assert.match(error.message, /ACCESS_DENIED to SET_INFO\): the new name was \\\\nas\\data\\other$/)
       assert.include(error.message, f)
     }).pipe(provide(TestTransport.layerFiles(files, {
       faults: [TestTransport.fault("SET_INFO", { status: "STATUS_ACCESS_DENIED" })]
@@ -341,8 +347,15 @@ describe("a client's scopes", () => {
 })
 
 describe("a client that gets a break", () => {
-  const created = { createAction: 1, flags: 0, creationTime: 0n, lastAccessTime: 0n, lastWriteTime: 0n, changeTime: 0n }
-  const opened = { allocationSize: 0n, endOfFile: 4n, fileAttributes: 0x80 }
+  const created = {
+    createAction: CreateAction.FILE_OPENED,
+    flags: 0,
+    creationTime: 0n,
+    lastAccessTime: 0n,
+    lastWriteTime: 0n,
+    changeTime: 0n
+  }
+  const opened = { allocationSize: 0n, endOfFile: 4n, fileAttributes: FileAttributes.FILE_ATTRIBUTE_NORMAL }
 
   it.effect("acknowledges an oplock break once, updates the open, and ignores breaks of unknown opens", () => {
     const fileId = { persistent: 5n, volatile: 6n }
@@ -412,7 +425,10 @@ describe("a client that gets a break", () => {
       assert.strictEqual(file.caching().leaseState, 0)
       const sent = (yield* servers.requests).filter(({ command }) => command === "OPLOCK_BREAK")
       assert.strictEqual(sent.length, 1)
-      assert.deepInclude(sent[0]!.request.body, { _tag: "LeaseBreakAcknowledgment", leaseState: 1 })
+      assert.deepInclude(sent[0]!.request.body, {
+        _tag: "LeaseBreakAcknowledgment",
+        leaseState: LeaseState.SMB2_LEASE_READ_CACHING
+      })
     })).pipe(provide(TestTransport.layerFiles(files, { faults: [fault] })))
   })
 })
@@ -481,7 +497,7 @@ describe("a previous version", () => {
         smb.writeFile(then, "x", { create: true }),
         smb.truncate(then, 0),
         smb.makeDirectory(`${then}\\new`),
-        smb.setAttributes(then, { fileAttributes: 1 }),
+        smb.setAttributes(then, { fileAttributes: FileAttributes.FILE_ATTRIBUTE_READONLY }),
         smb.rename(then, "\\\\nas\\data\\new"),
         smb.rename(other, then),
         smb.copy(other, then),

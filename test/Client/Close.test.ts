@@ -209,7 +209,9 @@ describe("an SMB 1 CLOSE that fails", () => {
   it.effect("is ignored by operations that only read", () =>
     onPeer(
       (received) =>
-        received.header.command === Command.SMB_COM_CLOSE ? { status: 0xc000_007f } : Peer.agreeing(received),
+        received.header.command === Command.SMB_COM_CLOSE
+          ? { status: NtStatus.NtStatus.STATUS_DISK_FULL }
+          : Peer.agreeing(received),
       (smb) =>
         Effect.gen(function*() {
           assert.strictEqual(yield* smb.readFileString(f), "")

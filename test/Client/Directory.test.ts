@@ -422,6 +422,6 @@ describe("a recursive removal", () => {
       const ended = incomplete(yield* broken.run("x"))
       assert.isTrue(ended.ended)
       assert.strictEqual(ended.removed, broken.removed.length)
-      assert.match(ended.message, /ended after \d entries.*closed the connection/)
+      assert.match(ended.message, /stopped after \d entries.*closed the connection/)
     }))
 })

@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Layer, Redacted, Stream } from "effect"
 import { Credentials, OpenMode, SmbClient, TestTransport, TransportError, VirtualTime } from "effect-smb"
+import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 
 const base = "\\\\nas\\data"
 const path = `${base}\\file.bin`
@@ -51,7 +52,13 @@ const bounded: ReadonlyArray<readonly [NonNullable<TestTransport.Fault["on"]>, R
     (smb) =>
       smb.withShare(
         base,
-        (share) => share.control({ _tag: "Ioctl", ctlCode: 0x60194, input: new Uint8Array(0), maximum: 1000 })
+        (share) =>
+          share.control({
+            _tag: "Ioctl",
+            ctlCode: Fsctl.FSCTL_DFS_GET_REFERRALS,
+            input: new Uint8Array(0),
+            maximum: 1000
+          })
       ).pipe(Effect.scoped)
   ],
   ["LOCK", file((file) => Effect.scoped(file.lock([{ offset: 0, length: 1 }], { wait: false })))]

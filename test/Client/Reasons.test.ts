@@ -90,6 +90,32 @@ const schema = Schema.Union([
   Dfs.NotDfsCapable
 ]) satisfies Schema.Codec<ClientError, unknown>
 
+describe("the message of a RootOrLink", () => {
+  it.each([
+    [
+      new RootOrLink({ path: "p", kind: "share" }),
+      "p is a whole share, and a share cannot be removed or renamed: name a file or folder in the share"
+    ],
+    [
+      new RootOrLink({ path: "p", kind: "link", target: "q" }),
+      "p is a DFS link to q. The link and its target are unchanged: name a file or folder below the link, or remove the " +
+      "link from the namespace"
+    ],
+    [
+      new RootOrLink({ path: "p", kind: "server-link", target: "q" }),
+      "p and q are two names of one folder: one of the names is a link on the server, and the client cannot see which. " +
+      "Nothing was removed: remove the link on the server, then try again"
+    ],
+    [
+      new RootOrLink({ path: "p", kind: "server-link" }),
+      "p is a link that the server follows to another folder. Nothing in that folder was removed: remove the link on " +
+      "the server, or name the folder by its own path"
+    ]
+  ])("says what happened, to which path, and what to do: %#", (error, message) => {
+    assert.strictEqual(error.message, message)
+  })
+})
+
 describe("an error", () => {
   it("says the same after JSON", () => {
     const json = Schema.toCodecJson(schema)
@@ -108,9 +134,15 @@ describe("an error", () => {
 
   it("of a status is refused with the name of another", () => {
     const decode = Schema.decodeUnknownSync(Schema.toCodecJson(SmbError))
-    const json = { _tag: "SmbError", reason: { _tag: "AccessDenied", status: 0xc0000022 }, command: "READ" }
+    const json = {
+      _tag: "SmbError",
+      reason: { _tag: "AccessDenied", status: NtStatus.STATUS_ACCESS_DENIED },
+      command: "READ"
+    }
     assert.strictEqual(decode(json).statusName, "STATUS_ACCESS_DENIED")
-    assert.throws(() => decode({ ...json, reason: { _tag: "AccessDenied", status: 0xc0000034 } }))
+    assert.throws(() =>
+      decode({ ...json, reason: { _tag: "AccessDenied", status: NtStatus.STATUS_OBJECT_NAME_NOT_FOUND } })
+    )
   })
 
   const fails = (error: ClientError): Effect.Effect<string, ClientError> => Effect.fail(error)

@@ -5,18 +5,21 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Stream } from "effect"
 import { Credentials, OpenMode, SmbClient, TestTransport } from "effect-smb"
+import { Control } from "../../src/Codec/SecurityDescriptor.ts"
+import { AccessMask, FileAttributes } from "../../src/Smb2/Message/Constants.ts"
 
-/** MS-SMB2 2.2.13.1. */
-const READ_DATA = 0x1
-const WRITE_DATA = 0x2
-const READ_ATTRIBUTES = 0x80
-const WRITE_ATTRIBUTES = 0x100
-const DELETE = 0x1_0000
-const READ_CONTROL = 0x2_0000
-const WRITE_DAC = 0x4_0000
-const WRITE_OWNER = 0x8_0000
-const SYNCHRONIZE = 0x10_0000
-const SACL = 0x100_0000
+const {
+  ACCESS_SYSTEM_SECURITY: SACL,
+  DELETE,
+  FILE_READ_ATTRIBUTES: READ_ATTRIBUTES,
+  FILE_READ_DATA: READ_DATA,
+  FILE_WRITE_ATTRIBUTES: WRITE_ATTRIBUTES,
+  FILE_WRITE_DATA: WRITE_DATA,
+  READ_CONTROL,
+  SYNCHRONIZE,
+  WRITE_DAC,
+  WRITE_OWNER
+} = AccessMask
 
 /** The rights of a user who can read a file: an ACE with these must suffice. The first bit lists a directory. */
 const reader = READ_DATA | READ_ATTRIBUTES | SYNCHRONIZE
@@ -61,7 +64,7 @@ const table: ReadonlyArray<readonly [string, Run, ReadonlyArray<number>, string]
     (smb) =>
       smb.security.set(file, {
         sbz1: 0,
-        control: 0x8004,
+        control: Control.SE_DACL_PRESENT | Control.SE_SELF_RELATIVE,
         owner: undefined,
         group: undefined,
         sacl: undefined,
@@ -82,7 +85,7 @@ const table: ReadonlyArray<readonly [string, Run, ReadonlyArray<number>, string]
   ["truncate", (smb) => smb.truncate(file, 1), [writer], "FileEndOfFileInformation: MS-FSA 2.1.5.15.4"],
   [
     "setAttributes",
-    (smb) => smb.setAttributes(file, { fileAttributes: 0x80 }),
+    (smb) => smb.setAttributes(file, { fileAttributes: FileAttributes.FILE_ATTRIBUTE_NORMAL }),
     [WRITE_ATTRIBUTES | SYNCHRONIZE],
     "FileBasicInformation: MS-FSA 2.1.5.15.2"
   ],

@@ -7,6 +7,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, Redacted } from "effect"
 import { Credentials, OpenMode, SmbClient, TestTransport, type Transport, TransportError } from "effect-smb"
 import { Command } from "../../src/Smb1/Message/Constants.ts"
+import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import * as Peer from "../Smb1/peer.ts"
 import { files, mutations, reasonOf } from "./mutations.ts"
 
@@ -33,7 +34,7 @@ const outcome = (run: (smb: SmbClient.Client) => Effect.Effect<unknown, unknown>
     })
   )
 
-const isHarmless = (ctlCode: number) => ctlCode === 0x0014_0078
+const isHarmless = (ctlCode: number) => ctlCode === Fsctl.FSCTL_SRV_REQUEST_RESUME_KEY
 
 /** Whether a request changes something by MS-SMB2, independent of the client's own table. */
 const changes = ({ request }: TestTransport.Logged): boolean =>

@@ -7,6 +7,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Redacted, Stream } from "effect"
 import { Credentials, FileShortened, OpenMode, SmbClient, TestTransport, type Transport } from "effect-smb"
 import * as Codec from "../../src/Codec/Codec.ts"
+import { CreateAction, FileAttributes } from "../../src/Smb2/Message/Constants.ts"
 import * as Fsctl from "../../src/Smb2/Message/Fsctl.ts"
 
 const base = "\\\\nas\\data"
@@ -51,14 +52,14 @@ const createSays = (endOfFile: bigint): TestTransport.Fault => ({
       body: {
         oplockLevel: 0,
         flags: 0,
-        createAction: 1,
+        createAction: CreateAction.FILE_OPENED,
         creationTime: 0n,
         lastAccessTime: 0n,
         lastWriteTime: 0n,
         changeTime: 0n,
         allocationSize: endOfFile,
         endOfFile,
-        fileAttributes: 0x80,
+        fileAttributes: FileAttributes.FILE_ATTRIBUTE_NORMAL,
         fileId: { persistent: 77n, volatile: 77n },
         createContexts: []
       }
@@ -294,7 +295,10 @@ describe("the client that gets short responses", () => {
       assert.deepInclude(yield* Effect.flip(smb.writeFile(`${base}\\n`, "x", { flush: true })), full)
       assert.deepInclude(yield* Effect.flip(smb.writeFile(`${base}\\n`, content, { flush: true })), full)
       assert.deepInclude(yield* Effect.flip(smb.truncate(big, 1)), full)
-      assert.deepInclude(yield* Effect.flip(smb.setAttributes(big, { fileAttributes: 0x80 })), full)
+      assert.deepInclude(
+        yield* Effect.flip(smb.setAttributes(big, { fileAttributes: FileAttributes.FILE_ATTRIBUTE_NORMAL })),
+        full
+      )
       const sink = smb.sink(big, { offset: 0, truncate: true })
       assert.deepInclude(yield* Effect.flip(Stream.run(Stream.make(new Uint8Array(1)), sink)), full)
     }).pipe(served([

@@ -7,8 +7,10 @@ import { Effect, Layer, Redacted, Stream } from "effect"
 import { Credentials, SmbClient, SmbError, TestTransport } from "effect-smb"
 import * as Symlink from "../../src/Client/internal/Symlink.ts"
 import type { Target } from "../../src/Client/Locator.ts"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import { fromStatus, type SymbolicLink as LinkData } from "../../src/Protocol/Errors.ts"
 import * as Header from "../../src/Smb2/Header.ts"
+import { Command, CreateOptions, HeaderFlags } from "../../src/Smb2/Message/Constants.ts"
 import * as SymbolicLink from "../../src/Smb2/SymbolicLink.ts"
 import { random } from "../random.ts"
 
@@ -41,10 +43,10 @@ const packet = (contexts: number, data: Uint8Array) => {
   const bytes = Buffer.concat([Buffer.alloc(Header.size), u16(9), Buffer.of(contexts, 0), u32(data.length), data])
   Header.write(Header.view(bytes), 0, {
     creditCharge: 1,
-    status: 0x8000002d,
-    command: 5,
+    status: NtStatus.STATUS_STOPPED_ON_SYMLINK,
+    command: Command.CREATE,
     credits: 1,
-    flags: 1,
+    flags: HeaderFlags.SMB2_FLAGS_SERVER_TO_REDIR,
     nextCommand: 0,
     messageId: 4,
     asyncId: 0n,
@@ -85,7 +87,7 @@ describe("the Symbolic Link Error Response", () => {
 describe("Symlink.resolve", () => {
   const resolve = (path: string, unparsed: string, target: string, relative: boolean, asked = path) => {
     const link: LinkData = { path, unparsed: unparsed.length, target, relative }
-    return Symlink.resolve(fromStatus(0x8000002d, "CREATE", path, link), {
+    return Symlink.resolve(fromStatus(NtStatus.STATUS_STOPPED_ON_SYMLINK, "CREATE", path, link), {
       ...place(asked),
       dfsName: { server: "corp", share: "public" }
     })
@@ -199,7 +201,6 @@ describe.each(["no data", "truncated data", "malformed data"])(
   "a client of a server that stops at links with %s",
   (what) => {
     const names = ["link", "short", "absolute", "outside", "circle"]
-    const OPEN_REPARSE_POINT = 0x200000
     const body: Record<string, Uint8Array | undefined> = {
       "truncated data": packet(0, linkData(0, 1, "real", "real").subarray(0, 20)).packet.subarray(Header.size),
       "malformed data": packet(0, new Uint8Array(40).fill(0xee)).packet.subarray(Header.size)
@@ -220,7 +221,8 @@ describe.each(["no data", "truncated data", "malformed data"])(
         when: ({ request }) => {
           if (request._tag !== "CREATE") return false
           const parts = request.body.name.split("\\")
-          const passes = parts.length === 1 && (request.body.createOptions & OPEN_REPARSE_POINT) !== 0
+          const passes = parts.length === 1 &&
+            (request.body.createOptions & CreateOptions.FILE_OPEN_REPARSE_POINT) !== 0
           return names.includes(parts[0]!) && !passes
         },
         is: { status: "STATUS_STOPPED_ON_SYMLINK", ...(body[what] === undefined ? {} : { body: body[what] }) }

@@ -7,6 +7,8 @@ import { OpenMode, type SmbClient, type SmbFile, type TestTransport } from "effe
 import { RemovalError } from "../../src/Client/RemovalError.ts"
 import * as Codec from "../../src/Codec/Codec.ts"
 import type { SecurityDescriptor } from "../../src/Codec/SecurityDescriptor.ts"
+import { Control } from "../../src/Codec/SecurityDescriptor.ts"
+import { FileAttributes, InfoType } from "../../src/Smb2/Message/Constants.ts"
 import * as Fsctl from "../../src/Smb2/Message/Fsctl.ts"
 
 /** Operations that change nothing, and operations that only lead to others. */
@@ -81,14 +83,14 @@ const controls: Fault = {
 
 const descriptors: Fault = {
   on: "SET_INFO",
-  when: ({ request }) => request._tag === "SET_INFO" && request.body.infoType === 3,
+  when: ({ request }) => request._tag === "SET_INFO" && request.body.infoType === InfoType.SMB2_0_INFO_SECURITY,
   is: { response: { _tag: "SET_INFO", body: {} } }
 }
 
 /** A DACL that gives no user access. */
 const descriptor: SecurityDescriptor = {
   sbz1: 0,
-  control: 0x8004,
+  control: Control.SE_DACL_PRESENT | Control.SE_SELF_RELATIVE,
   owner: undefined,
   group: undefined,
   sacl: undefined,
@@ -170,7 +172,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   {
     name: "setAttributes",
     of: "setAttributes",
-    run: (smb, base) => smb.setAttributes(`${base}\\f.txt`, { fileAttributes: 0x80 })
+    run: (smb, base) => smb.setAttributes(`${base}\\f.txt`, { fileAttributes: FileAttributes.FILE_ATTRIBUTE_NORMAL })
   },
   { name: "truncate", of: "truncate", run: (smb, base) => smb.truncate(`${base}\\f.txt`, 2) },
   {

@@ -12,6 +12,7 @@ import type * as NtStatus from "../../src/Codec/NtStatus.ts"
 import * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
 import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import { encodeReferralResponse, makeReferralResponse } from "../../src/Dfs/ReferralResponse.ts"
+import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import * as TestTransport from "../../src/Testing/TestTransport.ts"
 import { bare } from "./namespace.ts"
 import { vectors } from "./vectors.ts"
@@ -39,8 +40,10 @@ const reading = (hosts: TestTransport.Hosts, options: DfsAdapter.DfsAdapterOptio
     let result: Result.Result<string, any> = Result.fail("nothing")
     for (let i = 0; i < times; i++) result = yield* Effect.result(smb.readFileString(what))
     const codes = (yield* requests).flatMap(({ request, server }) =>
-      request._tag === "IOCTL" && (request.body.ctlCode === 0x60194 || request.body.ctlCode === 0x601b0)
-        ? [{ server, ex: request.body.ctlCode === 0x601b0 }]
+      request._tag === "IOCTL" &&
+        (request.body.ctlCode === Fsctl.FSCTL_DFS_GET_REFERRALS ||
+          request.body.ctlCode === Fsctl.FSCTL_DFS_GET_REFERRALS_EX)
+        ? [{ server, ex: request.body.ctlCode === Fsctl.FSCTL_DFS_GET_REFERRALS_EX }]
         : []
     )
     return { result, codes, resolver: yield* DfsResolver.DfsResolver }
@@ -258,7 +261,7 @@ describe("a refused REQ_GET_DFS_REFERRAL_EX", () => {
     ...ns({}),
     faults: [{
       on: "IOCTL",
-      when: ({ request }) => request._tag === "IOCTL" && request.body.ctlCode === 0x601b0,
+      when: ({ request }) => request._tag === "IOCTL" && request.body.ctlCode === Fsctl.FSCTL_DFS_GET_REFERRALS_EX,
       is: { status }
     }]
   })

@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Result } from "effect"
 import { TestClock } from "effect/testing"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import * as DfsPolicy from "../../src/Dfs/DfsPolicy.ts"
 import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import type { Target } from "../../src/Dfs/DfsStep.ts"
@@ -12,6 +13,7 @@ import { decodeReferralRequest, decodeReferralRequestEx } from "../../src/Dfs/Re
 import { fromStatus, ReferralSource, type SourceError } from "../../src/Dfs/ReferralSource.ts"
 import { Malformed, NotDfsCapable, Overflow, type ResolutionError } from "../../src/Protocol/DfsError.ts"
 import { fromStatus as smbError, type SmbError, TransportError } from "../../src/Protocol/Errors.ts"
+import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import { noDiscovery } from "./discovery.ts"
 import { samba } from "./vectors.ts"
 
@@ -30,7 +32,7 @@ const scripted = (answer: (asked: Asked) => Uint8Array | number | SourceError) =
     ioctl: (server, { controlCode, input, maxOutput }) =>
       Effect.suspend(() => {
         const request = Result.getOrThrow(
-          controlCode === 0x60194 ? decodeReferralRequest(input) : decodeReferralRequestEx(input)
+          controlCode === Fsctl.FSCTL_DFS_GET_REFERRALS ? decodeReferralRequest(input) : decodeReferralRequestEx(input)
         )
         const asked = {
           server,
@@ -57,11 +59,11 @@ const smbd = (asked: Asked): Uint8Array | number => {
     one.maxReferralLevel >= 3 && (asked.path === one.path || asked.path.startsWith(`${one.path}\\`)) &&
     (one.path.split("\\").length > 3 || asked.path === one.path)
   )
-  return found === undefined ? 0xc0000225 : new Uint8Array(Buffer.from(found.response, "hex"))
+  return found === undefined ? NtStatus.STATUS_NOT_FOUND : new Uint8Array(Buffer.from(found.response, "hex"))
 }
 
 const dead = new TransportError({ reason: { _tag: "ConnectionRefused" }, server: "127.0.0.9", port: 445 })
-const notCovered = smbError(0xc0000257, "CREATE")
+const notCovered = smbError(NtStatus.STATUS_PATH_NOT_COVERED, "CREATE")
 
 /** Targets that behave like smbd and like a dead host. */
 const attempt = (target: Target): Effect.Effect<string, SmbError | TransportError> =>
@@ -86,10 +88,16 @@ describe("DfsResolver.use", () => {
       const resolver = yield* make({ refreshAhead: 0 })
       assert.strictEqual(yield* resolver.use(two, attempt, judge), "\\\\127.0.0.14\\share\\file")
       assert.deepStrictEqual(log, [
-        { server: "127.0.0.14", controlCode: 0x60194, path: "\\127.0.0.14\\dfs", level: 4, maxOutput: 8192 },
         {
           server: "127.0.0.14",
-          controlCode: 0x60194,
+          controlCode: Fsctl.FSCTL_DFS_GET_REFERRALS,
+          path: "\\127.0.0.14\\dfs",
+          level: 4,
+          maxOutput: 8192
+        },
+        {
+          server: "127.0.0.14",
+          controlCode: Fsctl.FSCTL_DFS_GET_REFERRALS,
           path: "\\127.0.0.14\\dfs\\two\\file",
           level: 4,
           maxOutput: 8192
@@ -108,8 +116,8 @@ describe("DfsResolver.use", () => {
 
   it.effect("fails with the attempt's own error", () =>
     Effect.gen(function*() {
-      const resolver = yield* scripted(() => 0xc0000225).make()
-      const denied = smbError(0xc0000022, "CREATE")
+      const resolver = yield* scripted(() => NtStatus.STATUS_NOT_FOUND).make()
+      const denied = smbError(NtStatus.STATUS_ACCESS_DENIED, "CREATE")
       assert.strictEqual(yield* Effect.flip(resolver.use(two, () => Effect.fail(denied), judge)), denied)
     }))
 
@@ -157,7 +165,9 @@ describe("DfsResolver.use", () => {
 describe("DfsResolver.resolve", () => {
   it.effect("gives the targets in order without connecting to them", () =>
     Effect.gen(function*() {
-      const resolver = yield* scripted((asked) => (asked.path.includes("share") ? 0xc0000225 : smbd(asked))).make()
+      const resolver = yield* scripted((
+        asked
+      ) => (asked.path.includes("share") ? NtStatus.STATUS_NOT_FOUND : smbd(asked))).make()
       const result = yield* resolver.resolve("\\\\127.0.0.14\\dfs\\one\\a\\b")
       assert.deepStrictEqual(result, {
         path: "\\\\127.0.0.14\\dfs\\one\\a\\b",
@@ -186,16 +196,16 @@ describe("DfsResolver.resolve", () => {
 describe("a status of a referral request", () => {
   const request = { server: "s", path: "\\s\\dfs", size: 8192 }
   it.each<[number, string]>([
-    [0xc000019c, "NotDfsCapable"],
-    [0xc000000e, "NotDfsCapable"],
-    [0xc0000010, "NotDfsCapable"],
-    [0xc00000bb, "NotDfsCapable"],
-    [0x80000005, "Overflow"],
-    [0xc0000225, "NamespaceNotFound"],
-    [0xc000026d, "NamespaceNotFound"],
-    [0xc000000f, "NamespaceNotFound"],
-    [0xc000000d, "ReferralRefused"],
-    [0xc0000022, "ReferralRefused"]
+    [NtStatus.STATUS_FS_DRIVER_REQUIRED, "NotDfsCapable"],
+    [NtStatus.STATUS_NO_SUCH_DEVICE, "NotDfsCapable"],
+    [NtStatus.STATUS_INVALID_DEVICE_REQUEST, "NotDfsCapable"],
+    [NtStatus.STATUS_NOT_SUPPORTED, "NotDfsCapable"],
+    [NtStatus.STATUS_BUFFER_OVERFLOW, "Overflow"],
+    [NtStatus.STATUS_NOT_FOUND, "NamespaceNotFound"],
+    [NtStatus.STATUS_DFS_UNAVAILABLE, "NamespaceNotFound"],
+    [NtStatus.STATUS_NO_SUCH_FILE, "NamespaceNotFound"],
+    [NtStatus.STATUS_INVALID_PARAMETER, "ReferralRefused"],
+    [NtStatus.STATUS_ACCESS_DENIED, "ReferralRefused"]
   ])("of %i is the error %s", (status, tag) => {
     assert.strictEqual(fromStatus(status, request)._tag, tag)
     assert.include(fromStatus(status, request).message, "\\s\\dfs")
@@ -203,18 +213,18 @@ describe("a status of a referral request", () => {
 
   it.effect("of FS_DRIVER_REQUIRED fails in strict mode, and DfsPolicy.fallback continues without DFS", () =>
     Effect.gen(function*() {
-      const resolver = yield* scripted(() => 0xc000019c).make({ mode: "strict" })
+      const resolver = yield* scripted(() => NtStatus.STATUS_FS_DRIVER_REQUIRED).make({ mode: "strict" })
       const error = yield* Effect.flip(resolver.resolve(two))
       assert.instanceOf(error, NotDfsCapable)
       const plain = yield* resolver.resolve(two).pipe(DfsPolicy.fallback(() => DfsResolver.asPlain(two)))
       assert.strictEqual(plain.resolvedPath, two)
-      const fallback = yield* scripted(() => 0xc000019c).make({ mode: "fallback" })
+      const fallback = yield* scripted(() => NtStatus.STATUS_FS_DRIVER_REQUIRED).make({ mode: "fallback" })
       assert.strictEqual((yield* fallback.resolve(two)).status, "plain")
     }))
 
   it.effect("is not replaced: an error of TREE_CONNECT stays that error", () =>
     Effect.gen(function*() {
-      const denied = smbError(0xc0000022, "TREE_CONNECT")
+      const denied = smbError(NtStatus.STATUS_ACCESS_DENIED, "TREE_CONNECT")
       const resolver = yield* scripted(() => denied).make()
       assert.strictEqual(yield* Effect.flip(resolver.resolve(two)), denied)
     }))
@@ -231,7 +241,7 @@ describe("a status of a referral request", () => {
 describe("the resolver's requests", () => {
   it.effect("double the buffer on Overflow, up to 56 KiB", () =>
     Effect.gen(function*() {
-      const { log, make } = scripted(() => 0x80000005)
+      const { log, make } = scripted(() => NtStatus.STATUS_BUFFER_OVERFLOW)
       const resolver = yield* make({ mode: "strict" })
       const error = yield* Effect.flip(resolver.resolve(two))
       assert.instanceOf(error, Overflow)
@@ -240,7 +250,9 @@ describe("the resolver's requests", () => {
     }))
   it.effect("are repeated until the referral fits", () =>
     Effect.gen(function*() {
-      const { log, make } = scripted((asked) => (asked.maxOutput < 16_384 ? 0x80000005 : smbd(asked)))
+      const { log, make } = scripted((
+        asked
+      ) => (asked.maxOutput < 16_384 ? NtStatus.STATUS_BUFFER_OVERFLOW : smbd(asked)))
       const resolver = yield* make()
       yield* resolver.use("\\\\127.0.0.14\\dfs", attempt, judge)
       assert.strictEqual(log.length, 2)
@@ -248,10 +260,15 @@ describe("the resolver's requests", () => {
   it.effect("use EX with a site, and are repeated without EX when the server does not support it", () =>
     Effect.gen(function*() {
       // smbd does this: FS_DRIVER_REQUIRED to EX, a referral to the plain control code.
-      const { log, make } = scripted((asked) => (asked.controlCode === 0x601b0 ? 0xc000019c : smbd(asked)))
+      const { log, make } = scripted((
+        asked
+      ) => (asked.controlCode === Fsctl.FSCTL_DFS_GET_REFERRALS_EX ? NtStatus.STATUS_FS_DRIVER_REQUIRED : smbd(asked)))
       const resolver = yield* make({ siteName: "Berlin", mode: "strict" })
       yield* resolver.use("\\\\127.0.0.14\\dfs", attempt, judge)
-      assert.deepStrictEqual(log.map((one) => one.controlCode), [0x601b0, 0x60194])
+      assert.deepStrictEqual(log.map((one) => one.controlCode), [
+        Fsctl.FSCTL_DFS_GET_REFERRALS_EX,
+        Fsctl.FSCTL_DFS_GET_REFERRALS
+      ])
     }))
   it.effect("double their buffer up to `largest` by DfsPolicy.retryOverflow alone", () =>
     Effect.gen(function*() {

@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { Dns } from "effect/net"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import * as DfsTrace from "../../src/Dfs/DfsTrace.ts"
 import * as DomainCache from "../../src/Dfs/DomainCache.ts"
 import * as DomainControllers from "../../src/Dfs/DomainControllers.ts"
@@ -157,7 +158,13 @@ describe("a domain with given controllers", () => {
     const refusing: Servers = {
       ...corp,
       "dc1.corp.test": {
-        answers: { "\\corp.test\\dfs": new ReferralRefused({ server: "dc1", path: "", status: 0xc000009a }) }
+        answers: {
+          "\\corp.test\\dfs": new ReferralRefused({
+            server: "dc1",
+            path: "",
+            status: NtStatus.STATUS_INSUFFICIENT_RESOURCES
+          })
+        }
       }
     }
     assert.strictEqual(target(run(refusing, "\\\\corp.test\\dfs\\readme", given)), "\\\\ns.corp.test\\dfs\\readme")

@@ -17,6 +17,7 @@ import type * as DomainControllers from "../../src/Dfs/DomainControllers.ts"
 import { decodeReferralRequestEx } from "../../src/Dfs/ReferralRequest.ts"
 import type * as SiteFinder from "../../src/Dfs/SiteFinder.ts"
 import type * as Operation from "../../src/Protocol/Operation.ts"
+import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import * as TestTransport from "../../src/Testing/TestTransport.ts"
 import { inBerlin, noDiscovery } from "./discovery.ts"
 
@@ -66,7 +67,8 @@ const namespace = (links: { readonly [link: string]: TestTransport.Referral }): 
 })
 const isReferral = (request: TestTransport.Logged) =>
   request.command === "IOCTL" && request.request._tag === "IOCTL" &&
-  (request.request.body.ctlCode === 0x60194 || request.request.body.ctlCode === 0x601b0)
+  (request.request.body.ctlCode === Fsctl.FSCTL_DFS_GET_REFERRALS ||
+    request.request.body.ctlCode === Fsctl.FSCTL_DFS_GET_REFERRALS_EX)
 const referrals = (servers: TestTransport.TestServers["Service"]) =>
   Effect.map(servers.requests, (all) => all.filter(isReferral))
 /** Lets other fibers run until `holds` is true. */

@@ -9,6 +9,7 @@ import * as Credentials from "../../src/Auth/Credentials.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
 import type * as NtStatus from "../../src/Codec/NtStatus.ts"
 import * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
+import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import type { Fault, Reaction, Received } from "../../src/Testing/TestServer.ts"
 import * as TestTransport from "../../src/Testing/TestTransport.ts"
 import * as VirtualTime from "../../src/Testing/VirtualTime.ts"
@@ -17,7 +18,8 @@ import { bare } from "./namespace.ts"
 const isIpc = ({ request }: Received | TestTransport.Logged): boolean =>
   request._tag === "TREE_CONNECT" && request.body.path.toUpperCase().endsWith("\\IPC$")
 const isQuestion = ({ request }: Received | TestTransport.Logged): boolean =>
-  request._tag === "IOCTL" && (request.body.ctlCode === 0x60194 || request.body.ctlCode === 0x601b0)
+  request._tag === "IOCTL" &&
+  (request.body.ctlCode === Fsctl.FSCTL_DFS_GET_REFERRALS || request.body.ctlCode === Fsctl.FSCTL_DFS_GET_REFERRALS_EX)
 
 const ipc = (is: Reaction): Fault => ({ on: "TREE_CONNECT", when: isIpc, is })
 const question = (is: Reaction): Fault => ({ on: "IOCTL", when: isQuestion, is })
@@ -25,7 +27,7 @@ const output = (hex: string): Reaction => ({
   response: {
     _tag: "IOCTL",
     body: {
-      ctlCode: 0x60194,
+      ctlCode: Fsctl.FSCTL_DFS_GET_REFERRALS,
       fileId: { persistent: 0xffff_ffff_ffff_ffffn, volatile: 0xffff_ffff_ffff_ffffn },
       flags: 0,
       input: new Uint8Array(0),

@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Metric, Result } from "effect"
 import { TestClock } from "effect/testing"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import * as DfsMetrics from "../../src/Dfs/DfsMetrics.ts"
 import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import type { Target } from "../../src/Dfs/DfsStep.ts"
@@ -205,7 +206,7 @@ const scene = Effect.fnUntraced(function*(options: { readonly referral?: Effect.
   const attempt = (target: Target) =>
     target.dfsName === undefined
       ? Effect.succeed(target.server)
-      : Effect.fail(smbError(0xc0000257, "CREATE"))
+      : Effect.fail(smbError(NtStatus.STATUS_PATH_NOT_COVERED, "CREATE"))
   const use = resolver.use(
     "\\\\ns\\dfs\\link\\file",
     attempt,

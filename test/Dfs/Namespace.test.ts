@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
 import { readFileSync } from "node:fs"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import * as Namespace from "../../src/Dfs/Namespace.ts"
 import { decodeReferralRequest, decodeReferralRequestEx } from "../../src/Dfs/ReferralRequest.ts"
 import {
@@ -155,19 +156,19 @@ describe("Namespace.answer", () => {
     const less = ask(sets, "\\s\\public\\far", { room: whole.bytes.length - 1 })
     assert.deepStrictEqual(addresses(less), ["\\a\\s", "\\b\\s", "\\c\\s"])
     assert.deepStrictEqual(bytesOf(ask(sets, "\\s\\public\\far", { room: whole.bytes.length })), hex(whole.bytes))
-    assert.strictEqual(statusOf(ask(sets, "\\s\\public\\far", { room: 60 })), 0x80000005)
+    assert.strictEqual(statusOf(ask(sets, "\\s\\public\\far", { room: 60 })), NtStatus.STATUS_BUFFER_OVERFLOW)
   })
 
   it("responds with a status for unknown roots, links without online targets, domains and server names", () => {
-    assert.strictEqual(statusOf(ask(sets, "\\s\\nowhere\\x")), 0xc0000225)
-    assert.strictEqual(statusOf(ask(sets, "\\s\\public\\none")), 0xc000026d)
-    assert.strictEqual(statusOf(ask(sets, "\\unknown.test")), 0xc000000d)
-    assert.strictEqual(statusOf(ask(sets, "")), 0xc000000d)
+    assert.strictEqual(statusOf(ask(sets, "\\s\\nowhere\\x")), NtStatus.STATUS_NOT_FOUND)
+    assert.strictEqual(statusOf(ask(sets, "\\s\\public\\none")), NtStatus.STATUS_DFS_UNAVAILABLE)
+    assert.strictEqual(statusOf(ask(sets, "\\unknown.test")), NtStatus.STATUS_INVALID_PARAMETER)
+    assert.strictEqual(statusOf(ask(sets, "")), NtStatus.STATUS_INVALID_PARAMETER)
     const elsewhere = Namespace.answer(sets, { maxReferralLevel: 4, requestFileName: "\\t\\public" }, {
       maximumOutput: 8192,
       serverNames: ["s"]
     })
-    assert.strictEqual(statusOf(elsewhere), 0xc0000225)
+    assert.strictEqual(statusOf(elsewhere), NtStatus.STATUS_NOT_FOUND)
   })
 
   it("refers a domain's SYSVOL to its controllers, and sets only ReferralServers for an interlink", () => {
@@ -178,7 +179,7 @@ describe("Namespace.answer", () => {
     const refused = [["\\corp.test\\sysvol\\corp.test\\Policies", 3], ["\\corp.test", 2], ["", 2]] as const
     assert.deepStrictEqual(
       refused.map(([path, level]) => statusOf(ask({ roots: {}, domains }, path, { level }))),
-      [0xc0000225, 0xc0000001, 0xc0000001]
+      [NtStatus.STATUS_NOT_FOUND, NtStatus.STATUS_UNSUCCESSFUL, NtStatus.STATUS_UNSUCCESSFUL]
     )
     const interlink = ask(sets, "\\s\\public\\other\\x")
     assert(interlink._tag === "Response")
@@ -319,7 +320,7 @@ describe("a referral request that differs from the document", () => {
       bytesOf(plain(0, "\\LAB-DC1.LAB.LOCAL\\Files\0")),
       bytesOf(plain(1, "\\LAB-DC1.LAB.LOCAL\\Files\0"))
     )
-    assert.strictEqual(statusOf(plain(4, "\\LAB-DC1.LAB.LOCAL\\Files\\..\0")), 0xc000_000d)
+    assert.strictEqual(statusOf(plain(4, "\\LAB-DC1.LAB.LOCAL\\Files\\..\0")), NtStatus.STATUS_INVALID_PARAMETER)
   })
 
   it("gets the root's referral when no link is on the path", () => {

@@ -11,6 +11,7 @@ import * as DfsAdapter from "../../src/Dfs/DfsAdapter.ts"
 import * as DfsOptions from "../../src/Dfs/DfsOptions.ts"
 import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import { decodeReferralRequest, decodeReferralRequestEx } from "../../src/Dfs/ReferralRequest.ts"
+import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import * as TestTransport from "../../src/Testing/TestTransport.ts"
 import { noDiscovery } from "./discovery.ts"
 import { bare } from "./namespace.ts"
@@ -174,9 +175,9 @@ const both = <A>(
       all.filter(({ request }) => {
         if (request._tag !== "IOCTL") return false
         const { ctlCode, input } = request.body
-        const read = ctlCode === 0x60194
+        const read = ctlCode === Fsctl.FSCTL_DFS_GET_REFERRALS
           ? decodeReferralRequest(input)
-          : ctlCode === 0x601b0
+          : ctlCode === Fsctl.FSCTL_DFS_GET_REFERRALS_EX
           ? decodeReferralRequestEx(input)
           : undefined
         return read?._tag === "Success" && read.success.requestFileName.includes("\\l")
@@ -216,7 +217,9 @@ describe("the option", () => {
       Effect.gen(function*() {
         assert.strictEqual(yield* smb.readFileString(file), "a")
         const levels = (yield* servers.requests).flatMap(({ request }) =>
-          request._tag === "IOCTL" && request.body.ctlCode === 0x60194 ? [request.body.input[0]] : []
+          request._tag === "IOCTL" && request.body.ctlCode === Fsctl.FSCTL_DFS_GET_REFERRALS
+            ? [request.body.input[0]]
+            : []
         )
         assert.deepStrictEqual(levels, [2, 2])
       })

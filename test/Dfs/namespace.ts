@@ -2,6 +2,7 @@
  * Servers as data, and a run of the DFS algorithm (DfsResolution) against them: they take the place of the network.
  */
 import { Result } from "effect"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import * as DfsPath from "../../src/Dfs/DfsPath.ts"
 import * as DfsResolution from "../../src/Dfs/DfsResolution.ts"
 import { type Command, defaultOptions, type Event, type Knowledge, type Options } from "../../src/Dfs/DfsStep.ts"
@@ -73,7 +74,7 @@ const list = (name: string, server: Server, domain: string | undefined, ttl: num
   const known = domain === undefined ? Object.keys(server.domains ?? {}) : undefined
   const controllers = domain === undefined ? undefined : server.domains?.[domain]
   if (server.domains === undefined || (known === undefined && controllers === undefined)) {
-    const status = 0xc000000d
+    const status = NtStatus.STATUS_INVALID_PARAMETER
     return { _tag: "ReferralFailed", error: new ReferralRefused({ server: name, path: `\\${domain ?? ""}`, status }) }
   }
   const entries = known?.map((one) => of(one, [])) ?? [of(domain!, controllers!)]
@@ -100,7 +101,10 @@ const refer = (name: string, server: Server, asked: string): Event<string> => {
   if (path.length < 2) return list(name, server, path[0], ttl)
   const root = server.roots?.[path[1]!]
   if (root === undefined) {
-    return { _tag: "ReferralFailed", error: new NamespaceNotFound({ server: name, path: asked, status: 0xc0000225 }) }
+    return {
+      _tag: "ReferralFailed",
+      error: new NamespaceNotFound({ server: name, path: asked, status: NtStatus.STATUS_NOT_FOUND })
+    }
   }
   for (let end = path.length; end > 2; end--) {
     const targets = root.links?.[path.slice(2, end).join("\\")]

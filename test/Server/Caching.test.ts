@@ -8,10 +8,20 @@ import { Credentials } from "effect-smb"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
+import {
+  CreateDisposition,
+  CreateOptions,
+  FileAttributes,
+  GenericAccess,
+  InfoType,
+  LeaseFlags,
+  OplockLevel
+} from "../../src/Smb2/Message/Constants.ts"
 import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import {
   type Break,
@@ -26,25 +36,13 @@ import {
   statusOf,
   WRITE
 } from "./LeaseClient.ts"
+import { directory } from "./requests.ts"
 
 const host = "127.0.38.1"
 const secret = Redacted.make("secret")
 
-const DIRECTORY = 1
-const OPEN = 1
-const OVERWRITE = 5
-const DELETE_ON_CLOSE = 0x1000
+const { SMB2_NOTIFY_BREAK_LEASE_FLAG_ACK_REQUIRED: ackRequired } = LeaseFlags
 const anyFileId = { persistent: 0xffff_ffff_ffff_ffffn, volatile: 0xffff_ffff_ffff_ffffn }
-
-const status = {
-  OBJECT_NAME_NOT_FOUND: 0xc000_0034,
-  SHARING_VIOLATION: 0xc000_0043,
-  DISK_FULL: 0xc000_007f,
-  INVALID_PARAMETER: 0xc000_000d,
-  NOT_SUPPORTED: 0xc000_00bb,
-  FILE_NOT_AVAILABLE: 0xc000_0467,
-  DUPLICATE_OBJECTID: 0xc000_022a
-} as const
 
 /** Clients by their ClientGuid, each on its own connection to a server that has no other clients. */
 const withClients = async (
@@ -75,8 +73,6 @@ const withClients = async (
   }
 }
 
-const directory = { createOptions: DIRECTORY, desiredAccess: 0x0010_0081 }
-
 const basic = (fileAttributes: number): Uint8Array => {
   const buffer = new Uint8Array(40)
   buffer[32] = fileAttributes
@@ -105,12 +101,16 @@ describe("leases of directories", () => {
         [lease(1, READ | WRITE | HANDLE, { epoch: 7 })],
         directory
       )
-      assert.deepStrictEqual([oplockLevel, leaseState, epoch], [0xff, READ | HANDLE, 8])
+      assert.deepStrictEqual([oplockLevel, leaseState, epoch], [OplockLevel.SMB2_OPLOCK_LEVEL_LEASE, READ | HANDLE, 8])
       assert.strictEqual((await one.create("d", [lease(2, READ | WRITE)], directory)).leaseState, READ)
       assert.strictEqual((await one.create("d", [lease(3, HANDLE)], directory)).leaseState, 0)
       const first = { _tag: "RequestLease", leaseKey: key(4), leaseState: READ, leaseFlags: 0 } as const
       assert.strictEqual((await one.create("d", [first], directory)).oplockLevel, 0)
-      assert.strictEqual((await one.create("d", [], { ...directory, requestedOplockLevel: 9 })).oplockLevel, 0)
+      assert.strictEqual(
+        (await one.create("d", [], { ...directory, requestedOplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_BATCH }))
+          .oplockLevel,
+        0
+      )
     }))
 
   it("are broken by each change of another client, and by no change of their holder", () =>
@@ -131,7 +131,7 @@ describe("leases of directories", () => {
         const told = await one.nextBreak()
         assert.deepInclude(
           told,
-          { currentLeaseState: READ | HANDLE, newLeaseState: 0, flags: 1, newEpoch: ++epoch },
+          { currentLeaseState: READ | HANDLE, newLeaseState: 0, flags: ackRequired, newEpoch: ++epoch },
           what
         )
         assert.strictEqual(await one.acknowledge(told!), 0)
@@ -153,21 +153,33 @@ describe("leases of directories", () => {
       await leaves("another directory", () => two.shut(file.fileId))
       await breaks("a new file", async () => (file = await two.create("d\\f")))
       await leaves("opening and reading", async () => {
-        await two.shut((await two.create("d\\f", [], { createDisposition: OPEN, desiredAccess: 0x0012_0089 })).fileId)
+        await two.shut(
+          (await two.create("d\\f", [], {
+            createDisposition: CreateDisposition.FILE_OPEN,
+            desiredAccess: GenericAccess.FILE_GENERIC_READ
+          }))
+            .fileId
+        )
       })
-      await breaks("attributes", () => two.set(file.fileId, 4, basic(0x2)))
-      await breaks("a size", () => two.set(file.fileId, 20, endOfFile(100)))
+      await breaks(
+        "attributes",
+        () => two.set(file.fileId, "FileBasicInformation", basic(FileAttributes.FILE_ATTRIBUTE_HIDDEN))
+      )
+      await breaks("a size", () => two.set(file.fileId, "FileEndOfFileInformation", endOfFile(100)))
       await leaves("a write", () => two.write(file.fileId, "text"))
       await breaks("the close after a write", () => two.shut(file.fileId))
       await breaks("an overwrite", async () => {
-        file = await two.create("d\\f", [], { createDisposition: OVERWRITE, fileAttributes: 0x2 })
+        file = await two.create("d\\f", [], {
+          createDisposition: CreateDisposition.FILE_OVERWRITE_IF,
+          fileAttributes: FileAttributes.FILE_ATTRIBUTE_HIDDEN
+        })
       })
-      await breaks("another name", () => two.set(file.fileId, 10, renameTo("d\\g")))
+      await breaks("another name", () => two.set(file.fileId, "FileRenameInformation", renameTo("d\\g")))
       await leaves("a name in a directory below", async () => {
         await two.shut((await two.create("d\\below\\f")).fileId)
       })
       await breaks("a deletion", async () => {
-        const again = await two.create("d\\g", [], { createOptions: DELETE_ON_CLOSE })
+        const again = await two.create("d\\g", [], { createOptions: CreateOptions.FILE_DELETE_ON_CLOSE })
         await two.shut(file.fileId)
         await two.shut(again.fileId)
       })
@@ -175,7 +187,7 @@ describe("leases of directories", () => {
       assert.strictEqual(own.leaseState, READ | WRITE | HANDLE)
       await leaves("its holder's own", async () => {
         await one.write(own.fileId, "text")
-        await one.set(own.fileId, 4, basic(0x2))
+        await one.set(own.fileId, "FileBasicInformation", basic(FileAttributes.FILE_ATTRIBUTE_HIDDEN))
         await one.shut(own.fileId)
       })
     }))
@@ -204,10 +216,10 @@ describe("leases of directories", () => {
     withClients(async (connect) => {
       const [one, two] = [await connect(1), await connect(2)]
       const held = await one.create("d", [lease(1, READ | HANDLE)], directory)
-      const alone = { ...directory, shareAccess: 0, createDisposition: OPEN }
+      const alone = { ...directory, shareAccess: 0, createDisposition: CreateDisposition.FILE_OPEN }
       const asked = two.create("d", [], alone)
       const told = await one.nextBreak()
-      assert.deepInclude(told, { currentLeaseState: READ | HANDLE, newLeaseState: READ, flags: 1 })
+      assert.deepInclude(told, { currentLeaseState: READ | HANDLE, newLeaseState: READ, flags: ackRequired })
       assert.strictEqual(await one.shut(held.fileId), 0)
       assert.strictEqual((await asked).status, 0)
     }))
@@ -236,11 +248,11 @@ describe("a CREATE that is sent again", () => {
       const [one, two] = [await connect(1), await connect(2)]
       const held = await one.create("f", [lease(1, READ | WRITE | HANDLE)])
       const request = createRequest("f", [durable(5), lease(2, READ | WRITE | HANDLE)])
-      assert.strictEqual(statusOf(await two.ask(request)), 0x103)
+      assert.strictEqual(statusOf(await two.ask(request)), NtStatus.STATUS_PENDING)
       const told = await one.nextBreak()
-      assert.strictEqual(await two.status(request), status.DUPLICATE_OBJECTID)
+      assert.strictEqual(await two.status(request), NtStatus.STATUS_DUPLICATE_OBJECTID)
       two.replay = true
-      assert.strictEqual(await two.status(request), status.FILE_NOT_AVAILABLE)
+      assert.strictEqual(await two.status(request), NtStatus.STATUS_FILE_NOT_AVAILABLE)
       assert.strictEqual(await one.acknowledge(told!), 0)
       const { fileId, leaseState } = opened(await two.next())
       assert.strictEqual(leaseState, READ | HANDLE)
@@ -260,12 +272,12 @@ describe("a CREATE that is sent again", () => {
     withClients(async (connect) => {
       const one = await connect(1)
       const first = await one.create("f", [durable(5)])
-      assert.strictEqual((await one.create("f", [durable(5)])).status, status.DUPLICATE_OBJECTID)
+      assert.strictEqual((await one.create("f", [durable(5)])).status, NtStatus.STATUS_DUPLICATE_OBJECTID)
       assert.strictEqual(await one.shut(first.fileId), 0)
       const second = await one.create("f", [durable(5)], { shareAccess: 0 })
       assert.notDeepEqual(second.fileId, first.fileId)
-      assert.strictEqual((await one.create("f", [durable(6)])).status, status.SHARING_VIOLATION)
-      assert.strictEqual((await one.create("f", [durable(6)])).status, status.SHARING_VIOLATION)
+      assert.strictEqual((await one.create("f", [durable(6)])).status, NtStatus.STATUS_SHARING_VIOLATION)
+      assert.strictEqual((await one.create("f", [durable(6)])).status, NtStatus.STATUS_SHARING_VIOLATION)
     }))
 })
 
@@ -281,13 +293,13 @@ describe("ChannelSequence", () => {
       }
       assert.strictEqual(await at(0xfffe), 0)
       assert.strictEqual(await at(1), 0)
-      assert.strictEqual(await at(0xffff), status.FILE_NOT_AVAILABLE)
-      assert.strictEqual(await at(0x8001), status.FILE_NOT_AVAILABLE)
+      assert.strictEqual(await at(0xffff), NtStatus.STATUS_FILE_NOT_AVAILABLE)
+      assert.strictEqual(await at(0x8001), NtStatus.STATUS_FILE_NOT_AVAILABLE)
       // A request that changes nothing may be late.
       one.channelSequence = 0
       assert.strictEqual(await one.status({ _tag: "FLUSH", body: { fileId } }), 0)
       assert.strictEqual(await at(0x8000), 0)
-      assert.strictEqual(await at(1), status.FILE_NOT_AVAILABLE)
+      assert.strictEqual(await at(1), NtStatus.STATUS_FILE_NOT_AVAILABLE)
     }))
 })
 
@@ -297,14 +309,20 @@ describe("the server", () => {
       const one = await connect(1)
       const { fileId } = await one.create("f")
       const timewarp = { _tag: "TimewarpToken", timestamp: 133_000_000_000_000_000n } as const
-      assert.strictEqual((await one.create("f", [timewarp])).status, status.OBJECT_NAME_NOT_FOUND)
+      assert.strictEqual((await one.create("f", [timewarp])).status, NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
       const snapshots = await one.ioctl(fileId, Fsctl.FSCTL_SRV_ENUMERATE_SNAPSHOTS)
       // The output begins after the 48 bytes of the response's fields: counts, and a list of no bytes but its end.
       assert.deepStrictEqual([...snapshots!.subarray(64 + 48, 64 + 60)], [0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0])
-      const quota = { infoType: 4, fileInfoClass: 0, outputBufferLength: 4096, additionalInformation: 0, flags: 0 }
+      const quota = {
+        infoType: InfoType.SMB2_0_INFO_QUOTA,
+        fileInfoClass: 0,
+        outputBufferLength: 4096,
+        additionalInformation: 0,
+        flags: 0
+      }
       assert.strictEqual(
         await one.status({ _tag: "QUERY_INFO", body: { ...quota, fileId, inputBuffer: new Uint8Array(0) } }),
-        status.NOT_SUPPORTED
+        NtStatus.STATUS_NOT_SUPPORTED
       )
     }))
 
@@ -314,11 +332,14 @@ describe("the server", () => {
       const room = (allocationSize: bigint) => ({ _tag: "AllocationSize", allocationSize }) as const
       const { allocationSize, fileId } = await one.create("f", [room(10_000n)])
       assert.strictEqual(allocationSize, 12_288n)
-      assert.strictEqual(await one.set(fileId, 20, endOfFile(1)), 0)
+      assert.strictEqual(await one.set(fileId, "FileEndOfFileInformation", endOfFile(1)), 0)
       // A new size replaces the reservation; this store needs no space for zeros.
       assert.strictEqual((await one.create("f")).allocationSize, 0n)
-      assert.strictEqual((await one.create("g", [room(1n << 40n)])).status, status.DISK_FULL)
-      assert.strictEqual((await one.create("g", [], { createDisposition: OPEN })).status, status.OBJECT_NAME_NOT_FOUND)
+      assert.strictEqual((await one.create("g", [room(1n << 40n)])).status, NtStatus.STATUS_DISK_FULL)
+      assert.strictEqual(
+        (await one.create("g", [], { createDisposition: CreateDisposition.FILE_OPEN })).status,
+        NtStatus.STATUS_OBJECT_NAME_NOT_FOUND
+      )
     }))
 
   it("answers FSCTL_QUERY_NETWORK_INTERFACE_INFO with the one address that it listens on", () =>
@@ -333,6 +354,6 @@ describe("the server", () => {
       assert.deepStrictEqual([...output.subarray(24, 32)], [2, 0, 0, 0, ...host.split(".").map(Number)])
       const { fileId } = await one.create("f")
       const named = await one.ioctl(fileId, Fsctl.FSCTL_QUERY_NETWORK_INTERFACE_INFO)
-      assert.strictEqual(statusOf(named), status.INVALID_PARAMETER)
+      assert.strictEqual(statusOf(named), NtStatus.STATUS_INVALID_PARAMETER)
     }))
 })

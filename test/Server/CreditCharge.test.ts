@@ -9,7 +9,8 @@ import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import type { FileId } from "../../src/Smb2/Message/Common.ts"
-import { Command } from "../../src/Smb2/Message/Constants.ts"
+import { Command, CreateOptions } from "../../src/Smb2/Message/Constants.ts"
+import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import * as Message from "../../src/Smb2/Message/Message.ts"
 import { RawClient, statusOf } from "./RawClient.ts"
 import * as Requests from "./requests.ts"
@@ -64,7 +65,7 @@ const cases: ReadonlyArray<Case> = [
   {
     name: "QUERY_INFO",
     request: (file, _, size) => {
-      const request = Requests.query(file, "file", 18)
+      const request = Requests.query(file, "file", "FileAllInformation")
       return { ...request, body: { ...request.body, outputBufferLength: size } } as Message.Request
     },
     paid: 0
@@ -77,7 +78,7 @@ const cases: ReadonlyArray<Case> = [
   {
     name: "IOCTL",
     request: (file, _, size) => {
-      const request = Requests.fsctl(file, 0x0014_0078, new Uint8Array(0))
+      const request = Requests.fsctl(file, Fsctl.FSCTL_SRV_REQUEST_RESUME_KEY, new Uint8Array(0))
       return { ...request, body: { ...request.body, maxOutputResponse: size } } as Message.Request
     },
     paid: 0
@@ -91,7 +92,7 @@ describe("a request of more bytes than its CreditCharge pays for", () => {
       // Credits for what follows.
       await status(client, Requests.echo, 1)
       const file = await client.open("f")
-      const folder = await client.open("d", { createOptions: 1 })
+      const folder = await client.open("d", { createOptions: CreateOptions.FILE_DIRECTORY_FILE })
       assert(typeof file === "object" && typeof folder === "object")
       assert.strictEqual(await status(client, Requests.write(file, new Uint8Array(3 * unit)), 3), 0)
       for (

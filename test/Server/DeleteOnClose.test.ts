@@ -12,7 +12,8 @@ import {
   AccessMask as A,
   CreateDisposition as D,
   CreateOptions as O,
-  FileAttributes as F
+  FileAttributes as F,
+  OplockLevel
 } from "../../src/Smb2/Message/Constants.ts"
 import type * as Create from "../../src/Smb2/Message/Create.ts"
 import { type Client, everything, keepRoot, link, type People, people, place, read, rename } from "./people.ts"
@@ -59,7 +60,7 @@ const readOnly = async (client: Client, name: string): Promise<void> => {
     changeTime: 0n,
     fileAttributes: F.FILE_ATTRIBUTE_READONLY
   }
-  assert.strictEqual(await client.status(Requests.set(file, "file", 4, basic(of))), 0)
+  assert.strictEqual(await client.status(Requests.set(file, "file", "FileBasicInformation", basic(of))), 0)
   await client.status(Requests.close(file))
 }
 
@@ -223,9 +224,15 @@ it.live("a file marked for deletion is deleted when the connection of its durabl
     const joe = yield* client("joe")
     const ann = yield* client("ann")
     yield* Effect.promise(async () => {
-      const how = (context: unknown) => ({ requestedOplockLevel: 9, createContexts: [context] as never })
+      const how = (context: unknown) => ({
+        requestedOplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_BATCH,
+        createContexts: [context] as never
+      })
       const file = await joe.must("gone", how({ _tag: "DurableHandleRequest", data: {} }))
-      assert.strictEqual(await joe.status(Requests.set(file, "file", 13, Uint8Array.of(1))), 0)
+      assert.strictEqual(
+        await joe.status(Requests.set(file, "file", "FileDispositionInformation", Uint8Array.of(1))),
+        0
+      )
       joe.close()
       let status: unknown
       for (let tries = 0; tries < 500; tries++) {

@@ -73,18 +73,30 @@ it.live("a server sets, replaces, finds and deletes extended attributes by names
       assert.isObject(file)
       const id = file as FileId
       assert.deepStrictEqual(bufferOf(await client.ask(query(id))), entry("Author", "joe"))
-      assert.strictEqual(statusOf(await client.ask(Requests.set(id, "file", 15, entry("Year", "2026")))), 0)
+      assert.strictEqual(
+        statusOf(await client.ask(Requests.set(id, "file", "FileFullEaInformation", entry("Year", "2026")))),
+        0
+      )
       // Names are found without case and keep the case that they were first given: clients on Linux compare with case.
-      assert.strictEqual(statusOf(await client.ask(Requests.set(id, "file", 15, entry("YEAR", "2027")))), 0)
+      assert.strictEqual(
+        statusOf(await client.ask(Requests.set(id, "file", "FileFullEaInformation", entry("YEAR", "2027")))),
+        0
+      )
       assert.deepStrictEqual(bufferOf(await client.ask(query(id, nameOf("year")))), entry("Year", "2027"))
       assert.deepStrictEqual(bufferOf(await client.ask(query(id, nameOf("none")))), entry("none", ""))
       assert.strictEqual(
         statusOf(await client.ask(query(id, Buffer.from("x")))),
         NtStatus.STATUS_EA_LIST_INCONSISTENT
       )
-      assert.strictEqual(statusOf(await client.ask(Requests.set(id, "file", 15, entry("year", "")))), 0)
+      assert.strictEqual(
+        statusOf(await client.ask(Requests.set(id, "file", "FileFullEaInformation", entry("year", "")))),
+        0
+      )
       assert.deepStrictEqual(bufferOf(await client.ask(query(id))), entry("Author", "joe"))
-      assert.strictEqual(statusOf(await client.ask(Requests.set(id, "file", 15, entry("AUTHOR", "")))), 0)
+      assert.strictEqual(
+        statusOf(await client.ask(Requests.set(id, "file", "FileFullEaInformation", entry("AUTHOR", "")))),
+        0
+      )
       assert.strictEqual(statusOf(await client.ask(query(id))), NtStatus.STATUS_NO_EAS_ON_FILE)
     })
   })))

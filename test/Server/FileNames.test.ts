@@ -18,7 +18,13 @@ import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import type { FileId } from "../../src/Smb2/Message/Common.ts"
-import { AccessMask as A, CreateDisposition as D, CreateOptions as O } from "../../src/Smb2/Message/Constants.ts"
+import {
+  AccessMask as A,
+  CreateDisposition as D,
+  CreateOptions as O,
+  InfoType,
+  SecurityInformation
+} from "../../src/Smb2/Message/Constants.ts"
 import { RawClient, statusOf } from "./RawClient.ts"
 import * as Requests from "./requests.ts"
 
@@ -28,7 +34,7 @@ const secret = Redacted.make("secret")
 const sids = { ann: "S-1-5-21-1-2-3-1001", joe: "S-1-5-21-1-2-3-1002" } as const
 type Name = keyof typeof sids
 
-const dispose = (file: FileId) => Requests.set(file, "file", 13, Uint8Array.of(1))
+const dispose = (file: FileId) => Requests.set(file, "file", "FileDispositionInformation", Uint8Array.of(1))
 
 const rename = (file: FileId, fileName: string, replaceIfExists = false) =>
   Requests.set(
@@ -74,7 +80,9 @@ class Client extends RawClient {
   }
 
   async makeDirectory(name: string): Promise<void> {
-    await this.does(Requests.close(await this.must(name, { createDisposition: D.FILE_CREATE, createOptions: 1 })))
+    await this.does(
+      Requests.close(await this.must(name, { createDisposition: D.FILE_CREATE, createOptions: O.FILE_DIRECTORY_FILE }))
+    )
   }
 
   /** Gives a file one more name. */
@@ -266,7 +274,7 @@ for (const [where, make] of Object.entries(stores)) {
       await ann.makeDirectory("a\\b")
       await ann.make("a\\b\\f")
       const file = await joe.must("a\\b\\f", toRead)
-      const directory = await ann.must("a", { ...toDelete, createOptions: 1 })
+      const directory = await ann.must("a", { ...toDelete, createOptions: O.FILE_DIRECTORY_FILE })
       assert.strictEqual(await ann.status(rename(directory, "c")), NtStatus.STATUS_ACCESS_DENIED)
       await joe.does(Requests.close(file))
       await ann.does(rename(directory, "c"))
@@ -484,7 +492,7 @@ describe("a file or folder in the place of one that is still open", () => {
   test("takes new files although a deletion of the old folder is pending", async ({ at, client }) => {
     const [ann, joe] = [await client("ann"), await client("joe")]
     Fs.mkdirSync(at("d"))
-    const old = await joe.must("d", { ...toDelete, createOptions: 1 })
+    const old = await joe.must("d", { ...toDelete, createOptions: O.FILE_DIRECTORY_FILE })
     await joe.does(dispose(old))
     assert.strictEqual(await ann.open("d\\f", { createDisposition: D.FILE_CREATE }), NtStatus.STATUS_DELETE_PENDING)
     Fs.rmdirSync(at("d"))
@@ -511,7 +519,7 @@ describe("a file or folder in the place of one that is still open", () => {
     const file = await ann.must("g", toDelete)
     await ann.does(rename(file, "d\\g"))
     await ann.does(Requests.close(file))
-    const directory = await ann.must("d", { ...toDelete, createOptions: 1 })
+    const directory = await ann.must("d", { ...toDelete, createOptions: O.FILE_DIRECTORY_FILE })
     await ann.does(rename(directory, "e"))
     assert.isTrue(Fs.existsSync(at("e", "g")))
   })
@@ -531,7 +539,7 @@ describe("a file or folder in the place of one that is still open", () => {
     Fs.mkdirSync(at("d"))
     Fs.writeFileSync(at("d", "f"), "kept")
     Fs.symlinkSync("d", at("link"))
-    const link = await joe.must("link", { ...toDelete, createOptions: 1 })
+    const link = await joe.must("link", { ...toDelete, createOptions: O.FILE_DIRECTORY_FILE })
     await joe.does(dispose(link))
     await joe.does(Requests.close(link))
     assert.throws(() => Fs.lstatSync(at("link")))
@@ -643,7 +651,7 @@ describe("concurrent changes", () => {
       yield* Effect.promise(async () => {
         const [ann, joe] = [await client("ann"), await client("joe")]
         await ann.make("f")
-        const all = { ...existing, desiredAccess: 0x0200_0000 }
+        const all = { ...existing, desiredAccess: A.MAXIMUM_ALLOWED }
         const [hers, his] = [await ann.must("f", all), await joe.must("f", all)]
         const mask = A.READ_CONTROL | A.FILE_READ_DATA
         const descriptor = {
@@ -666,15 +674,19 @@ describe("concurrent changes", () => {
         const set = (fileId: FileId, additionalInformation: number): Parameters<Client["ask"]>[0] => ({
           _tag: "SET_INFO",
           body: {
-            infoType: 3,
+            infoType: InfoType.SMB2_0_INFO_SECURITY,
             fileInfoClass: 0,
             additionalInformation,
             fileId,
             buffer: Codec.encode(Sd.SecurityDescriptor)(descriptor)
           }
         })
-        // DACL_SECURITY_INFORMATION and GROUP_SECURITY_INFORMATION (MS-DTYP 2.4.7).
-        assert.deepStrictEqual(await Promise.all([ann.status(set(hers, 4)), joe.status(set(his, 2))]), [0, 0])
+        const { DACL_SECURITY_INFORMATION, GROUP_SECURITY_INFORMATION } = SecurityInformation
+        const statuses = await Promise.all([
+          ann.status(set(hers, DACL_SECURITY_INFORMATION)),
+          joe.status(set(his, GROUP_SECURITY_INFORMATION))
+        ])
+        assert.deepStrictEqual(statuses, [0, 0])
         const answer = (await ann.ask(Requests.query(hers, "security")))!
         const kept = Codec.decode("descriptor", Sd.SecurityDescriptor)(Uint8Array.from(answer.subarray(72)))
         assert(kept._tag === "Success")
@@ -689,7 +701,7 @@ describe("concurrent changes", () => {
       yield* Effect.promise(async () => {
         const [ann, joe] = [await client("ann"), await client("joe")]
         await ann.make("f")
-        const all = { ...existing, desiredAccess: 0x0200_0000 }
+        const all = { ...existing, desiredAccess: A.MAXIMUM_ALLOWED }
         const [hers, his] = [await ann.must("f", all), await joe.must("f", all)]
         const entry = (name: string) => {
           const bytes = Buffer.alloc(8 + name.length + 2)
@@ -699,15 +711,15 @@ describe("concurrent changes", () => {
           return bytes
         }
         const statuses = await Promise.all([
-          ann.status(Requests.set(hers, "file", 15, entry("A"))),
-          joe.status(Requests.set(his, "file", 15, entry("B")))
+          ann.status(Requests.set(hers, "file", "FileFullEaInformation", entry("A"))),
+          joe.status(Requests.set(his, "file", "FileFullEaInformation", entry("B")))
         ])
         assert.deepStrictEqual(statuses, [0, 0])
         const names = (await ann.ask({
           _tag: "QUERY_INFO",
           body: {
-            infoType: 1,
-            fileInfoClass: 15,
+            infoType: InfoType.SMB2_0_INFO_FILE,
+            fileInfoClass: FileInformation.classes.FileFullEaInformation.number,
             outputBufferLength: 4096,
             additionalInformation: 0,
             flags: 0,
@@ -728,13 +740,16 @@ describe("a deletion", () => {
         const joe = await client("joe")
         Fs.mkdirSync(at("d"))
         Fs.symlinkSync("/", at("d", "out"))
-        const directory = await joe.must("d", { ...toDelete, createOptions: 1 })
+        const directory = await joe.must("d", { ...toDelete, createOptions: O.FILE_DIRECTORY_FILE })
         const notEmpty = NtStatus.STATUS_DIRECTORY_NOT_EMPTY
         assert.strictEqual(await joe.status(dispose(directory)), notEmpty)
         await joe.does(Requests.close(directory))
         // Delete on close deletes it if it is empty then (MS-FSA 2.1.5.5).
         for (const empty of [false, true]) {
-          const onClose = await joe.must("d", { ...toDelete, createOptions: 1 | O.FILE_DELETE_ON_CLOSE })
+          const onClose = await joe.must("d", {
+            ...toDelete,
+            createOptions: O.FILE_DIRECTORY_FILE | O.FILE_DELETE_ON_CLOSE
+          })
           if (empty) Fs.rmSync(at("d", "out"))
           await joe.does(Requests.close(onClose))
           assert.strictEqual(Fs.existsSync(at("d")), !empty)

@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Logger, Redacted, Scope } from "effect"
 import { readFileSync } from "node:fs"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
@@ -176,7 +177,10 @@ describe("a server that gets bad input", () => {
       assert.isObject(folder)
       // One pattern is longer than names can be, one is as long as a name can be and matches no file.
       for (
-        const [pattern, status] of [["<*".repeat(15_000), 0xc000_0033], [`${"*?".repeat(126)}qz`, 0xc000_000f]] as const
+        const [pattern, status] of [["<*".repeat(15_000), NtStatus.STATUS_OBJECT_NAME_INVALID], [
+          `${"*?".repeat(126)}qz`,
+          NtStatus.STATUS_NO_SUCH_FILE
+        ]] as const
       ) {
         client.say(Requests.list(folder as FileId, pattern))
         assert.isTrue(await isAlive(other))

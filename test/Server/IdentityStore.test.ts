@@ -23,6 +23,7 @@ import * as IdentityStore from "../../src/Server/IdentityStore.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
+import { GenericAccess } from "../../src/Smb2/Message/Constants.ts"
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "identity-"))),
@@ -187,7 +188,7 @@ const onlyOwner = (sid: string): SecurityDescriptor.Acl => ({
     _tag: "Basic",
     aceType: SecurityDescriptor.AceType.ACCESS_ALLOWED_ACE_TYPE,
     aceFlags: 0,
-    mask: 0x001f_01ff,
+    mask: GenericAccess.FILE_ALL_ACCESS,
     sid
   }]
 })

@@ -5,22 +5,40 @@
 import { Effect } from "effect"
 import { Authenticator, type Credentials } from "effect-smb/Auth"
 import { Codec } from "effect-smb/Codec"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import * as Header from "../../src/Smb2/Header.ts"
 import type { FileId } from "../../src/Smb2/Message/Common.ts"
+import {
+  AccessMask,
+  CreateDisposition,
+  Dialect,
+  GenericAccess,
+  HeaderFlags,
+  ImpersonationLevel,
+  InfoType,
+  IoctlFlags,
+  LeaseFlags,
+  LeaseState,
+  OplockLevel,
+  SecurityMode,
+  ShareAccess
+} from "../../src/Smb2/Message/Constants.ts"
 import * as Create from "../../src/Smb2/Message/Create.ts"
 import type * as Context from "../../src/Smb2/Message/CreateContext.ts"
 import * as Message from "../../src/Smb2/Message/Message.ts"
 import * as OplockBreak from "../../src/Smb2/Message/OplockBreak.ts"
 import { RawClient } from "./RawClient.ts"
+import * as Requests from "./requests.ts"
 
-export const READ = 1
-export const HANDLE = 2
-export const WRITE = 4
+export const {
+  SMB2_LEASE_HANDLE_CACHING: HANDLE,
+  SMB2_LEASE_READ_CACHING: READ,
+  SMB2_LEASE_WRITE_CACHING: WRITE
+} = LeaseState
 
-const replayFlag = 0x2000_0000
-const pending = 0x103
-const moreProcessing = 0xc000_0016
-const parentKeySet = 4
+/** MessageId of an OPLOCK_BREAK notification (MS-SMB2 3.3.4.6). */
+const unsolicited = 0xffff_ffff_ffff_ffffn
+const moreProcessing: number = NtStatus.STATUS_MORE_PROCESSING_REQUIRED
 
 /** A lease's key, of one number. */
 export const key = (number: number): Uint8Array => new Uint8Array(16).fill(number)
@@ -33,7 +51,7 @@ export const lease = (
   _tag: "RequestLeaseV2",
   leaseKey: key(number),
   leaseState,
-  leaseFlags: options.parent === undefined ? 0 : parentKeySet,
+  leaseFlags: options.parent === undefined ? 0 : LeaseFlags.SMB2_LEASE_FLAG_PARENT_LEASE_KEY_SET,
   parentLeaseKey: key(options.parent ?? 0),
   epoch: options.epoch ?? 0
 })
@@ -79,7 +97,13 @@ export class LeaseClient extends RawClient {
     const clientGuid = key(this.guid)
     await this.ask({
       _tag: "NEGOTIATE",
-      body: { securityMode: 1, capabilities: 0, clientGuid, dialects: [0x0300], negotiateContexts: [] }
+      body: {
+        securityMode: SecurityMode.SMB2_NEGOTIATE_SIGNING_ENABLED,
+        capabilities: 0,
+        clientGuid,
+        dialects: [Dialect.SMB_3_0],
+        negotiateContexts: []
+      }
     })
     const logon = await Effect.runPromise(
       Effect.scoped(Authenticator.makeNtlm().make(credential, { server: "server" }))
@@ -89,7 +113,13 @@ export class LeaseClient extends RawClient {
       const { token: securityBuffer } = await Effect.runPromise(logon.step(input))
       const answer = await this.ask({
         _tag: "SESSION_SETUP",
-        body: { flags: 0, securityMode: 1, capabilities: 0, previousSessionId: 0n, securityBuffer }
+        body: {
+          flags: 0,
+          securityMode: SecurityMode.SMB2_NEGOTIATE_SIGNING_ENABLED,
+          capabilities: 0,
+          previousSessionId: 0n,
+          securityBuffer
+        }
       })
       status = statusOf(answer)
       if (answer === undefined || status !== 0 && status !== moreProcessing) return false
@@ -106,7 +136,7 @@ export class LeaseClient extends RawClient {
     const packet = super.packet(command, body, credits)
     const view = Header.view(packet)
     view.setUint16(8, this.channelSequence, true)
-    if (this.replay) view.setUint32(16, view.getUint32(16, true) | replayFlag, true)
+    if (this.replay) view.setUint32(16, view.getUint32(16, true) | HeaderFlags.SMB2_FLAGS_REPLAY_OPERATION, true)
     return packet
   }
 
@@ -114,7 +144,7 @@ export class LeaseClient extends RawClient {
   override async next(millis?: number): Promise<Buffer | undefined> {
     for (;;) {
       const frame = await super.next(millis)
-      if (frame === undefined || frame.readBigUInt64LE(24) !== 0xffff_ffff_ffff_ffffn) return frame
+      if (frame === undefined || frame.readBigUInt64LE(24) !== unsolicited) return frame
       this.heard.push(decode(OplockBreak.Response, frame) as Break)
     }
   }
@@ -125,7 +155,7 @@ export class LeaseClient extends RawClient {
     while (this.heard.length === 0 && Date.now() < until && !this.closed) {
       const frame = await super.next(Math.max(1, until - Date.now()))
       if (frame === undefined) continue
-      if (frame.readBigUInt64LE(24) !== 0xffff_ffff_ffff_ffffn) throw new Error("a response without a request")
+      if (frame.readBigUInt64LE(24) !== unsolicited) throw new Error("a response without a request")
       this.heard.push(decode(OplockBreak.Response, frame) as Break)
     }
     return this.heard.shift()
@@ -138,7 +168,7 @@ export class LeaseClient extends RawClient {
 
   /** Skips the interim response. */
   async final(answer: Buffer | undefined): Promise<Buffer | undefined> {
-    return answer !== undefined && statusOf(answer) === pending ? this.next(10_000) : answer
+    return answer !== undefined && statusOf(answer) === NtStatus.STATUS_PENDING ? this.next(10_000) : answer
   }
 
   async create(
@@ -160,10 +190,16 @@ export class LeaseClient extends RawClient {
     return this.status({ _tag: "CLOSE", body: { flags: 0, fileId } })
   }
 
-  set(fileId: FileId, fileInfoClass: number, buffer: Uint8Array): Promise<number> {
+  set(fileId: FileId, fileInfoClass: Requests.InformationClass, buffer: Uint8Array): Promise<number> {
     return this.status({
       _tag: "SET_INFO",
-      body: { infoType: 1, fileInfoClass, additionalInformation: 0, fileId, buffer }
+      body: {
+        infoType: InfoType.SMB2_0_INFO_FILE,
+        fileInfoClass: Requests.numberOf(fileInfoClass),
+        additionalInformation: 0,
+        fileId,
+        buffer
+      }
     })
   }
 
@@ -186,7 +222,15 @@ export class LeaseClient extends RawClient {
     const nothing = new Uint8Array(0)
     return this.ask({
       _tag: "IOCTL",
-      body: { ctlCode, fileId, maxInputResponse: 0, maxOutputResponse: room, flags: 1, input: nothing, output: nothing }
+      body: {
+        ctlCode,
+        fileId,
+        maxInputResponse: 0,
+        maxOutputResponse: room,
+        flags: IoctlFlags.SMB2_0_IOCTL_IS_FSCTL,
+        input: nothing,
+        output: nothing
+      }
     })
   }
 }
@@ -206,12 +250,14 @@ export const createRequest = (
 ): Message.Request => ({
   _tag: "CREATE",
   body: {
-    requestedOplockLevel: createContexts.some((one) => one._tag.startsWith("RequestLease")) ? 0xff : 0,
-    impersonationLevel: 2,
-    desiredAccess: 0x0013_019f,
+    requestedOplockLevel: createContexts.some((one) => one._tag.startsWith("RequestLease"))
+      ? OplockLevel.SMB2_OPLOCK_LEVEL_LEASE
+      : OplockLevel.SMB2_OPLOCK_LEVEL_NONE,
+    impersonationLevel: ImpersonationLevel.Impersonation,
+    desiredAccess: GenericAccess.FILE_GENERIC_READ | GenericAccess.FILE_GENERIC_WRITE | AccessMask.DELETE,
     fileAttributes: 0,
-    shareAccess: 7,
-    createDisposition: 3,
+    shareAccess: ShareAccess.FILE_SHARE_READ | ShareAccess.FILE_SHARE_WRITE | ShareAccess.FILE_SHARE_DELETE,
+    createDisposition: CreateDisposition.FILE_OPEN_IF,
     createOptions: 0,
     name,
     createContexts,

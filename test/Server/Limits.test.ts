@@ -16,7 +16,7 @@ import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import type { FileId } from "../../src/Smb2/Message/Common.ts"
-import { Command, CreateDisposition } from "../../src/Smb2/Message/Constants.ts"
+import { AccessMask, Command, CreateDisposition, OplockLevel, SecurityMode } from "../../src/Smb2/Message/Constants.ts"
 import * as Message from "../../src/Smb2/Message/Message.ts"
 import { RawClient, statusOf } from "./RawClient.ts"
 import * as Requests from "./requests.ts"
@@ -528,7 +528,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
     () =>
       within({ breakTime: "300 millis" }, async ({ client }) => {
         const one = await client()
-        await opened(one, "a", { requestedOplockLevel: 9 })
+        await opened(one, "a", { requestedOplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_BATCH })
         const two = await client()
         const start = performance.now()
         assert.strictEqual(statusOf(await two.ask(Requests.create("a"))), STATUS_PENDING)
@@ -544,7 +544,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
       within({ durableTime: "300 millis" }, async ({ client, server }) => {
         const one = await client(joe)
         await opened(one, "a", {
-          requestedOplockLevel: 9,
+          requestedOplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_BATCH,
           createContexts: [{ _tag: "DurableHandleRequest", data: {} }] as never
         })
         one.close()
@@ -590,7 +590,10 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         assert.strictEqual(statusOf(await one.ask(Requests.close(file))), 0)
         // A failed CREATE counts for nothing.
         for (let i = 0; i < 5; i++) {
-          assert.strictEqual(await one.open("none", { createDisposition: 1 }), NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+          assert.strictEqual(
+            await one.open("none", { createDisposition: CreateDisposition.FILE_OPEN }),
+            NtStatus.STATUS_OBJECT_NAME_NOT_FOUND
+          )
         }
         await opened(one, "d")
         assert.strictEqual(statusOf(await two.ask(Requests.close(last))), 0)
@@ -743,7 +746,12 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         const [one, two] = [await client(), await client()]
         const folders = []
         for (const name of ["x", "y"]) {
-          const how = { ...Requests.directory, createDisposition: 3, desiredAccess: 0x0010_0083 }
+          const how = {
+            ...Requests.directory,
+            createDisposition: CreateDisposition.FILE_OPEN_IF,
+            desiredAccess: AccessMask.FILE_LIST_DIRECTORY | AccessMask.FILE_ADD_FILE | AccessMask.FILE_READ_ATTRIBUTES |
+              AccessMask.SYNCHRONIZE
+          }
           folders.push(await opened(one, name, how))
         }
         for (const [i, folder] of folders.entries()) {
@@ -771,7 +779,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         const one = await client(joe)
         for (const name of ["a", "b", "c", "d"]) {
           await opened(one, name, {
-            requestedOplockLevel: 9,
+            requestedOplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_BATCH,
             createContexts: [{ _tag: "DurableHandleRequest", data: {} }] as never
           })
         }
@@ -789,7 +797,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         for (const [each, names] of [[one, ["a", "b", "c"]], [two, ["d"]]] as const) {
           for (const name of names) {
             await opened(each, name, {
-              requestedOplockLevel: 9,
+              requestedOplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_BATCH,
               createContexts: [{ _tag: "DurableHandleRequest", data: {} }] as never
             })
           }
@@ -1000,7 +1008,7 @@ describe("the server", () => {
       const two = await client()
       const before = await tasksOf(server)
       const durable = {
-        requestedOplockLevel: 9,
+        requestedOplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_BATCH,
         createContexts: [{ _tag: "DurableHandleRequest", data: {} }] as never
       }
       const one = await client(joe)
@@ -1033,7 +1041,13 @@ describe("a client without a logon", () => {
       for (let i = 0; i < 5; i++) {
         const answer = await one.ask({
           _tag: "SESSION_SETUP",
-          body: { flags: 0, securityMode: 1, capabilities: 0, previousSessionId: 0n, securityBuffer: token }
+          body: {
+            flags: 0,
+            securityMode: SecurityMode.SMB2_NEGOTIATE_SIGNING_ENABLED,
+            capabilities: 0,
+            previousSessionId: 0n,
+            securityBuffer: token
+          }
         })
         statuses.push(statusOf(answer))
       }

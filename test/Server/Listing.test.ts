@@ -5,6 +5,7 @@
 import { assert, it } from "@effect/vitest"
 import { Cause, Context, Effect, type Exit, Layer, Option, Redacted, type Scope, Stream } from "effect"
 import { Credentials, SmbClient, TcpTransport } from "effect-smb"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import { type ShareStore, type StoreError, storeError, type StoreNode } from "../../src/Server/ShareStore.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
@@ -82,9 +83,9 @@ it.live("a listing during which the store fails shows the entries before, then f
     const all = Stream.runForEach(smb.list(base), ({ name }) => Effect.sync(() => seen.push(name)))
     const status = (exit: Exit.Exit<unknown, unknown>) =>
       exit._tag === "Failure" ? (Cause.squash(exit.cause) as { readonly status?: number }).status : 0
-    assert.strictEqual(status(yield* Effect.exit(all)), 0xc000_0043)
+    assert.strictEqual(status(yield* Effect.exit(all)), NtStatus.STATUS_SHARING_VIOLATION)
     assert.deepStrictEqual(seen, [])
-    assert.strictEqual(status(yield* Effect.exit(all)), 0xc000_00e9)
+    assert.strictEqual(status(yield* Effect.exit(all)), NtStatus.STATUS_UNEXPECTED_IO_ERROR)
     assert.deepStrictEqual(seen, ["entry-1", "entry-2"])
     yield* all
     assert.deepStrictEqual(seen, ["entry-1", "entry-2", "entry-3"])

@@ -63,13 +63,16 @@ it.live("a link that leads nowhere or out of the share can be renamed and remove
         for (const request of [Requests.read(link, 10), Requests.write(link, Buffer.from("x"))]) {
           assert.strictEqual(await client.status(request), NtStatus.STATUS_ACCESS_DENIED)
         }
-        const standard = (await client.ask(Requests.query(link, "file", 5)))!
+        const standard = (await client.ask(Requests.query(link, "file", "FileStandardInformation")))!
         assert.strictEqual(standard.readBigUInt64LE(64 + 8 + 8), 0n)
         assert.strictEqual(await client.status(rename(link, `d\\${name}2`)), 0)
         assert.strictEqual(await client.status(Requests.close(link)), 0)
         assert.isTrue(Fs.lstatSync(join(path, "d", `${name}2`)).isSymbolicLink())
         const going = await client.must(`d\\${name}2`, { ...asLink, desiredAccess: A.DELETE })
-        assert.strictEqual(await client.status(Requests.set(going, "file", 13, Uint8Array.of(1))), 0)
+        assert.strictEqual(
+          await client.status(Requests.set(going, "file", "FileDispositionInformation", Uint8Array.of(1))),
+          0
+        )
         assert.strictEqual(await client.status(Requests.close(going)), 0)
         assert.deepStrictEqual(Fs.readdirSync(join(path, "d")).filter((one) => one.startsWith(name)), [])
       }
@@ -86,12 +89,18 @@ it.live("a link to a file in the share is followed, also with FILE_OPEN_REPARSE_
       Fs.symlinkSync("later.target", join(path, "d", "later"))
       const later = await client.must("d\\later", { ...asLink, desiredAccess: A.DELETE })
       Fs.writeFileSync(join(path, "d", "later.target"), "there")
-      assert.strictEqual(await client.status(Requests.set(later, "file", 13, Uint8Array.of(1))), 0)
+      assert.strictEqual(
+        await client.status(Requests.set(later, "file", "FileDispositionInformation", Uint8Array.of(1))),
+        0
+      )
       assert.strictEqual(await client.status(Requests.close(later)), 0)
       assert.deepStrictEqual(Fs.readdirSync(join(path, "d")).filter((one) => one.startsWith("later")), ["later.target"])
       // A handle of a link never removes a file.
       const nowhere = await client.must("d\\nowhere", { ...asLink, desiredAccess: A.DELETE })
-      assert.strictEqual(await client.status(Requests.set(nowhere, "file", 13, Uint8Array.of(1))), 0)
+      assert.strictEqual(
+        await client.status(Requests.set(nowhere, "file", "FileDispositionInformation", Uint8Array.of(1))),
+        0
+      )
       Fs.writeFileSync(join(path, "d", "nowhere.new"), "new")
       Fs.renameSync(join(path, "d", "nowhere.new"), join(path, "d", "nowhere"))
       // Another program has put a file in the link's place: that one stays.

@@ -9,13 +9,16 @@ import * as Lock from "../../src/Server/internal/Command/Lock.ts"
 import * as Locks from "../../src/Server/internal/State/Locks.ts"
 import type { StreamLocks } from "../../src/Server/internal/State/Model.ts"
 import * as Limits from "../../src/Server/Limits.ts"
+import { Dialect, LockFlags } from "../../src/Smb2/Message/Constants.ts"
 import { random } from "../random.ts"
 
 const { NtStatus } = Status
-const SHARED = 1
-const EXCLUSIVE = 2
+const {
+  SMB2_LOCKFLAG_EXCLUSIVE_LOCK: EXCLUSIVE,
+  SMB2_LOCKFLAG_FAIL_IMMEDIATELY: AT_ONCE,
+  SMB2_LOCKFLAG_SHARED_LOCK: SHARED
+} = LockFlags
 const UNLOCK = 4
-const AT_ONCE = 0x10
 
 const server = { limits: Limits.defaults, locks: 0 }
 
@@ -96,7 +99,7 @@ describe("Locks", () => {
         let waits = false
         const incoming = {
           open: opens[owner],
-          connection: { dialect: 0x0210 },
+          connection: { dialect: Dialect.SMB_2_1 },
           server,
           // A request that waits: its response comes when it is resumed.
           wait: (register: (resume: () => void) => () => void) =>
@@ -173,7 +176,7 @@ describe("Locks", () => {
     const open = makeOpen(file)
     const lock = (offset: bigint, length: bigint) =>
       Effect.runSync(Effect.result(Lock.handle(
-        { open, connection: { dialect: 0x0210 }, server } as never,
+        { open, connection: { dialect: Dialect.SMB_2_1 }, server } as never,
         {
           lockSequence: { lockSequenceNumber: 0, lockSequenceIndex: 0 },
           fileId: { persistent: 0n, volatile: 0n },
@@ -195,7 +198,7 @@ describe("Locks", () => {
     const ask = (open: object, offset: number, length: number, flags: number) => {
       const incoming = {
         open,
-        connection: { dialect: 0x0210 },
+        connection: { dialect: Dialect.SMB_2_1 },
         server,
         wait: (register: (resume: () => void) => () => void) => Effect.sync(() => void register(() => {}))
       }

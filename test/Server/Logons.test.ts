@@ -9,7 +9,7 @@ import { NtStatus as Status } from "effect-smb/Codec"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
-import { Command } from "../../src/Smb2/Message/Constants.ts"
+import { Command, LeaseState, OplockLevel } from "../../src/Smb2/Message/Constants.ts"
 import type * as Context from "../../src/Smb2/Message/CreateContext.ts"
 import { secret } from "./people.ts"
 import { RawClient, statusOf } from "./RawClient.ts"
@@ -165,7 +165,10 @@ describe("a further connection of a session", () => {
 describe("a guest", () => {
   it.live("gets no durable open, and cannot reconnect to it", () =>
     served(async (_, raw) => {
-      const how = (context: unknown) => ({ requestedOplockLevel: 9, createContexts: [context] as never })
+      const how = (context: unknown) => ({
+        requestedOplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_BATCH,
+        createContexts: [context] as never
+      })
       for (const who of ["guest", "anonymous"] as const) {
         const first = raw()
         assert.isTrue(await first.logOn("data", credentials[who]))
@@ -185,7 +188,10 @@ describe("a guest", () => {
 
   it.live("cannot reconnect to the durable open of a user, and another user cannot either", () =>
     served(async (_, raw) => {
-      const how = (context: unknown) => ({ requestedOplockLevel: 9, createContexts: [context] as never })
+      const how = (context: unknown) => ({
+        requestedOplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_BATCH,
+        createContexts: [context] as never
+      })
       const ann = raw()
       assert.isTrue(await ann.logOn("data", credentials.ann))
       const file = fileOf(await ann.ask(Requests.create("a", how({ _tag: "DurableHandleRequest", data: {} }))))
@@ -235,10 +241,11 @@ describe("a guest", () => {
         const lease: Context.Request = {
           _tag: "RequestLease",
           leaseKey: new Uint8Array(16).fill(3),
-          leaseState: 7,
+          leaseState: LeaseState.SMB2_LEASE_READ_CACHING | LeaseState.SMB2_LEASE_HANDLE_CACHING |
+            LeaseState.SMB2_LEASE_WRITE_CACHING,
           leaseFlags: 0
         }
-        const how = { requestedOplockLevel: 0xff, createContexts: [lease] }
+        const how = { requestedOplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_LEASE, createContexts: [lease] }
         fileOf(await other.ask(Requests.create("leased", how)))
         const third = raw()
         assert.isTrue(await third.logOn("data", credentials.joe))

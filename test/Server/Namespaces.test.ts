@@ -14,6 +14,7 @@ import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import { anyFileId, type FileId } from "../../src/Smb2/Message/Common.ts"
+import { FileAttributes, IoctlFlags } from "../../src/Smb2/Message/Constants.ts"
 import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import { random } from "../Dfs/vectors.ts"
 import { RawClient } from "./RawClient.ts"
@@ -112,8 +113,9 @@ it.live("a root keeps files next to its links and in the folders that lead to th
     const listed = yield* Stream.runCollect(smb.list(base))
     assert.deepStrictEqual(listed.map((entry) => entry.name).sort(), ["inter", "media", "own.txt", "plans", "sets"])
     const attributes = (name: string) => listed.find((entry) => entry.name === name)!.fileAttributes
-    assert.strictEqual(attributes("plans") & 0x410, 0x410)
-    assert.strictEqual(attributes("media") & 0x410, 0x10)
+    const linked = FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT | FileAttributes.FILE_ATTRIBUTE_DIRECTORY
+    assert.strictEqual(attributes("plans") & linked, linked)
+    assert.strictEqual(attributes("media") & linked, FileAttributes.FILE_ATTRIBUTE_DIRECTORY)
     yield* smb.writeFile(`${base}\\media\\beside.txt`, "beside")
     yield* smb.rename(`${base}\\own.txt`, `${base}\\media\\own.txt`)
     assert.strictEqual(yield* smb.readFileString(`${base}\\media\\own.txt`), "own")
@@ -203,7 +205,7 @@ it.live("a server refers on any tree, and refuses a referral request with a File
               fileId,
               maxInputResponse: 0,
               maxOutputResponse: 4096,
-              flags: 1,
+              flags: IoctlFlags.SMB2_0_IOCTL_IS_FSCTL,
               input,
               output: new Uint8Array(0)
             }

@@ -9,7 +9,7 @@ import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import * as Header from "../../src/Smb2/Header.ts"
-import { Capabilities, Dialect } from "../../src/Smb2/Message/Constants.ts"
+import { Capabilities, Dialect, SecurityMode } from "../../src/Smb2/Message/Constants.ts"
 import * as Message from "../../src/Smb2/Message/Message.ts"
 import type * as Negotiate from "../../src/Smb2/Message/Negotiate.ts"
 import { RawClient, statusOf } from "./RawClient.ts"
@@ -27,13 +27,14 @@ it.live("a server announces directory leases and channels only to clients of 3.0
       users: UserStore.inMemory({}),
       shares: { data: MemoryStore.make() }
     })
+    const allCapabilities = Object.values(Capabilities).reduce((all, one) => all | one, 0)
     const capabilities = (dialect: number, asked: number) =>
       Effect.promise(async () => {
         const raw = new RawClient(host, port)
         const answer = await raw.ask({
           _tag: "NEGOTIATE",
           body: {
-            securityMode: 1,
+            securityMode: SecurityMode.SMB2_NEGOTIATE_SIGNING_ENABLED,
             capabilities: asked,
             clientGuid: new Uint8Array(16).fill(7),
             dialects: [dialect],
@@ -51,9 +52,9 @@ it.live("a server announces directory leases and channels only to clients of 3.0
         yield* capabilities(dialect, Capabilities.SMB2_GLOBAL_CAP_DIRECTORY_LEASING),
         Capabilities.SMB2_GLOBAL_CAP_DIRECTORY_LEASING
       )
-      assert.strictEqual(yield* capabilities(dialect, 0x7f), both)
+      assert.strictEqual(yield* capabilities(dialect, allCapabilities), both)
     }
-    assert.strictEqual(yield* capabilities(Dialect.SMB_2_1, 0x7f), 0)
+    assert.strictEqual(yield* capabilities(Dialect.SMB_2_1, allCapabilities), 0)
   }).pipe(Effect.scoped))
 
 const served = (

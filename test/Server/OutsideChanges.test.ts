@@ -10,6 +10,7 @@ import { Codec } from "effect-smb/Codec"
 import * as Fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import { type ShareStore, storeError } from "../../src/Server/ShareStore.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as Local from "../../src/Server/Store/internal/Local.ts"
@@ -17,6 +18,13 @@ import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import * as Header from "../../src/Smb2/Header.ts"
+import {
+  CreateDisposition,
+  GenericAccess,
+  ImpersonationLevel,
+  OplockLevel,
+  ShareAccess
+} from "../../src/Smb2/Message/Constants.ts"
 import type * as CreateContext from "../../src/Smb2/Message/CreateContext.ts"
 import * as Message from "../../src/Smb2/Message/Message.ts"
 import * as LeaseClient from "./LeaseClient.ts"
@@ -79,8 +87,7 @@ const told = Effect.fnUntraced(function*(changes: NonNullable<ShareStore["change
 const rwh = LeaseClient.READ | LeaseClient.WRITE | LeaseClient.HANDLE
 const busy = storeError("Busy")
 
-const batch = 9
-const exclusive = 8
+const { SMB2_OPLOCK_LEVEL_BATCH: batch, SMB2_OPLOCK_LEVEL_EXCLUSIVE: exclusive, SMB2_OPLOCK_LEVEL_LEASE } = OplockLevel
 
 /** Opens with an oplock of this level. Returns the response. */
 const open = (raw: RawClient, name: string, requestedOplockLevel: number, lease?: CreateContext.Request) =>
@@ -90,12 +97,12 @@ const open = (raw: RawClient, name: string, requestedOplockLevel: number, lease?
       body: {
         securityFlags: 0,
         requestedOplockLevel,
-        impersonationLevel: 2,
+        impersonationLevel: ImpersonationLevel.Impersonation,
         smbCreateFlags: 0n,
-        desiredAccess: 0x0012_019f,
+        desiredAccess: GenericAccess.FILE_GENERIC_READ | GenericAccess.FILE_GENERIC_WRITE,
         fileAttributes: 0,
-        shareAccess: 7,
-        createDisposition: 1,
+        shareAccess: ShareAccess.FILE_SHARE_READ | ShareAccess.FILE_SHARE_WRITE | ShareAccess.FILE_SHARE_DELETE,
+        createDisposition: CreateDisposition.FILE_OPEN,
         createOptions: 0,
         name,
         createContexts: lease === undefined ? [] : [lease]
@@ -178,13 +185,13 @@ it.live("an oplock or lease of a file is broken when another program changes or 
 
     // The oplock of the second file is kept: the next two messages are the response and the break of the third file.
     const leaseKey = new Uint8Array(16).fill(5)
-    const three = yield* open(raw, "three", 0xff, {
+    const three = yield* open(raw, "three", SMB2_OPLOCK_LEVEL_LEASE, {
       _tag: "RequestLease",
       leaseKey,
-      leaseState: 7,
+      leaseState: rwh,
       leaseFlags: 0
     })
-    assert.strictEqual(three.oplockLevel, 0xff)
+    assert.strictEqual(three.oplockLevel, SMB2_OPLOCK_LEVEL_LEASE)
     // Another file replaces it, as editors do.
     Fs.writeFileSync(join(path, "new"), "new")
     Fs.renameSync(join(path, "new"), join(path, "three"))
@@ -193,7 +200,7 @@ it.live("an oplock or lease of a file is broken when another program changes or 
     const lease = Codec.decode("break", Codec.at(Header.size, Message.messages.OPLOCK_BREAK.response))(lost)
     assert(lease._tag === "Success" && lease.success._tag === "LeaseBreakNotification")
     const { currentLeaseState, newLeaseState } = lease.success
-    assert.deepStrictEqual([lease.success.leaseKey, currentLeaseState, newLeaseState], [leaseKey, 7, 0])
+    assert.deepStrictEqual([lease.success.leaseKey, currentLeaseState, newLeaseState], [leaseKey, rwh, 0])
     raw.close()
   }).pipe(Effect.scoped))
 
@@ -204,10 +211,7 @@ it.live("a directory lease is broken when another program creates a file in the 
     const client = new LeaseClient.LeaseClient(host, port, 3)
     assert.isTrue(yield* Effect.promise(() => client.begin("data", joe)))
     const { leaseState } = yield* Effect.promise(() =>
-      client.create("d", [LeaseClient.lease(4, LeaseClient.READ | LeaseClient.HANDLE)], {
-        createOptions: 1,
-        desiredAccess: 0x0010_0081
-      })
+      client.create("d", [LeaseClient.lease(4, LeaseClient.READ | LeaseClient.HANDLE)], Requests.directory)
     )
     assert.strictEqual(leaseState, LeaseClient.READ | LeaseClient.HANDLE)
     // Changes in other directories break nothing here: a lease of the root is broken first, for the last of them.
@@ -234,9 +238,8 @@ it.live("no oplock or lease is granted when the store cannot listen for changes,
       assert.strictEqual((yield* create(name, [LeaseClient.lease(number, rwh)])).leaseState, 0)
     }
     assert.strictEqual((yield* create("three", [], { requestedOplockLevel: batch })).oplockLevel, 0)
-    const folder = { createOptions: 1, desiredAccess: 0x0010_0081 }
     const asked = LeaseClient.READ | LeaseClient.HANDLE
-    assert.strictEqual((yield* create("d", [LeaseClient.lease(3, asked)], folder)).leaseState, 0)
+    assert.strictEqual((yield* create("d", [LeaseClient.lease(3, asked)], Requests.directory)).leaseState, 0)
     assert.deepStrictEqual(events, ["changes not told"])
   }).pipe(Effect.scoped))
 
@@ -271,7 +274,7 @@ it.live("leases in a folder are broken when the store stops listening there, and
         )
       )
     )
-    yield* create("d", [], { createOptions: 1, desiredAccess: 0x0010_0081 })
+    yield* create("d", [], Requests.directory)
     assert.strictEqual((yield* create("one", [LeaseClient.lease(1, rwh)])).leaseState, rwh)
     assert.strictEqual((yield* create("d\\two", [LeaseClient.lease(2, rwh)])).leaseState, rwh)
     yield* fails.open
@@ -414,7 +417,7 @@ it.live("a watch of a new client sees the new folder at a path after the old par
         // Changes before the platform begins to watch are not reported.
         for (let count = 0, told = ""; !told.includes(`turn ${turn}`); count++) {
           assert.isBelow(count, 100)
-          assert.strictEqual((await client.ask(Requests.notify(folder)))?.readUInt32LE(8), 0x103)
+          assert.strictEqual((await client.ask(Requests.notify(folder)))?.readUInt32LE(8), NtStatus.STATUS_PENDING)
           let answer: Buffer | undefined
           for (let tries = 0; answer === undefined && tries < 30; tries++) {
             Fs.writeFileSync(join(path, "a", "b", `turn ${turn} ${count} ${tries}`), "")

@@ -22,6 +22,7 @@ import { LogRate } from "../../src/Server/internal/State/LogRate.ts"
 import { StoreTimeout } from "../../src/Server/internal/State/StoreTimeout.ts"
 import { defaults } from "../../src/Server/Limits.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
+import { AccessMask } from "../../src/Smb2/Message/Constants.ts"
 import { random } from "../random.ts"
 
 const domain = "S-1-5-21-1-2-3"
@@ -136,7 +137,7 @@ const openPolicy = (pipe: Pipe) =>
       securityDescriptor: undefined,
       securityQualityOfService: undefined
     },
-    desiredAccess: 0x0200_0000
+    desiredAccess: AccessMask.MAXIMUM_ALLOWED
   })
 
 const lookupSids = [Lsat.LookupSids2Request, Lsat.LookupSids2Response] as const

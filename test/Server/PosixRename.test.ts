@@ -15,7 +15,7 @@ import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import type { FileId } from "../../src/Smb2/Message/Common.ts"
-import { AccessMask as A, Command, CreateDisposition as D } from "../../src/Smb2/Message/Constants.ts"
+import { AccessMask as A, Command, CreateDisposition as D, ShareAccess } from "../../src/Smb2/Message/Constants.ts"
 import { HANDLE, lease, LeaseClient, READ, WRITE } from "./LeaseClient.ts"
 import { Client } from "./people.ts"
 import * as Requests from "./requests.ts"
@@ -29,7 +29,7 @@ const { FILE_RENAME_POSIX_SEMANTICS, FILE_RENAME_REPLACE_IF_EXISTS } = FileInfor
 const both = FILE_RENAME_REPLACE_IF_EXISTS | FILE_RENAME_POSIX_SEMANTICS
 
 const renamed = (file: FileId, fileName: string, flags: number = both) =>
-  Requests.set(file, "file", 65, encode({ flags, rootDirectory: 0n, fileName }))
+  Requests.set(file, "file", "FileRenameInformationEx", encode({ flags, rootDirectory: 0n, fileName }))
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => Fs.mkdtempSync(join(tmpdir(), "posix-rename-"))),
@@ -86,7 +86,10 @@ describe("a rename with POSIX semantics", () => {
           for (const [flags, status] of refusals) {
             assert.strictEqual(await client.status(renamed(source, "target", flags)), status)
           }
-          assert.strictEqual(await client.status(Requests.set(held, "file", 13, Uint8Array.of(1))), 0)
+          assert.strictEqual(
+            await client.status(Requests.set(held, "file", "FileDispositionInformation", Uint8Array.of(1))),
+            0
+          )
           assert.strictEqual(await client.status(renamed(source, "target")), 0)
           assert.strictEqual(await textOf(client, held), "old")
           assert.strictEqual(await client.text("target"), "new")
@@ -128,7 +131,10 @@ describe("a rename with POSIX semantics", () => {
       Effect.promise(async () => {
         const source = await made(client, "source", "new")
         await client.status(Requests.close(await made(client, "target", "old")))
-        const alone = await client.must("target", { createDisposition: D.FILE_OPEN, shareAccess: 3 })
+        const alone = await client.must("target", {
+          createDisposition: D.FILE_OPEN,
+          shareAccess: ShareAccess.FILE_SHARE_READ | ShareAccess.FILE_SHARE_WRITE
+        })
         assert.strictEqual(await client.status(renamed(source, "target")), NtStatus.STATUS_SHARING_VIOLATION)
         await client.status(Requests.close(alone))
         const other = new LeaseClient(host, port, 5)
@@ -141,7 +147,7 @@ describe("a rename with POSIX semantics", () => {
         assert.strictEqual(await other.shut(fileId), 0)
         // An interim response may come first.
         const status = await answered
-        const last = status === 0x103 ? (await client.next())!.readUInt32LE(8) : status
+        const last = status === NtStatus.STATUS_PENDING ? (await client.next())!.readUInt32LE(8) : status
         assert.strictEqual(last, 0)
         assert.strictEqual(await client.text("target"), "new")
         other.close()

@@ -8,7 +8,14 @@ import { Codec, NtStatus as Status } from "effect-smb/Codec"
 import * as Net from "node:net"
 import * as Header from "../../src/Smb2/Header.ts"
 import type { FileId } from "../../src/Smb2/Message/Common.ts"
-import { Capabilities, Command, HeaderFlags } from "../../src/Smb2/Message/Constants.ts"
+import {
+  Capabilities,
+  Command,
+  Dialect,
+  HeaderFlags,
+  SecurityMode,
+  SessionSetupFlags
+} from "../../src/Smb2/Message/Constants.ts"
 import type * as Create from "../../src/Smb2/Message/Create.ts"
 import * as Message from "../../src/Smb2/Message/Message.ts"
 import * as Requests from "./requests.ts"
@@ -129,11 +136,11 @@ export class RawClient {
   }
 
   /** Negotiates a dialect. Default: 2.1. Returns the response. */
-  negotiate(dialect = 0x0210): Promise<Buffer | undefined> {
+  negotiate(dialect: number = Dialect.SMB_2_1): Promise<Buffer | undefined> {
     return this.ask({
       _tag: "NEGOTIATE",
       body: {
-        securityMode: 1,
+        securityMode: SecurityMode.SMB2_NEGOTIATE_SIGNING_ENABLED,
         capabilities: Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU | Capabilities.SMB2_GLOBAL_CAP_LEASING,
         clientGuid: new Uint8Array(16).fill(7),
         dialects: [dialect],
@@ -166,8 +173,8 @@ export class RawClient {
       const answer = await ask({
         _tag: "SESSION_SETUP",
         body: {
-          flags: binding ? 1 : 0,
-          securityMode: 1,
+          flags: binding ? SessionSetupFlags.SMB2_SESSION_FLAG_BINDING : 0,
+          securityMode: SecurityMode.SMB2_NEGOTIATE_SIGNING_ENABLED,
           capabilities: 0,
           previousSessionId,
           securityBuffer: token

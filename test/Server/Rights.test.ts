@@ -63,7 +63,7 @@ describe("a user without the right", () => {
         }
       }
       const own = await ann.must("theirs")
-      const streams = (await ann.ask(Requests.query(own, "file", 22)))!
+      const streams = (await ann.ask(Requests.query(own, "file", "FileStreamInformation")))!
       assert.notInclude(streams.toString("utf16le"), "mine")
       // A user who may write gets the rights of the file, and no more.
       await ann.make("shared", { joe: Access.generic.read | Access.generic.write })
@@ -101,7 +101,10 @@ describe("a user without the right", () => {
       assert.strictEqual(await joe.status(link(await joe.must("mine:stream"), "yet another")), invalid)
       // A name that is to be deleted gets no link either.
       const going = await joe.must("going", { createOptions: O.FILE_DELETE_ON_CLOSE })
-      assert.strictEqual(await joe.status(Requests.set(going, "file", 13, Uint8Array.of(1))), 0)
+      assert.strictEqual(
+        await joe.status(Requests.set(going, "file", "FileDispositionInformation", Uint8Array.of(1))),
+        0
+      )
       assert.strictEqual(await joe.status(link(going, "yet another")), refused)
       assert.strictEqual(await joe.status(link(mine, "more")), 0)
       assert.strictEqual(await joe.status(rename(mine, "other")), 0)
@@ -159,7 +162,7 @@ describe("a user without the right", () => {
     await ann.make("theirs", { joe: read | A.FILE_WRITE_ATTRIBUTES })
     const stream = await ann.must("theirs:stream")
     assert.strictEqual(await ann.status(Requests.close(stream)), 0)
-    await joe.status(Requests.close(await joe.must("his", { createOptions: 1 })))
+    await joe.status(Requests.close(await joe.must("his", { createOptions: O.FILE_DIRECTORY_FILE })))
     const file = await joe.must("theirs", { createDisposition: D.FILE_OPEN, desiredAccess: A.FILE_READ_ATTRIBUTES })
     assert.strictEqual(await joe.status(link(file, "his\\theirs")), 0)
     const taken = { createDisposition: D.FILE_OPEN, desiredAccess: A.DELETE }
@@ -185,11 +188,11 @@ describe("a user without the right", () => {
     for (
       const [what, request] of Object.entries({
         write: Requests.write(reader, Buffer.from("x")),
-        times: Requests.set(reader, "file", 4, basic),
-        size: Requests.set(reader, "file", 20, size),
-        allocation: Requests.set(reader, "file", 19, size),
-        deletion: Requests.set(reader, "file", 13, Uint8Array.of(1)),
-        deletionEx: Requests.set(reader, "file", 64, Uint8Array.of(1, 0, 0, 0)),
+        times: Requests.set(reader, "file", "FileBasicInformation", basic),
+        size: Requests.set(reader, "file", "FileEndOfFileInformation", size),
+        allocation: Requests.set(reader, "file", "FileAllocationInformation", size),
+        deletion: Requests.set(reader, "file", "FileDispositionInformation", Uint8Array.of(1)),
+        deletionEx: Requests.set(reader, "file", "FileDispositionInformationEx", Uint8Array.of(1, 0, 0, 0)),
         rename: rename(reader, "elsewhere"),
         security: Requests.set(reader, "security", 0, encode(descriptor(sids.joe, {}))),
         flush: Requests.flush(reader),
@@ -204,11 +207,11 @@ describe("a user without the right", () => {
     for (
       const [what, request] of Object.entries({
         read: Requests.read(looker, 1),
-        attributes: Requests.query(looker, "file", 4),
-        all: Requests.query(looker, "file", 18),
-        network: Requests.query(looker, "file", 34),
-        tag: Requests.query(looker, "file", 35),
-        extended: Requests.query(looker, "file", 15),
+        attributes: Requests.query(looker, "file", "FileBasicInformation"),
+        all: Requests.query(looker, "file", "FileAllInformation"),
+        network: Requests.query(looker, "file", "FileNetworkOpenInformation"),
+        tag: Requests.query(looker, "file", "FileAttributeTagInformation"),
+        extended: Requests.query(looker, "file", "FileFullEaInformation"),
         security: Requests.query(looker, "security"),
         ranges: Requests.fsctl(looker, Fsctl.Fsctl.FSCTL_QUERY_ALLOCATED_RANGES, Buffer.alloc(16))
       })

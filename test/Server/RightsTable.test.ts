@@ -7,7 +7,12 @@ import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Codec, FileInformation, NtStatus as Status } from "effect-smb/Codec"
 import type { FileId } from "../../src/Smb2/Message/Common.ts"
-import { AccessMask as A, CreateDisposition as D, CreateOptions as O } from "../../src/Smb2/Message/Constants.ts"
+import {
+  AccessMask as A,
+  CreateDisposition as D,
+  CreateOptions as O,
+  FileAttributes
+} from "../../src/Smb2/Message/Constants.ts"
 import * as Fsctl from "../../src/Smb2/Message/Fsctl.ts"
 import type * as Message from "../../src/Smb2/Message/Message.ts"
 import { everything, link, people, rename } from "./people.ts"
@@ -26,10 +31,12 @@ interface Row {
 
 const row = (needs: number, request: (file: FileId) => Message.Request): Row => ({ request, needs })
 
-const query = (needs: number, number: number): Row => row(needs, (file) => Requests.query(file, "file", number))
-const volume = (number: number): Row => row(anyHandle, (file) => Requests.query(file, "fileSystem", number))
-const set = (needs: number, number: number, buffer: Uint8Array): Row =>
-  row(needs, (file) => Requests.set(file, "file", number, buffer))
+const query = (needs: number, name: Requests.InformationClass): Row =>
+  row(needs, (file) => Requests.query(file, "file", name))
+const volume = (name: Requests.InformationClass): Row =>
+  row(anyHandle, (file) => Requests.query(file, "fileSystem", name))
+const set = (needs: number, name: Requests.InformationClass, buffer: Uint8Array): Row =>
+  row(needs, (file) => Requests.set(file, "file", name, buffer))
 
 const u64 = (value: bigint): Uint8Array => {
   const bytes = Buffer.alloc(8)
@@ -56,51 +63,55 @@ const ofFile: Record<string, Row> = {
   WRITE: row(A.FILE_WRITE_DATA | A.FILE_APPEND_DATA, (file) => Requests.write(file, Buffer.from("x"))),
   FLUSH: row(A.FILE_WRITE_DATA | A.FILE_APPEND_DATA, Requests.flush),
 
-  "query FileBasicInformation": query(A.FILE_READ_ATTRIBUTES, 4),
-  "query FileStandardInformation": query(anyHandle, 5),
-  "query FileInternalInformation": query(anyHandle, 6),
-  "query FileEaInformation": query(anyHandle, 7),
-  "query FileAccessInformation": query(anyHandle, 8),
-  "query FilePositionInformation": query(anyHandle, 14),
-  "query FileFullEaInformation": query(A.FILE_READ_EA, 15),
-  "query FileModeInformation": query(anyHandle, 16),
-  "query FileAlignmentInformation": query(anyHandle, 17),
-  "query FileAllInformation": query(A.FILE_READ_ATTRIBUTES, 18),
-  "query FileAlternateNameInformation": query(anyHandle, 21),
-  "query FileStreamInformation": query(anyHandle, 22),
-  "query FileCompressionInformation": query(anyHandle, 28),
-  "query FileNetworkOpenInformation": query(A.FILE_READ_ATTRIBUTES, 34),
-  "query FileAttributeTagInformation": query(A.FILE_READ_ATTRIBUTES, 35),
-  "query FileNormalizedNameInformation": query(anyHandle, 48),
-  "query FileStandardLinkInformation": query(anyHandle, 54),
-  "query FileIdInformation": query(anyHandle, 59),
+  "query FileBasicInformation": query(A.FILE_READ_ATTRIBUTES, "FileBasicInformation"),
+  "query FileStandardInformation": query(anyHandle, "FileStandardInformation"),
+  "query FileInternalInformation": query(anyHandle, "FileInternalInformation"),
+  "query FileEaInformation": query(anyHandle, "FileEaInformation"),
+  "query FileAccessInformation": query(anyHandle, "FileAccessInformation"),
+  "query FilePositionInformation": query(anyHandle, "FilePositionInformation"),
+  "query FileFullEaInformation": query(A.FILE_READ_EA, "FileFullEaInformation"),
+  "query FileModeInformation": query(anyHandle, "FileModeInformation"),
+  "query FileAlignmentInformation": query(anyHandle, "FileAlignmentInformation"),
+  "query FileAllInformation": query(A.FILE_READ_ATTRIBUTES, "FileAllInformation"),
+  "query FileAlternateNameInformation": query(anyHandle, "FileAlternateNameInformation"),
+  "query FileStreamInformation": query(anyHandle, "FileStreamInformation"),
+  "query FileCompressionInformation": query(anyHandle, "FileCompressionInformation"),
+  "query FileNetworkOpenInformation": query(A.FILE_READ_ATTRIBUTES, "FileNetworkOpenInformation"),
+  "query FileAttributeTagInformation": query(A.FILE_READ_ATTRIBUTES, "FileAttributeTagInformation"),
+  "query FileNormalizedNameInformation": query(anyHandle, "FileNormalizedNameInformation"),
+  "query FileStandardLinkInformation": query(anyHandle, "FileStandardLinkInformation"),
+  "query FileIdInformation": query(anyHandle, "FileIdInformation"),
   "query the security descriptor": row(A.READ_CONTROL, (file) => Requests.query(file, "security")),
 
-  "query FileFsVolumeInformation": volume(1),
-  "query FileFsSizeInformation": volume(3),
-  "query FileFsDeviceInformation": volume(4),
-  "query FileFsAttributeInformation": volume(5),
-  "query FileFsFullSizeInformation": volume(7),
-  "query FileFsObjectIdInformation": volume(8),
-  "query FileFsSectorSizeInformation": volume(11),
+  "query FileFsVolumeInformation": volume("FileFsVolumeInformation"),
+  "query FileFsSizeInformation": volume("FileFsSizeInformation"),
+  "query FileFsDeviceInformation": volume("FileFsDeviceInformation"),
+  "query FileFsAttributeInformation": volume("FileFsAttributeInformation"),
+  "query FileFsFullSizeInformation": volume("FileFsFullSizeInformation"),
+  "query FileFsObjectIdInformation": volume("FileFsObjectIdInformation"),
+  "query FileFsSectorSizeInformation": volume("FileFsSectorSizeInformation"),
 
-  "set FileBasicInformation": set(A.FILE_WRITE_ATTRIBUTES, 4, basic({ ...times, fileAttributes: 0x80 })),
+  "set FileBasicInformation": set(
+    A.FILE_WRITE_ATTRIBUTES,
+    "FileBasicInformation",
+    basic({ ...times, fileAttributes: FileAttributes.FILE_ATTRIBUTE_NORMAL })
+  ),
   "set FileRenameInformation": row(A.DELETE, (file) => rename(file, "another")),
   "set FileLinkInformation": row(anyHandle, (file) => link(file, "another")),
-  "set FileDispositionInformation": set(A.DELETE, 13, Uint8Array.of(1)),
-  "set FilePositionInformation": set(anyHandle, 14, u64(0n)),
+  "set FileDispositionInformation": set(A.DELETE, "FileDispositionInformation", Uint8Array.of(1)),
+  "set FilePositionInformation": set(anyHandle, "FilePositionInformation", u64(0n)),
   "set FileFullEaInformation": set(
     A.FILE_WRITE_EA,
-    15,
+    "FileFullEaInformation",
     Codec.encode(FileInformation.FileFullEaInformation)([{ flags: 0, eaName: "A", eaValue: Uint8Array.of(1) }])
   ),
-  "set FileModeInformation": set(anyHandle, 16, Buffer.alloc(4)),
-  "set FileAllocationInformation": set(A.FILE_WRITE_DATA, 19, u64(0n)),
-  "set FileEndOfFileInformation": set(A.FILE_WRITE_DATA, 20, u64(1n)),
-  "set FileDispositionInformationEx": set(A.DELETE, 64, Uint8Array.of(1, 0, 0, 0)),
+  "set FileModeInformation": set(anyHandle, "FileModeInformation", Buffer.alloc(4)),
+  "set FileAllocationInformation": set(A.FILE_WRITE_DATA, "FileAllocationInformation", u64(0n)),
+  "set FileEndOfFileInformation": set(A.FILE_WRITE_DATA, "FileEndOfFileInformation", u64(1n)),
+  "set FileDispositionInformationEx": set(A.DELETE, "FileDispositionInformationEx", Uint8Array.of(1, 0, 0, 0)),
   "set FileRenameInformationEx": set(
     A.DELETE,
-    65,
+    "FileRenameInformationEx",
     Codec.encode(FileInformation.FileRenameInformationEx)({ flags: 0, rootDirectory: 0n, fileName: "another" })
   ),
 
@@ -128,10 +139,14 @@ const ofFile: Record<string, Row> = {
 const ofDirectory: Record<string, Row> = {
   QUERY_DIRECTORY: row(A.FILE_LIST_DIRECTORY, (file) => Requests.list(file)),
   FLUSH: row(A.FILE_ADD_FILE | A.FILE_ADD_SUBDIRECTORY, Requests.flush),
-  "query FileBasicInformation": query(A.FILE_READ_ATTRIBUTES, 4),
-  "query FileStandardInformation": query(anyHandle, 5),
-  "set FileBasicInformation": set(A.FILE_WRITE_ATTRIBUTES, 4, basic({ ...times, fileAttributes: 0x10 })),
-  "set FileDispositionInformation": set(A.DELETE, 13, Uint8Array.of(1)),
+  "query FileBasicInformation": query(A.FILE_READ_ATTRIBUTES, "FileBasicInformation"),
+  "query FileStandardInformation": query(anyHandle, "FileStandardInformation"),
+  "set FileBasicInformation": set(
+    A.FILE_WRITE_ATTRIBUTES,
+    "FileBasicInformation",
+    basic({ ...times, fileAttributes: FileAttributes.FILE_ATTRIBUTE_DIRECTORY })
+  ),
+  "set FileDispositionInformation": set(A.DELETE, "FileDispositionInformation", Uint8Array.of(1)),
   // FILE_WRITE_DATA of a directory is the right to add a file.
   FSCTL_DELETE_REPARSE_POINT: control(
     C.FSCTL_DELETE_REPARSE_POINT,

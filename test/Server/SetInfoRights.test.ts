@@ -10,6 +10,7 @@ import {
   AccessMask as A,
   CreateDisposition as D,
   CreateOptions as O,
+  FileAttributes,
   SecurityInformation as S
 } from "../../src/Smb2/Message/Constants.ts"
 import * as Fsctl from "../../src/Smb2/Message/Fsctl.ts"
@@ -39,7 +40,8 @@ const whole = encode({
   sacl: { aclRevision: 2, aces: [] }
 })
 const security = (flags: number) => (file: FileId) => Requests.set(file, "security", 0, whole, flags)
-const information = (number: number, buffer: Uint8Array) => (file: FileId) => Requests.set(file, "file", number, buffer)
+const information = (name: Requests.InformationClass, buffer: Uint8Array) => (file: FileId) =>
+  Requests.set(file, "file", name, buffer)
 const control = (code: number, input: Uint8Array) => (file: FileId) => Requests.fsctl(file, code, input)
 
 const time = 133_000_000_000_000_000n
@@ -49,21 +51,30 @@ const { Fsctl: C } = Fsctl
 /** Requests that change a file. */
 const changing: Record<string, (file: FileId) => Message.Request> = {
   "WRITE": (file) => Requests.write(file, Buffer.from("x")),
-  "FileBasicInformation, a time": information(4, basic({ ...untouched, lastWriteTime: time })),
-  "FileBasicInformation, attributes": information(4, basic({ ...untouched, fileAttributes: 3 })),
+  "FileBasicInformation, a time": information("FileBasicInformation", basic({ ...untouched, lastWriteTime: time })),
+  "FileBasicInformation, attributes": information(
+    "FileBasicInformation",
+    basic({
+      ...untouched,
+      fileAttributes: FileAttributes.FILE_ATTRIBUTE_READONLY | FileAttributes.FILE_ATTRIBUTE_HIDDEN
+    })
+  ),
   "FileRenameInformation": (file) => rename(file, "elsewhere"),
   "FileRenameInformation, over another": (file) => rename(file, "other", true),
   "FileRenameInformationEx": information(
-    65,
+    "FileRenameInformationEx",
     Codec.encode(FileInformation.FileRenameInformationEx)({ flags: 1, rootDirectory: 0n, fileName: "elsewhere" })
   ),
-  "FileDispositionInformation": information(13, Uint8Array.of(1)),
-  "FileDispositionInformation, off": information(13, Uint8Array.of(0)),
-  "FileDispositionInformationEx": information(64, Uint8Array.of(0x11, 0, 0, 0)),
-  "FileAllocationInformation, less": information(19, u64(0n)),
-  "FileAllocationInformation, more": information(19, u64(1_000_000n)),
-  "FileEndOfFileInformation": information(20, u64(1n)),
-  "FileFullEaInformation": information(15, attributes([{ flags: 0, eaName: "A", eaValue: Uint8Array.of(1) }])),
+  "FileDispositionInformation": information("FileDispositionInformation", Uint8Array.of(1)),
+  "FileDispositionInformation, off": information("FileDispositionInformation", Uint8Array.of(0)),
+  "FileDispositionInformationEx": information("FileDispositionInformationEx", Uint8Array.of(0x11, 0, 0, 0)),
+  "FileAllocationInformation, less": information("FileAllocationInformation", u64(0n)),
+  "FileAllocationInformation, more": information("FileAllocationInformation", u64(1_000_000n)),
+  "FileEndOfFileInformation": information("FileEndOfFileInformation", u64(1n)),
+  "FileFullEaInformation": information(
+    "FileFullEaInformation",
+    attributes([{ flags: 0, eaName: "A", eaValue: Uint8Array.of(1) }])
+  ),
   "OWNER_SECURITY_INFORMATION": security(S.OWNER_SECURITY_INFORMATION),
   "GROUP_SECURITY_INFORMATION": security(S.GROUP_SECURITY_INFORMATION),
   "DACL_SECURITY_INFORMATION": security(S.DACL_SECURITY_INFORMATION),
@@ -81,19 +92,19 @@ const changing: Record<string, (file: FileId) => Message.Request> = {
 
 /** Requests that change the open only, or nothing. */
 const harmless: Record<string, (file: FileId) => Message.Request> = {
-  "FilePositionInformation": information(14, u64(1n)),
-  "FileModeInformation": information(16, Buffer.alloc(4)),
+  "FilePositionInformation": information("FilePositionInformation", u64(1n)),
+  "FileModeInformation": information("FileModeInformation", Buffer.alloc(4)),
   "no part of the descriptor": security(0),
   "a flag without a meaning": security(0x0000_8000)
 }
 
 /** Requests of volumes, of classes that can only be queried, and of features that no store has. */
 const unknown: Record<string, (file: FileId) => Message.Request> = {
-  "FileStandardInformation": information(5, Buffer.alloc(24)),
-  "FileValidDataLengthInformation": information(39, u64(3n)),
-  "FileShortNameInformation": information(40, Buffer.alloc(16)),
-  "FilePipeInformation": information(23, Buffer.alloc(8)),
-  "a volume's label": (file) => Requests.set(file, "fileSystem", 2, Buffer.alloc(16)),
+  "FileStandardInformation": information("FileStandardInformation", Buffer.alloc(24)),
+  "FileValidDataLengthInformation": information("FileValidDataLengthInformation", u64(3n)),
+  "FileShortNameInformation": information("FileShortNameInformation", Buffer.alloc(16)),
+  "FilePipeInformation": information("FilePipeInformation", Buffer.alloc(8)),
+  "a volume's label": (file) => Requests.set(file, "fileSystem", "FileFsLabelInformation", Buffer.alloc(16)),
   "FSCTL_SET_OBJECT_ID": control(C.FSCTL_SET_OBJECT_ID, Buffer.alloc(64)),
   "FSCTL_SET_INTEGRITY_INFORMATION": control(C.FSCTL_SET_INTEGRITY_INFORMATION, Buffer.alloc(8)),
   "FSCTL_SET_ENCRYPTION": control(C.FSCTL_SET_ENCRYPTION, Buffer.alloc(8)),

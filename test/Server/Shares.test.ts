@@ -12,6 +12,7 @@ import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
+import { GenericAccess } from "../../src/Smb2/Message/Constants.ts"
 
 const host = "127.0.28.6"
 
@@ -89,7 +90,10 @@ it.live("a share with accessBasedEnumeration lists only the files that the user 
           owner: undefined,
           group: undefined,
           sacl: undefined,
-          dacl: { ...dacl!, aces: [{ _tag: "Basic", aceType: 0, aceFlags: 0, mask: 0x001f_01ff, sid: owner! }] }
+          dacl: {
+            ...dacl!,
+            aces: [{ _tag: "Basic", aceType: 0, aceFlags: 0, mask: GenericAccess.FILE_ALL_ACCESS, sid: owner! }]
+          }
         })
       }
       assert.deepStrictEqual(yield* names(joe, share), ["closed", "open", "private"])

@@ -10,6 +10,7 @@ import {
   Dialect,
   HashAlgorithm,
   HeaderFlags,
+  SecurityMode,
   SigningAlgorithm
 } from "../../src/Smb2/Message/Constants.ts"
 import * as Message from "../../src/Smb2/Message/Message.ts"
@@ -67,7 +68,7 @@ export class Client extends RawClient {
     const answer = await this.ask({
       _tag: "NEGOTIATE",
       body: {
-        securityMode: 1,
+        securityMode: SecurityMode.SMB2_NEGOTIATE_SIGNING_ENABLED,
         capabilities: announced,
         clientGuid,
         dialects: [this.dialect],

@@ -22,6 +22,8 @@ import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import type { FileId } from "../../src/Smb2/Message/Common.ts"
+import { AccessMask, CreateDisposition, GenericAccess } from "../../src/Smb2/Message/Constants.ts"
+import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import type * as Message from "../../src/Smb2/Message/Message.ts"
 import { RawClient, statusOf } from "./RawClient.ts"
 import * as Requests from "./requests.ts"
@@ -138,7 +140,7 @@ const opened = async (client: RawClient, ...of: Parameters<RawClient["open"]>): 
 /** Opens a sparse file: the server asks the store for its allocated ranges. */
 const openedSparse = async (client: RawClient, name: string): Promise<FileId> => {
   const file = await opened(client, name)
-  assert.strictEqual(await ask(client, Requests.fsctl(file, 0x0009_00c4, Buffer.alloc(0))), 0)
+  assert.strictEqual(await ask(client, Requests.fsctl(file, Fsctl.FSCTL_SET_SPARSE, Buffer.alloc(0))), 0)
   return file
 }
 
@@ -155,29 +157,31 @@ const descriptor = Buffer.from("0100048000000000000000000000000000000000", "hex"
 
 /** For each operation a request that uses it, of the open file `f` or of the root. */
 const requests: { readonly [O in Exclude<Operation, "remove">]: (file: FileId, root: FileId) => Message.Request } = {
-  volume: (file) => Requests.query(file, "fileSystem", 3),
-  stat: (file) => Requests.query(file, "file", 34),
+  volume: (file) => Requests.query(file, "fileSystem", "FileFsSizeInformation"),
+  stat: (file) => Requests.query(file, "file", "FileNetworkOpenInformation"),
   // Not `.` and `..`, which the server knows by itself.
   list: (_, root) => Requests.list(root, "f*"),
   open: () => Requests.create("f"),
-  rename: (file) => Requests.set(file, "file", 10, rename),
+  rename: (file) => Requests.set(file, "file", "FileRenameInformation", rename),
   read: (file) => Requests.read(file, 100),
   write: (file) => Requests.write(file, content),
-  truncate: (file) => Requests.set(file, "file", 20, Buffer.from([1, 0, 0, 0, 0, 0, 0, 0])),
+  truncate: (file) => Requests.set(file, "file", "FileEndOfFileInformation", Buffer.from([1, 0, 0, 0, 0, 0, 0, 0])),
   flush: (file) => Requests.flush(file),
-  set: (file) => Requests.set(file, "file", 4, basic),
+  set: (file) => Requests.set(file, "file", "FileBasicInformation", basic),
   getBlob: (file) => Requests.query(file, "security"),
   setBlob: (file) => Requests.set(file, "security", 0, descriptor),
-  streams: (file) => Requests.query(file, "file", 22),
+  streams: (file) => Requests.query(file, "file", "FileStreamInformation"),
   // FSCTL_SET_ZERO_DATA and FSCTL_QUERY_ALLOCATED_RANGES of the first four bytes.
-  zero: (file) => Requests.fsctl(file, 0x0009_80c8, Buffer.from("00000000000000000400000000000000", "hex")),
-  allocated: (file) => Requests.fsctl(file, 0x0009_40cf, Buffer.from("00000000000000000400000000000000", "hex"))
+  zero: (file) =>
+    Requests.fsctl(file, Fsctl.FSCTL_SET_ZERO_DATA, Buffer.from("00000000000000000400000000000000", "hex")),
+  allocated: (file) =>
+    Requests.fsctl(file, Fsctl.FSCTL_QUERY_ALLOCATED_RANGES, Buffer.from("00000000000000000400000000000000", "hex"))
 }
 
 const operations = Object.keys(requests) as Array<keyof typeof requests>
 
 /** FSCTL_SET_SPARSE: the server asks a store for the ranges of sparse files only. */
-const sparse = (file: FileId) => Requests.fsctl(file, 0x0009_00c4, new Uint8Array(0))
+const sparse = (file: FileId) => Requests.fsctl(file, Fsctl.FSCTL_SET_SPARSE, new Uint8Array(0))
 
 /** Sends the request of each operation while it fails, and the same request when it works again. */
 const each = (effect: Effect.Effect<never, StoreError>, status: number, limits: Partial<Limits.Limits> = {}) =>
@@ -241,11 +245,11 @@ describe("a store that fails", () => {
       const one = await client()
       const file = await opened(one, "f")
       assert.strictEqual(await ask(one, Requests.write(file, content)), 0)
-      assert.strictEqual(await ask(one, Requests.set(file, "file", 13, Uint8Array.of(1))), 0)
+      assert.strictEqual(await ask(one, Requests.set(file, "file", "FileDispositionInformation", Uint8Array.of(1))), 0)
       fault((asked) => asked === "remove" ? Effect.fail(storeError("Failed")) : undefined)
       assert.strictEqual(await ask(one, Requests.close(file)), NtStatus.STATUS_UNEXPECTED_IO_ERROR)
       fault(none)
-      const again = await opened(await client(), "f", { createDisposition: 1 })
+      const again = await opened(await client(), "f", { createDisposition: CreateDisposition.FILE_OPEN })
       assert.isObject(again)
     }))
 })
@@ -261,10 +265,12 @@ describe("a file whose CREATE fails after it was made", () => {
         if (name !== "f") await ask(one, Requests.close((await opened(one, "f")) as FileId))
         fault((operation) => operation === asked ? Effect.fail(storeError("Full")) : undefined)
         const createContexts = asked === "setBlob" ? [{ _tag: "EaBuffer" as const, eaBuffer: attributes }] : []
-        const answer = await one.ask(Requests.create(name, { createDisposition: 2, createContexts }))
+        const answer = await one.ask(
+          Requests.create(name, { createDisposition: CreateDisposition.FILE_CREATE, createContexts })
+        )
         assert.strictEqual(statusOf(answer), NtStatus.STATUS_DISK_FULL)
         fault(none)
-        const again = await one.open(name, { createDisposition: 1 })
+        const again = await one.open(name, { createDisposition: CreateDisposition.FILE_OPEN })
         assert.strictEqual(again, NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
       }))
   }
@@ -281,7 +287,10 @@ it("a CREATE with a descriptor fails with STATUS_NOT_SUPPORTED in a folder whose
   return withStore(make, async ({ client }) => {
     const one = await client()
     for (const [name, how] of [["stick", Requests.directory], ["stick\\f", {}], ["stick\\g:s", {}]] as const) {
-      await ask(one, Requests.close(await opened(one, name, { ...how, createDisposition: 2 }) as FileId))
+      await ask(
+        one,
+        Requests.close(await opened(one, name, { ...how, createDisposition: CreateDisposition.FILE_CREATE }) as FileId)
+      )
     }
     const secret = Codec.encode(Sd.SecurityDescriptor)({
       sbz1: 0,
@@ -292,9 +301,14 @@ it("a CREATE with a descriptor fails with STATUS_NOT_SUPPORTED in a folder whose
       dacl: { aclRevision: 2, aces: [] }
     })
     const createContexts = [{ _tag: "SdBuffer" as const, sdBuffer: secret }]
-    const answer = await one.ask(Requests.create("stick\\secret", { createDisposition: 2, createContexts }))
+    const answer = await one.ask(
+      Requests.create("stick\\secret", { createDisposition: CreateDisposition.FILE_CREATE, createContexts })
+    )
     assert.strictEqual(statusOf(answer), NtStatus.STATUS_NOT_SUPPORTED)
-    assert.strictEqual(await one.open("stick\\secret", { createDisposition: 1 }), NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+    assert.strictEqual(
+      await one.open("stick\\secret", { createDisposition: CreateDisposition.FILE_OPEN }),
+      NtStatus.STATUS_OBJECT_NAME_NOT_FOUND
+    )
   })
 })
 
@@ -383,13 +397,20 @@ describe("a file whose security descriptor was lost", () => {
     })
     return withStore(store, async ({ client }) => {
       const one = await client()
-      for (const desiredAccess of [0x0012_0089, 0x0010_0080, 0x0001_0000, 0x0004_0000]) {
+      for (
+        const desiredAccess of [
+          GenericAccess.FILE_GENERIC_READ,
+          AccessMask.FILE_READ_ATTRIBUTES | AccessMask.SYNCHRONIZE,
+          AccessMask.DELETE,
+          AccessMask.WRITE_DAC
+        ]
+      ) {
         assert.strictEqual(
-          await one.open("f", { createDisposition: 1, desiredAccess }),
+          await one.open("f", { createDisposition: CreateDisposition.FILE_OPEN, desiredAccess }),
           NtStatus.STATUS_UNEXPECTED_IO_ERROR
         )
       }
-      await opened(one, "g", { createDisposition: 1 })
+      await opened(one, "g", { createDisposition: CreateDisposition.FILE_OPEN })
     }).finally(() => rmSync(folder, { recursive: true, force: true }))
   })
 })
@@ -420,7 +441,10 @@ describe("a file that vanishes below an open", () => {
         )
       }
       const two = await client()
-      assert.strictEqual(await two.open("f", { createDisposition: 1 }), NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+      assert.strictEqual(
+        await two.open("f", { createDisposition: CreateDisposition.FILE_OPEN }),
+        NtStatus.STATUS_OBJECT_NAME_NOT_FOUND
+      )
       // A new file with the same name is another file.
       writeFileSync(join(folder, "unread"), "of somebody else")
       const status = (await ask(one, Requests.read(unread, 100)))!

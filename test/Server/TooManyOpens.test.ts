@@ -5,19 +5,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Logger, Redacted, Scope } from "effect"
 import { Credentials } from "effect-smb/Auth"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import type * as Limits from "../../src/Server/Limits.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import type { FileId } from "../../src/Smb2/Message/Common.ts"
+import { LeaseFlags, OplockLevel } from "../../src/Smb2/Message/Constants.ts"
 import { createRequest, durable, HANDLE, key, lease, LeaseClient, opened, READ, statusOf } from "./LeaseClient.ts"
 import * as Requests from "./requests.ts"
 
 const host = "127.0.36.13"
 const secret = Redacted.make("secret")
-const tooMany = 0xc000_011f
-const pending = 0x103
-const directory = { createOptions: 1, desiredAccess: 0x0010_0081 }
+const tooMany = NtStatus.STATUS_TOO_MANY_OPENED_FILES
+const pending = NtStatus.STATUS_PENDING
 
 const within = async (
   limits: Partial<Limits.Limits>,
@@ -58,7 +59,7 @@ const within = async (
 const keepFolders = async (client: LeaseClient, from: number, count: number): Promise<Array<FileId>> => {
   const files: Array<FileId> = []
   for (let at = from; at < from + count; at++) {
-    const { fileId, leaseState, status } = await client.create(`d${at}`, [lease(at, READ | HANDLE)], directory)
+    const { fileId, leaseState, status } = await client.create(`d${at}`, [lease(at, READ | HANDLE)], Requests.directory)
     assert.deepStrictEqual([status, leaseState], [0, READ | HANDLE])
     files.push(fileId)
   }
@@ -75,7 +76,11 @@ describe("one open more than allowed", () => {
         assert.strictEqual(first, pending)
         // The server breaks the leases of the oldest ones, eight at once.
         for (let at = 1; at <= 8; at++) {
-          assert.deepInclude(await one.nextBreak(), { leaseKey: key(at), newLeaseState: READ, flags: 1 })
+          assert.deepInclude(await one.nextBreak(), {
+            leaseKey: key(at),
+            newLeaseState: READ,
+            flags: LeaseFlags.SMB2_NOTIFY_BREAK_LEASE_FLAG_ACK_REQUIRED
+          })
         }
         one.say(Requests.close(files[3]!))
         const answers = [await one.next(), await one.next()]
@@ -124,11 +129,13 @@ describe("one open more than allowed", () => {
   it("breaks a batch oplock too, and succeeds once its file is closed", () =>
     within({ opens: 1 }, async (connect) => {
       const one = await connect(1)
-      const { fileId, oplockLevel } = await one.create("a", [], { requestedOplockLevel: 9 })
+      const { fileId, oplockLevel } = await one.create("a", [], {
+        requestedOplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_BATCH
+      })
       assert.strictEqual(oplockLevel, 9)
       assert.strictEqual(statusOf(await one.ask(createRequest("b"))), pending)
       const told = (await one.nextBreak()) as unknown as { readonly _tag: string; readonly oplockLevel: number }
-      assert.deepInclude(told, { _tag: "OplockBreak", oplockLevel: 1 })
+      assert.deepInclude(told, { _tag: "OplockBreak", oplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_II })
       one.say(Requests.close(fileId))
       assert.deepStrictEqual([await one.next(), await one.next()].map(statusOf), [0, 0])
     }))

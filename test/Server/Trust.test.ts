@@ -10,7 +10,14 @@ import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import { anyFileId } from "../../src/Smb2/Message/Common.ts"
-import { Command, Dialect, HeaderFlags } from "../../src/Smb2/Message/Constants.ts"
+import {
+  Command,
+  Dialect,
+  HeaderFlags,
+  OplockLevel,
+  SecurityMode,
+  SessionSetupFlags
+} from "../../src/Smb2/Message/Constants.ts"
 import * as Fsctl from "../../src/Smb2/Message/Fsctl.ts"
 import * as Message from "../../src/Smb2/Message/Message.ts"
 import { secret } from "./people.ts"
@@ -139,11 +146,16 @@ describe("required encryption", () => {
 
 it.live("FSCTL_VALIDATE_NEGOTIATE_INFO with other values than the client negotiated ends the connection", () =>
   served(async (client) => {
-    const said = { capabilities, guid, securityMode: 1, dialects: [Dialect.SMB_3_0] as ReadonlyArray<number> }
+    const said = {
+      capabilities,
+      guid,
+      securityMode: SecurityMode.SMB2_NEGOTIATE_SIGNING_ENABLED,
+      dialects: [Dialect.SMB_3_0] as ReadonlyArray<number>
+    }
     const others = [
       { ...said, capabilities: 0 },
       { ...said, guid: new Uint8Array(16) },
-      { ...said, securityMode: 2 },
+      { ...said, securityMode: SecurityMode.SMB2_NEGOTIATE_SIGNING_REQUIRED },
       { ...said, dialects: [Dialect.SMB_3_0, Dialect.SMB_3_0_2] },
       { ...said, dialects: [Dialect.SMB_2_1] }
     ]
@@ -233,7 +245,13 @@ describe("a session of another user", () => {
           Command.SESSION_SETUP,
           Message.encodeRequest({
             _tag: "SESSION_SETUP",
-            body: { flags: 0, securityMode: 1, capabilities: 0, previousSessionId: 0n, securityBuffer: token }
+            body: {
+              flags: 0,
+              securityMode: SecurityMode.SMB2_NEGOTIATE_SIGNING_ENABLED,
+              capabilities: 0,
+              previousSessionId: 0n,
+              securityBuffer: token
+            }
           })
         )
         ann.frame(Buffer.concat(by.seal!([packet])))
@@ -299,7 +317,13 @@ describe("a session of another user", () => {
         const { token } = await Effect.runPromise(logon.step(input))
         return channel.signed({
           _tag: "SESSION_SETUP",
-          body: { flags: 1, securityMode: 1, capabilities: 0, previousSessionId: 0n, securityBuffer: token }
+          body: {
+            flags: SessionSetupFlags.SMB2_SESSION_FLAG_BINDING,
+            securityMode: SecurityMode.SMB2_NEGOTIATE_SIGNING_ENABLED,
+            capabilities: 0,
+            previousSessionId: 0n,
+            securityBuffer: token
+          }
         })
       }
       const first = (await channel.send(await leg(new Uint8Array(0))))!
@@ -372,7 +396,7 @@ describe("a session of another user", () => {
       const file = fileOf(
         await ann.send(
           ann.signed(Requests.create("a", {
-            requestedOplockLevel: 9,
+            requestedOplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_BATCH,
             createContexts: [{ _tag: "DurableHandleRequest", data: {} }] as never
           }))
         )
@@ -384,7 +408,7 @@ describe("a session of another user", () => {
         await made.as(user)
         made.treeId = treeOf(await made.send(made.signed(connect("data"))))
         return made.status(Requests.create("a", {
-          requestedOplockLevel: 9,
+          requestedOplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_BATCH,
           createContexts: [{ _tag: "DurableHandleReconnect", fileId: file }] as never
         }))
       }

@@ -11,6 +11,7 @@ import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import type { FileId } from "../../src/Smb2/Message/Common.ts"
+import { CreateDisposition } from "../../src/Smb2/Message/Constants.ts"
 import * as Fsctl from "../../src/Smb2/Message/Fsctl.ts"
 import { LeaseClient } from "./LeaseClient.ts"
 import * as Requests from "./requests.ts"
@@ -56,8 +57,13 @@ const world = Effect.fnUntraced(function*(readOnly: boolean) {
   return { client, serialNumber }
 })
 
-const bufferOf = async (client: LeaseClient, file: FileId, type: "file" | "fileSystem", number: number) => {
-  const answer = (await client.ask(Requests.query(file, type, number)))!
+const bufferOf = async (
+  client: LeaseClient,
+  file: FileId,
+  type: "file" | "fileSystem",
+  name: Requests.InformationClass
+) => {
+  const answer = (await client.ask(Requests.query(file, type, name)))!
   assert.strictEqual(answer.readUInt32LE(8), 0)
   return Uint8Array.from(answer.subarray(64 + 8, 64 + 8 + answer.readUInt32LE(64 + 4)))
 }
@@ -81,27 +87,30 @@ it.live("a server answers queries about the volume with the values of the handle
       ) {
         const { contexts, fileId, status } = await client.create(name, onDiskId, { createOptions: options })
         assert.strictEqual(status, 0, name)
-        const ask = <A>(number: number, codec: Codec.Codec<A>) =>
-          bufferOf(client, fileId, "fileSystem", number).then((bytes) => decode(codec, bytes))
+        const ask = <A>(name: FileSystemInformation.ClassName, codec: Codec.Codec<A>) =>
+          bufferOf(client, fileId, "fileSystem", name).then((bytes) => decode(codec, bytes))
         const serial = own ? part.serialNumber : serialNumber
-        const about = await ask(1, FileSystemInformation.FileFsVolumeInformation)
+        const about = await ask("FileFsVolumeInformation", FileSystemInformation.FileFsVolumeInformation)
         assert.strictEqual(about.volumeSerialNumber, serial)
         assert.strictEqual(about.volumeCreationTime === part.creationTime, own)
-        const size = await ask(3, FileSystemInformation.FileFsSizeInformation)
-        const full = await ask(7, FileSystemInformation.FileFsFullSizeInformation)
+        const size = await ask("FileFsSizeInformation", FileSystemInformation.FileFsSizeInformation)
+        const full = await ask("FileFsFullSizeInformation", FileSystemInformation.FileFsFullSizeInformation)
         const units = size.availableAllocationUnits
         assert.deepStrictEqual(
           [units === free / 4096n, full.callerAvailableAllocationUnits === units, size.totalAllocationUnits === 60n],
           [own, true, own]
         )
-        const attributes = await ask(5, FileSystemInformation.FileFsAttributeInformation)
-        const device = await ask(4, FileSystemInformation.FileFsDeviceInformation)
+        const attributes = await ask("FileFsAttributeInformation", FileSystemInformation.FileFsAttributeInformation)
+        const device = await ask("FileFsDeviceInformation", FileSystemInformation.FileFsDeviceInformation)
         assert.deepStrictEqual(
           [(attributes.fileSystemAttributes & 0x8_0000) !== 0, (device.characteristics & 2) !== 0],
           [own, own]
         )
         // All responses name the same volume of a file.
-        const id = decode(FileInformation.FileIdInformation, await bufferOf(client, fileId, "file", 59))
+        const id = decode(
+          FileInformation.FileIdInformation,
+          await bufferOf(client, fileId, "file", "FileIdInformation")
+        )
         assert.strictEqual(id.volumeSerialNumber, BigInt(serial))
         const told = contexts.find((one) => one._tag === "QueryOnDiskIdResponse")
         assert.strictEqual(told?.volumeId, BigInt(serial))
@@ -123,7 +132,7 @@ it.live("a server answers each request for more space than the volume has with S
       assert.strictEqual((await client.create("disk\\f", wish(free + 1n))).status, full)
       // The file was not created, and the rest of the store has more space.
       assert.strictEqual(
-        (await client.create("disk\\f", [], { createDisposition: 1 })).status,
+        (await client.create("disk\\f", [], { createDisposition: CreateDisposition.FILE_OPEN })).status,
         NtStatus.STATUS_OBJECT_NAME_NOT_FOUND
       )
       assert.strictEqual((await client.create("f", wish(free + 1n))).status, 0)
@@ -133,10 +142,10 @@ it.live("a server answers each request for more space than the volume has with S
       for (const createDisposition of [0, 4, 5]) {
         assert.strictEqual((await client.create("disk\\f", wish(free + 1n), { createDisposition })).status, full)
       }
-      assert.strictEqual(await client.set(fileId, 19, size(free + 1n)), full)
-      assert.strictEqual(await client.set(fileId, 19, size(free)), 0)
+      assert.strictEqual(await client.set(fileId, "FileAllocationInformation", size(free + 1n)), full)
+      assert.strictEqual(await client.set(fileId, "FileAllocationInformation", size(free)), 0)
       // The space that the file already has counts.
       assert.strictEqual(await client.write(fileId, "x".repeat(4096)), 0)
-      assert.strictEqual(await client.set(fileId, 19, size(free + 4096n)), 0)
-      assert.strictEqual(await client.set(fileId, 19, size(free + 4097n)), full)
+      assert.strictEqual(await client.set(fileId, "FileAllocationInformation", size(free + 4096n)), 0)
+      assert.strictEqual(await client.set(fileId, "FileAllocationInformation", size(free + 4097n)), full)
     }))))

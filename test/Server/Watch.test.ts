@@ -8,6 +8,10 @@ import type { FileOpen } from "../../src/Server/internal/State/Model.ts"
 import * as Watch from "../../src/Server/internal/State/Watch.ts"
 import * as Limits from "../../src/Server/Limits.ts"
 import type { StorePath } from "../../src/Server/ShareStore.ts"
+import { CompletionFilter, NotifyAction } from "../../src/Smb2/Message/Constants.ts"
+
+/** Every change that a client can watch. */
+const everyChange = Object.values(CompletionFilter).reduce((all, one) => all | one, 0)
 
 const place = () => {
   const table = new FileTable()
@@ -19,7 +23,7 @@ const place = () => {
     const open = { stream, table, server, usage } as unknown as { -readonly [K in keyof FileOpen]: FileOpen[K] }
     open.link = table.enter(open, stream, path)
     Object.defineProperty(open, "path", { get: () => open.link.path })
-    const made = new Watch.DirectoryWatch(open, session as never, 0xfff, recursive, 65_536)
+    const made = new Watch.DirectoryWatch(open, session as never, everyChange, recursive, 65_536)
     open.watch = made
     Watch.begin(made)
     return made
@@ -38,7 +42,11 @@ describe("Watch", () => {
       watch(["a", "b"], true),
       watch(["c"], true)
     ]
-    Watch.report(table, 1, [{ action: 1, path: ["A", "B", "c", "f"] }, { action: 1, path: ["a", "g"], stream: "s" }])
+    Watch.report(table, 1, [{ action: NotifyAction.FILE_ACTION_ADDED, path: ["A", "B", "c", "f"] }, {
+      action: NotifyAction.FILE_ACTION_ADDED,
+      path: ["a", "g"],
+      stream: "s"
+    }])
     assert.deepStrictEqual(names(root), ["A\\B\\c\\f", "a\\g:s"])
     assert.deepStrictEqual(names(flat), ["g:s"])
     assert.deepStrictEqual(names(deep), ["c\\f"])
@@ -57,7 +65,7 @@ describe("Watch", () => {
         count += links.reduce((sum, { watches }) => sum + watches.size, 0)
         return links
       }
-      Watch.report(table, 1, [{ action: 1, path: ["here", "f"] }])
+      Watch.report(table, 1, [{ action: NotifyAction.FILE_ACTION_ADDED, path: ["here", "f"] }])
       table.at = at
       return count
     }
@@ -69,7 +77,7 @@ describe("Watch", () => {
   it("releases its kept changes and its counts when a watch ends", () => {
     const { server, session, table, watch } = place()
     const one = watch(["a"], false)
-    Watch.report(table, 1, [{ action: 1, path: ["a", "f"] }])
+    Watch.report(table, 1, [{ action: NotifyAction.FILE_ACTION_ADDED, path: ["a", "f"] }])
     assert.isAbove(server.notified, 0)
     assert.deepStrictEqual([server.watches, session.watches, table.watching], [1, 1, 1])
     Watch.end(one.open)

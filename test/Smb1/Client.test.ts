@@ -7,10 +7,12 @@ import { Cause, Effect, Exit, Fiber, Layer, Logger, Redacted } from "effect"
 import { Credentials, OpenMode, SmbClient, type SmbFile, TestTransport, Transport, TransportError } from "effect-smb"
 import { Information } from "effect-smb/Client"
 import * as Codec from "../../src/Codec/Codec.ts"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import * as Header from "../../src/Smb1/Header.ts"
-import { Command } from "../../src/Smb1/Message/Constants.ts"
+import { Capabilities, Command, SecurityMode } from "../../src/Smb1/Message/Constants.ts"
 import * as Negotiate from "../../src/Smb1/Message/Negotiate.ts"
 import { Locking } from "../../src/Smb1/Message/Simple.ts"
+import { SecurityInformation } from "../../src/Smb2/Message/Constants.ts"
 import * as Peer from "./peer.ts"
 
 const credentials = Credentials.layer(Credentials.password("joe", Redacted.make("secret")))
@@ -61,7 +63,7 @@ describe("TransportError.sent, when an SMB 1 connection breaks at a request", ()
       onFile((file) =>
         file.run({
           _tag: "SetInfo",
-          information: { _tag: "Security", securityInformation: 4 },
+          information: { _tag: "Security", securityInformation: SecurityInformation.DACL_SECURITY_INFORMATION },
           data: new Uint8Array(20)
         })
       ),
@@ -111,13 +113,14 @@ describe("TransportError.sent, when an SMB 1 connection breaks at a request", ()
     })
     const one = Codec.encode(Negotiate.Response)({
       dialectIndex: 0,
-      securityMode: 3,
+      securityMode: SecurityMode.NEGOTIATE_USER_SECURITY | SecurityMode.NEGOTIATE_ENCRYPT_PASSWORDS,
       maxMpxCount: 1,
       maxNumberVcs: 1,
       maxBufferSize: 16_644,
       maxRawSize: 0,
       sessionKey: 0,
-      capabilities: 0x0000_205c,
+      capabilities: Capabilities.CAP_UNICODE | Capabilities.CAP_LARGE_FILES | Capabilities.CAP_NT_SMBS |
+        Capabilities.CAP_STATUS32 | Capabilities.CAP_INFOLEVEL_PASSTHRU,
       systemTime: 0n,
       serverTimeZone: 0,
       security: { _tag: "Challenge", challenge: new Uint8Array(8), domainName: "", serverName: "" }
@@ -178,7 +181,7 @@ describe("a lock over SMB 1", () => {
       yield* settle
       const [first, second] = peer.of(Command.SMB_COM_LOCKING_ANDX)
       assert.strictEqual(peer.of(Command.SMB_COM_CLOSE).length, 1)
-      peer.answer(first!, Uint8Array.of(0, 0, 0), 0xc000_0054)
+      peer.answer(first!, Uint8Array.of(0, 0, 0), NtStatus.STATUS_FILE_LOCK_CONFLICT)
       peer.answer(second!)
       yield* settle
       assert.strictEqual(peer.of(Command.SMB_COM_LOCKING_ANDX).length, 2)

@@ -6,9 +6,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { createHash } from "node:crypto"
 import * as Connection from "../../src/Smb1/Connection.ts"
 import * as Header from "../../src/Smb1/Header.ts"
-import { Command } from "../../src/Smb1/Message/Constants.ts"
+import { Command, Flags, Flags2 } from "../../src/Smb1/Message/Constants.ts"
 import * as Signing from "../../src/Smb1/Signing.ts"
 import { random } from "../random.ts"
+
+const usualFlags2 = Flags2.SMB_FLAGS2_UNICODE | Flags2.SMB_FLAGS2_NT_STATUS | Flags2.SMB_FLAGS2_LONG_NAMES
 
 const make = (maxMpxCount = 50, keepAlive = 60_000) => {
   const sent: Array<Uint8Array> = []
@@ -48,8 +50,8 @@ const make = (maxMpxCount = 50, keepAlive = 60_000) => {
     Header.write(Header.view(packet), {
       command: options.command ?? Command.SMB_COM_FLUSH,
       status: 0,
-      flags: 0x80,
-      flags2: 0xc001,
+      flags: Flags.SMB_FLAGS_REPLY,
+      flags2: usualFlags2,
       pid: 0xfeff,
       tid: 0,
       uid: 0,
@@ -139,7 +141,7 @@ describe("requests over an SMB 1 connection", () => {
 
   it("include one ECHO on a silent connection, which fails with TimedOut without a response", () => {
     const peer = make(50, 2000)
-    peer.connection.flags2 = 0xc001
+    peer.connection.flags2 = usualFlags2
     const echoes = () => peer.sent.filter((packet) => packet[4] === Command.SMB_COM_ECHO).length
     peer.connection.tick()
     assert.strictEqual(echoes(), 0)
@@ -168,7 +170,11 @@ describe("requests over an SMB 1 connection", () => {
     peer.submit({ command: Command.SMB_COM_NT_TRANSACT, secondaries: [secondary, secondary] })
     assert.strictEqual(peer.sent.length, 1)
     peer.push(peer.answer(peer.mid(0), { command: Command.SMB_COM_NT_TRANSACT }))
-    assert.deepStrictEqual(peer.sent.map((packet) => packet[4]), [0xa0, 0xa1, 0xa1])
+    assert.deepStrictEqual(peer.sent.map((packet) => packet[4]), [
+      Command.SMB_COM_NT_TRANSACT,
+      Command.SMB_COM_NT_TRANSACT_SECONDARY,
+      Command.SMB_COM_NT_TRANSACT_SECONDARY
+    ])
     assert.deepStrictEqual([1, 2].map(peer.mid), [peer.mid(0), peer.mid(0)])
     assert.deepStrictEqual(peer.outcomes, [])
     peer.push(peer.answer(peer.mid(0), { command: Command.SMB_COM_NT_TRANSACT }))

@@ -5,10 +5,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { Malformed } from "../../src/Codec/Malformed.ts"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import * as AndX from "../../src/Smb1/AndX.ts"
 import * as Connection from "../../src/Smb1/Connection.ts"
 import * as Header from "../../src/Smb1/Header.ts"
-import { Command } from "../../src/Smb1/Message/Constants.ts"
+import { Command, Flags, Flags2 } from "../../src/Smb1/Message/Constants.ts"
 import * as Transaction from "../../src/Smb1/Message/Transaction.ts"
 import { encode } from "../../src/Smb1/Requests.ts"
 import { Collector } from "../../src/Smb1/Transaction.ts"
@@ -17,7 +18,17 @@ import { codecOf, decode, packets } from "./Message/packets.ts"
 
 const header = (command: number, body: Uint8Array, status = 0): Uint8Array => {
   const packet = new Uint8Array(Header.size + body.length)
-  Header.write(Header.view(packet), { command, status, flags: 0x80, flags2: 0xc801, pid: 1, tid: 1, uid: 1, mid: 1 })
+  Header.write(Header.view(packet), {
+    command,
+    status,
+    flags: Flags.SMB_FLAGS_REPLY,
+    flags2: Flags2.SMB_FLAGS2_UNICODE | Flags2.SMB_FLAGS2_NT_STATUS | Flags2.SMB_FLAGS2_EXTENDED_SECURITY |
+      Flags2.SMB_FLAGS2_LONG_NAMES,
+    pid: 1,
+    tid: 1,
+    uid: 1,
+    mid: 1
+  })
   packet.set(body, Header.size)
   return packet
 }
@@ -204,7 +215,7 @@ describe("the partial responses of a transaction", () => {
   })
 
   it("are empty for an error, and an error after the first part is Malformed", () => {
-    const failure = reply(Command.SMB_COM_TRANSACTION2, new Uint8Array(3), 0xc0000022)
+    const failure = reply(Command.SMB_COM_TRANSACTION2, new Uint8Array(3), NtStatus.STATUS_ACCESS_DENIED)
     const all = collector()
     assert.strictEqual(all.collect(failure), "done")
     assert.deepStrictEqual(Result.getOrThrow(all.response()).data.length, 0)

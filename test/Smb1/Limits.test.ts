@@ -21,13 +21,14 @@ import { setFips } from "node:crypto"
 import * as Codec from "../../src/Codec/Codec.ts"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import * as Header from "../../src/Smb1/Header.ts"
-import { Capabilities, Command } from "../../src/Smb1/Message/Constants.ts"
+import { Capabilities, Command, SecurityMode } from "../../src/Smb1/Message/Constants.ts"
 import * as NtCreate from "../../src/Smb1/Message/NtCreate.ts"
 import * as ReadWrite from "../../src/Smb1/Message/ReadWrite.ts"
 import * as SessionSetup from "../../src/Smb1/Message/SessionSetup.ts"
 import * as Simple from "../../src/Smb1/Message/Simple.ts"
 import * as Trans2 from "../../src/Smb1/Message/Trans2.ts"
 import * as Transaction from "../../src/Smb1/Message/Transaction.ts"
+import { OplockLevel } from "../../src/Smb2/Message/Constants.ts"
 import * as Peer from "./peer.ts"
 
 const credentials = Credentials.layer(Credentials.password("joe", Redacted.make("secret")))
@@ -153,7 +154,7 @@ describe("a server that accepts one request at a time (MaxMpxCount 1)", () => {
       const peer = negotiating({ maxMpxCount })
       return Effect.gen(function*() {
         const smb = yield* SmbClient.SmbClient
-        yield* smb.open(file, { ...OpenMode.readWrite, oplockLevel: 9 })
+        yield* smb.open(file, { ...OpenMode.readWrite, oplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_BATCH })
         const decoded = Codec.decode("NT_CREATE_ANDX", Codec.at(Header.size, NtCreate.Request(true)))(
           peer.of(create)[0]!.packet
         )
@@ -420,7 +421,13 @@ describe("a client without MD5, as in FIPS mode", () => {
   it.effect("fails with SigningUnavailable when the server requires signing", () => {
     const security = { _tag: "Extended", serverGuid: new Uint8Array(16), securityBlob: new Uint8Array(0) } as const
     const peer = negotiating(
-      { security, securityMode: 7, capabilities: Capabilities.CAP_EXTENDED_SECURITY | 0x5c },
+      {
+        security,
+        securityMode: SecurityMode.NEGOTIATE_USER_SECURITY | SecurityMode.NEGOTIATE_ENCRYPT_PASSWORDS |
+          SecurityMode.NEGOTIATE_SECURITY_SIGNATURES_ENABLED,
+        capabilities: Capabilities.CAP_EXTENDED_SECURITY | Capabilities.CAP_UNICODE | Capabilities.CAP_LARGE_FILES |
+          Capabilities.CAP_NT_SMBS | Capabilities.CAP_STATUS32
+      },
       ({ header }) =>
         header.command === Command.SMB_COM_SESSION_SETUP_ANDX
           ? {

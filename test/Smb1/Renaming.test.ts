@@ -8,18 +8,28 @@ import { Effect, Layer, Logger, Redacted, Result } from "effect"
 import { Credentials, OpenMode, SmbClient } from "effect-smb"
 import { Information } from "effect-smb/Client"
 import * as Codec from "../../src/Codec/Codec.ts"
+import * as FileInformation from "../../src/Codec/FileInformation.ts"
 import { NtStatus, reason } from "../../src/Codec/NtStatus.ts"
 import { fold } from "../../src/Codec/UpCase.ts"
 import * as Header from "../../src/Smb1/Header.ts"
-import { Command } from "../../src/Smb1/Message/Constants.ts"
+import { Command, SetFileLevel, SMB_INFO_PASSTHROUGH } from "../../src/Smb1/Message/Constants.ts"
 import * as NtCreate from "../../src/Smb1/Message/NtCreate.ts"
 import * as Simple from "../../src/Smb1/Message/Simple.ts"
+import { FileAttributes } from "../../src/Smb2/Message/Constants.ts"
 import * as Peer from "./peer.ts"
 
 const credentials = Credentials.layer(Credentials.password("joe", Redacted.make("secret")))
-const HIDDEN = 2
-const SYSTEM = 4
-const NORMAL = 0x80
+const {
+  FILE_ATTRIBUTE_ARCHIVE: ARCHIVE,
+  FILE_ATTRIBUTE_HIDDEN: HIDDEN,
+  FILE_ATTRIBUTE_NORMAL: NORMAL,
+  FILE_ATTRIBUTE_SYSTEM: SYSTEM
+} = FileAttributes
+const { number: basic } = FileInformation.classes.FileBasicInformation
+const { number: disposition } = FileInformation.classes.FileDispositionInformation
+const { number: link } = FileInformation.classes.FileLinkInformation
+const { number: endOfFile } = FileInformation.classes.FileEndOfFileInformation
+const { number: renaming } = FileInformation.classes.FileRenameInformation
 
 interface Entry {
   name: string
@@ -75,23 +85,23 @@ const disk = (
   }
 
   const set = (entry: Entry, level: number, data: Buffer): number => {
-    const passed = level >= 1000 ? level - 1000 : undefined
+    const passed = level >= SMB_INFO_PASSTHROUGH ? level - SMB_INFO_PASSTHROUGH : undefined
     const refusal = passed === undefined ? undefined : kind.refuses?.[passed]
     if (refusal !== undefined) return refusal
     switch (level) {
-      case 1004:
-      case 0x101:
+      case SMB_INFO_PASSTHROUGH + basic:
+      case SetFileLevel[basic]:
         entry.attributes = data.readUInt32LE(32)
         return 0
-      case 1010:
+      case SMB_INFO_PASSTHROUGH + renaming:
         if (kind.hides === true && isHidden(entry)) return NtStatus.STATUS_NO_SUCH_FILE
         return rename(entry, data.subarray(12).toString("utf16le"), data[0] !== 0)
-      case 1013:
-      case 0x102:
+      case SMB_INFO_PASSTHROUGH + disposition:
+      case SetFileLevel[disposition]:
         files.splice(files.indexOf(entry), 1)
         return 0
-      case 1020:
-      case 0x104:
+      case SMB_INFO_PASSTHROUGH + endOfFile:
+      case SetFileLevel[endOfFile]:
         return 0
       default:
         return NtStatus.STATUS_INVALID_INFO_CLASS
@@ -206,7 +216,7 @@ describe("a rename over SMB 1 in a folder of smbd", () => {
   const sources: ReadonlyArray<readonly [name: string, attributes: number]> = [
     ["hidden", HIDDEN],
     ["system", SYSTEM],
-    ["both", HIDDEN | SYSTEM | 0x20],
+    ["both", HIDDEN | SYSTEM | ARCHIVE],
     [".dot", 0],
     [".both", HIDDEN]
   ]
@@ -225,7 +235,7 @@ describe("a rename over SMB 1 in a folder of smbd", () => {
     "replaces another file and keeps the attributes: $name",
     ({ attributes, name }) =>
       Effect.gen(function*() {
-        for (const target of [0x20, HIDDEN, HIDDEN | SYSTEM]) {
+        for (const target of [ARCHIVE, HIDDEN, HIDDEN | SYSTEM]) {
           const server = disk({ [name]: attributes, old: target }, { hides: true })
           yield* on(server, rename(name, "old", true))
           assert.deepStrictEqual(server.there(), { old: `${name} ${attributes}` })
@@ -254,7 +264,7 @@ describe("a rename over SMB 1 in a folder of smbd", () => {
         const error = yield* Effect.flip(on(strict, rename("both", "old", true)))
         assert.match(
           error.message,
-          /\\data\\both: The server takes neither ~[0-9a-f]{16} nor [0-9a-f]{16} for a name.*SMB 2 or 3.*old/
+          /\\data\\both: The server refuses the names ~[0-9a-f]{16} and [0-9a-f]{16}\..*SMB 2 or 3.*old/
         )
         assert.deepStrictEqual(strict.there(), { both: `both ${HIDDEN}`, old: "old 0" })
       })
@@ -274,7 +284,9 @@ describe("a rename over SMB 1 in a folder of smbd", () => {
 const kinds: ReadonlyArray<readonly [string, Kind]> = [
   ["smbd", { hides: true }],
   ["smbd with every name hidden", { hides: true, isHiddenName: () => true }],
-  ["a server that reads FileRenameInformation as SMB 2 does", { refuses: { 10: NtStatus.STATUS_INVALID_PARAMETER } }]
+  ["a server that reads FileRenameInformation as SMB 2 does", {
+    refuses: { [renaming]: NtStatus.STATUS_INVALID_PARAMETER }
+  }]
 ]
 
 describe("a rename over SMB 1 that fails in the middle", () => {
@@ -355,7 +367,13 @@ describe("a server that announces pass-through information classes, and refuses 
   ) {
     it.effect(`gets each class once, and then SMB 1's own requests: ${reason(status)}`, () =>
       Effect.gen(function*() {
-        const refuses = { 4: status, 10: status, 11: status, 13: status, 20: status }
+        const refuses = {
+          [basic]: status,
+          [renaming]: status,
+          [link]: status,
+          [disposition]: status,
+          [endOfFile]: status
+        }
         const server = disk({ a: 0, b: 0, c: 0 }, { refuses })
         yield* on(server, (smb) =>
           Effect.gen(function*() {
@@ -384,7 +402,7 @@ describe("a server that announces pass-through information classes, and refuses 
 
   it.effect("causes the error of SMB 1's own request when that is refused too", () =>
     Effect.gen(function*() {
-      const server = disk({ a: 0, b: 0 }, { refuses: { 10: NtStatus.STATUS_INVALID_PARAMETER } })
+      const server = disk({ a: 0, b: 0 }, { refuses: { [renaming]: NtStatus.STATUS_INVALID_PARAMETER } })
       const error = yield* Effect.flip(on(server, rename("a", "b")))
       assert.strictEqual(error._tag === "SmbError" ? error.reason._tag : error, "ObjectNameCollision")
       assert.deepStrictEqual(server.there(), { a: "a 0", b: "b 0" })

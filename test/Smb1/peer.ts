@@ -5,13 +5,15 @@
 import { Effect, Layer } from "effect"
 import { Transport, TransportError } from "effect-smb"
 import * as Codec from "../../src/Codec/Codec.ts"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import * as Header from "../../src/Smb1/Header.ts"
-import { Capabilities, Command } from "../../src/Smb1/Message/Constants.ts"
+import { Capabilities, Command, Flags, SecurityMode } from "../../src/Smb1/Message/Constants.ts"
 import * as Negotiate from "../../src/Smb1/Message/Negotiate.ts"
 import * as NtCreate from "../../src/Smb1/Message/NtCreate.ts"
 import * as ReadWrite from "../../src/Smb1/Message/ReadWrite.ts"
 import * as SessionSetup from "../../src/Smb1/Message/SessionSetup.ts"
 import * as TreeConnect from "../../src/Smb1/Message/TreeConnect.ts"
+import { CreateDisposition, FileAttributes } from "../../src/Smb2/Message/Constants.ts"
 
 /** A received request. */
 export interface Received {
@@ -27,7 +29,7 @@ const empty = Uint8Array.of(0, 0, 0)
 
 const usualNegotiated: Negotiate.Response = {
   dialectIndex: 0,
-  securityMode: 3,
+  securityMode: SecurityMode.NEGOTIATE_USER_SECURITY | SecurityMode.NEGOTIATE_ENCRYPT_PASSWORDS,
   maxMpxCount: 50,
   maxNumberVcs: 1,
   maxBufferSize: 16_644,
@@ -69,12 +71,12 @@ export const created = (other: Partial<NtCreate.Response>): Uint8Array =>
   Codec.encode(NtCreate.Response)({
     opLockLevel: 0,
     fid: 7,
-    createDisposition: 1,
+    createDisposition: CreateDisposition.FILE_OPEN,
     createTime: 0n,
     lastAccessTime: 0n,
     lastWriteTime: 0n,
     lastChangeTime: 0n,
-    extFileAttributes: 0x80,
+    extFileAttributes: FileAttributes.FILE_ATTRIBUTE_NORMAL,
     allocationSize: 0n,
     endOfFile: 0n,
     resourceType: 0,
@@ -94,7 +96,13 @@ export const make = (react: (request: Received) => Reaction = () => undefined) =
   const answer = ({ connection, header }: Received, body: Uint8Array = usual(header.command), status = 0): void => {
     const frame = new Uint8Array(4 + Header.size + body.length)
     const packet = frame.subarray(4)
-    Header.write(Header.view(packet), { ...header, status, flags: 0x98, tid: 1, uid: 100 })
+    Header.write(Header.view(packet), {
+      ...header,
+      status,
+      flags: Flags.SMB_FLAGS_REPLY | Flags.SMB_FLAGS_CANONICALIZED_PATHS | Flags.SMB_FLAGS_CASE_INSENSITIVE,
+      tid: 1,
+      uid: 100
+    })
     packet.set(body, Header.size)
     new DataView(frame.buffer).setUint32(0, packet.length)
     wires.get(connection)?.onData(frame)
@@ -161,7 +169,7 @@ export const agreeing = ({ header, packet }: Received): Exclude<Reaction, string
       return { body: Codec.encode(ReadWrite.WriteResponse)({ count, available: 0 }) }
     }
     case Command.SMB_COM_READ_ANDX:
-      return { status: 0xc000_0011 }
+      return { status: NtStatus.STATUS_END_OF_FILE }
     case Command.SMB_COM_TRANSACTION2:
       return { body: transactionResponse(10) }
     case Command.SMB_COM_NT_TRANSACT:

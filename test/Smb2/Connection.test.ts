@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
 import { Malformed } from "../../src/Codec/Malformed.ts"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import { ProtocolError, TransportError } from "../../src/Protocol/Errors.ts"
 import type * as Connection from "../../src/Smb2/Connection.ts"
 import * as Header from "../../src/Smb2/Header.ts"
@@ -15,8 +16,8 @@ import * as Peer from "./peer.ts"
 
 const { SMB2_FLAGS_ASYNC_COMMAND, SMB2_FLAGS_RELATED_OPERATIONS, SMB2_FLAGS_SERVER_TO_REDIR, SMB2_FLAGS_SIGNED } =
   HeaderFlags
-const PENDING = 0x103
-const CANCELLED = 0xc0000120
+const PENDING = NtStatus.STATUS_PENDING
+const CANCELLED = NtStatus.STATUS_CANCELLED
 const async = SMB2_FLAGS_SERVER_TO_REDIR | SMB2_FLAGS_ASYNC_COMMAND
 
 const security = (sign?: Signing.Sign, signsAll = true): Connection.Security => ({

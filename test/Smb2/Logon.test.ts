@@ -6,6 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, Redacted } from "effect"
 import { Credentials, ProtocolError, SmbClient, SmbError, TestTransport } from "effect-smb"
 import * as Header from "../../src/Smb2/Header.ts"
+import { Dialect } from "../../src/Smb2/Message/Constants.ts"
 
 const user = Credentials.password("user", Redacted.make("password"))
 const files = { data: { "f.txt": "text" } }
@@ -61,11 +62,15 @@ describe("negotiation with a server", () => {
   const cases: ReadonlyArray<readonly [string, Case, string]> = [
     [
       "a dialect that was not offered",
-      { server: { faults: [u16(68, 0x0311)] }, client: { dialects: ["2.1"] } },
+      { server: { faults: [u16(68, Dialect.SMB_3_1_1)] }, client: { dialects: ["2.1"] } },
       "ProtocolError DialectRefused"
     ],
     ["a dialect that does not exist", { server: { faults: [u16(68, 0x0400)] } }, "ProtocolError DialectRefused"],
-    ["the wildcard to an SMB 2 NEGOTIATE", { server: { faults: [u16(68, 0x02ff)] } }, "ProtocolError DialectRefused"],
+    [
+      "the wildcard to an SMB 2 NEGOTIATE",
+      { server: { faults: [u16(68, Dialect.SMB_2_WILDCARD)] } },
+      "ProtocolError DialectRefused"
+    ],
     [
       "no dialect in common",
       { server: { dialect: "2.1" }, client: { dialects: ["3.0", "3.1.1"] } },

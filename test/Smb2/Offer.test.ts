@@ -6,7 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Stream } from "effect"
 import { Authenticator, Credentials, SmbClient, TestTransport } from "effect-smb"
 import * as Header from "../../src/Smb2/Header.ts"
-import { Cipher } from "../../src/Smb2/Message/Constants.ts"
+import { Capabilities, Cipher, Dialect } from "../../src/Smb2/Message/Constants.ts"
 import { deriveKeys } from "../../src/Smb2/Session.ts"
 
 const files = { data: { "f.txt": new Uint8Array(200_000).fill(7) } }
@@ -32,7 +32,12 @@ const requests = ({ client, server, streamed = false }: Case) =>
     )
   ))
 
-const [DFS, LEASING, LARGE_MTU, ENCRYPTION] = [1, 2, 4, 0x40] as const
+const {
+  SMB2_GLOBAL_CAP_DFS: DFS,
+  SMB2_GLOBAL_CAP_ENCRYPTION: ENCRYPTION,
+  SMB2_GLOBAL_CAP_LARGE_MTU: LARGE_MTU,
+  SMB2_GLOBAL_CAP_LEASING: LEASING
+} = Capabilities
 
 describe("a NEGOTIATE", () => {
   const three = DFS | LEASING | LARGE_MTU
@@ -54,15 +59,25 @@ describe("a NEGOTIATE", () => {
       }
     ]
   > = [
-    [["2.0.2"], {}, { dialects: [0x202], capabilities: 0, guid: false, contexts: [] }],
-    [["2.1"], {}, { dialects: [0x210], capabilities: 0, guid: true, contexts: [] }],
-    [["2.1", "2.0.2"], {}, { dialects: [0x202, 0x210], capabilities: 0, guid: true, contexts: [] }],
-    [["3.0"], {}, { dialects: [0x300], capabilities: three | ENCRYPTION, guid: true, contexts: [] }],
-    [["3.0"], { ciphers: [] }, { dialects: [0x300], capabilities: three, guid: true, contexts: [] }],
-    [["3.0.2", "2.1"], {}, { dialects: [0x210, 0x302], capabilities: three | ENCRYPTION, guid: true, contexts: [] }],
-    [["3.1.1"], {}, { dialects: [0x311], capabilities: three | ENCRYPTION, guid: true, contexts: all }],
+    [["2.0.2"], {}, { dialects: [Dialect.SMB_2_0_2], capabilities: 0, guid: false, contexts: [] }],
+    [["2.1"], {}, { dialects: [Dialect.SMB_2_1], capabilities: 0, guid: true, contexts: [] }],
+    [["2.1", "2.0.2"], {}, {
+      dialects: [Dialect.SMB_2_0_2, Dialect.SMB_2_1],
+      capabilities: 0,
+      guid: true,
+      contexts: []
+    }],
+    [["3.0"], {}, { dialects: [Dialect.SMB_3_0], capabilities: three | ENCRYPTION, guid: true, contexts: [] }],
+    [["3.0"], { ciphers: [] }, { dialects: [Dialect.SMB_3_0], capabilities: three, guid: true, contexts: [] }],
+    [["3.0.2", "2.1"], {}, {
+      dialects: [Dialect.SMB_2_1, Dialect.SMB_3_0_2],
+      capabilities: three | ENCRYPTION,
+      guid: true,
+      contexts: []
+    }],
+    [["3.1.1"], {}, { dialects: [Dialect.SMB_3_1_1], capabilities: three | ENCRYPTION, guid: true, contexts: all }],
     [["3.1.1", "3.0"], { ciphers: [] }, {
-      dialects: [0x300, 0x311],
+      dialects: [Dialect.SMB_3_0, Dialect.SMB_3_1_1],
       capabilities: three,
       guid: true,
       contexts: all.filter((name) => name !== "EncryptionCapabilities")
@@ -162,7 +177,12 @@ describe("encryption", () => {
   it("of 256 bits has keys of the whole session key, and of 128 bits of its first half", () => {
     const whole = Uint8Array.from({ length: 32 }, (_, i) => i)
     const keys = (key: Uint8Array, cipher: number) => {
-      const { clientToServer, serverToClient, signing } = deriveKeys(0x311, new Uint8Array(64), key, cipher as 1) as any
+      const { clientToServer, serverToClient, signing } = deriveKeys(
+        Dialect.SMB_3_1_1,
+        new Uint8Array(64),
+        key,
+        cipher as 1
+      ) as any
       return [signing, clientToServer, serverToClient].map((one) => Buffer.from(one).toString("hex"))
     }
     for (const cipher of [Cipher.AES_128_CCM, Cipher.AES_128_GCM]) {

@@ -6,6 +6,7 @@ import { Effect, Layer, Redacted, Result } from "effect"
 import { Credentials, SmbClient, TestTransport } from "effect-smb"
 import * as Codec from "../../src/Codec/Codec.ts"
 import * as Header from "../../src/Smb2/Header.ts"
+import { Capabilities, Dialect } from "../../src/Smb2/Message/Constants.ts"
 import * as Fsctl from "../../src/Smb2/Message/Fsctl.ts"
 
 const user = Credentials.password("user", Redacted.make("password"))
@@ -97,14 +98,18 @@ const encoded = (right: Info) => Codec.encode(Fsctl.ValidateNegotiateInfoRespons
 describe.each(["2.1", "3.0", "3.0.2"] as const)("a server of %s", (dialect) => {
   const answers: ReadonlyArray<readonly [string, (right: Info) => Info | Uint8Array, string]> = [
     ["what it said before", (right) => right, "done"],
-    ["another dialect", (right) => ({ ...right, dialect: 0x0202 }), "ProtocolError Downgrade"],
-    ["a newer dialect", (right) => ({ ...right, dialect: 0x0311 }), "ProtocolError Downgrade"],
+    ["another dialect", (right) => ({ ...right, dialect: Dialect.SMB_2_0_2 }), "ProtocolError Downgrade"],
+    ["a newer dialect", (right) => ({ ...right, dialect: Dialect.SMB_3_1_1 }), "ProtocolError Downgrade"],
     [
       "more capabilities",
-      (right) => ({ ...right, capabilities: right.capabilities | 0x80 }),
+      (right) => ({ ...right, capabilities: right.capabilities | Capabilities.SMB2_GLOBAL_CAP_NOTIFICATIONS }),
       "ProtocolError Downgrade"
     ],
-    ["fewer capabilities", (right) => ({ ...right, capabilities: 0x80 }), "ProtocolError Downgrade"],
+    [
+      "fewer capabilities",
+      (right) => ({ ...right, capabilities: Capabilities.SMB2_GLOBAL_CAP_NOTIFICATIONS }),
+      "ProtocolError Downgrade"
+    ],
     [
       "that it requires signing",
       (right) => ({ ...right, securityMode: right.securityMode ^ 2 }),
@@ -135,7 +140,7 @@ describe.each(["2.1", "3.0", "3.0.2"] as const)("a server of %s", (dialect) => {
         assert.isTrue(signed, "also where nothing else is signed")
         assert(request._tag === "IOCTL")
         assert.deepInclude(request.body, {
-          ctlCode: 0x0014_0204,
+          ctlCode: Fsctl.Fsctl.FSCTL_VALIDATE_NEGOTIATE_INFO,
           fileId: { persistent: 0xffff_ffff_ffff_ffffn, volatile: 0xffff_ffff_ffff_ffffn },
           maxInputResponse: 0,
           maxOutputResponse: 24,

@@ -9,6 +9,8 @@ import { Credentials, OpenMode, type SmbClient } from "effect-smb"
 import { NtlmCrypto } from "effect-smb/Auth"
 import { createServer, type Socket } from "node:net"
 import { inspect } from "node:util"
+import { Command, Dialect } from "../../src/Smb2/Message/Constants.ts"
+import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import { noise, sha256, timed } from "./checks/Place.ts"
 import { client, type ClientOptions } from "./Clients.ts"
 import * as Lab from "./Lab.ts"
@@ -261,9 +263,9 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a clie
       assert.strictEqual(yield* failure(read(heard.smb, "127.0.25.4")), "ProtocolError Downgrade")
       // Changed in the request: nothing newer than 2.1.
       yield* heard.proxy.onPacket(({ bytes, direction }) => {
-        if (direction === "toServer" && commandOf(bytes) === 0) {
+        if (direction === "toServer" && commandOf(bytes) === Command.NEGOTIATE) {
           for (let at = body + 36; at < bytes.length; at += 2) {
-            if (bytes.readUInt16LE(at) >= 0x300) bytes.writeUInt16LE(0x210, at)
+            if (bytes.readUInt16LE(at) >= Dialect.SMB_3_0) bytes.writeUInt16LE(Dialect.SMB_2_1, at)
           }
         }
         return bytes
@@ -278,7 +280,9 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a clie
       assert.strictEqual(yield* failure(read(bound, "127.0.25.4")), "ProtocolError BadSignature")
       // A dialect that the client did not offer.
       yield* heard.proxy.onPacket(({ bytes, direction }) => {
-        if (direction === "toClient" && commandOf(bytes) === 0) bytes.writeUInt16LE(0x311, body + 4)
+        if (direction === "toClient" && commandOf(bytes) === Command.NEGOTIATE) {
+          bytes.writeUInt16LE(Dialect.SMB_3_1_1, body + 4)
+        }
         return bytes
       })
       assert.strictEqual(yield* failure(read(said, "127.0.25.4")), "ProtocolError DialectRefused")
@@ -312,7 +316,8 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a clie
     Effect.gen(function*() {
       const { smb } = yield* tampered({ signing: "if-required", dfs: {} }, (bytes) => {
         // The first entry's Size, behind the referral's header of 8 bytes.
-        const referral = commandOf(bytes) === 11 && bytes.readUInt32LE(body + 4) === 0x60194
+        const referral = commandOf(bytes) === Command.IOCTL &&
+          bytes.readUInt32LE(body + 4) === Fsctl.FSCTL_DFS_GET_REFERRALS
         if (referral && bytes.readUInt32LE(4 + 8) === 0) bytes.writeUInt16LE(3, 4 + bytes.readUInt32LE(body + 32) + 10)
         return bytes
       })

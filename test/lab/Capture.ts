@@ -8,6 +8,7 @@ import { closeSync, openSync } from "node:fs"
 import { mkdtemp, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import { attempt, endAllWith, guard, type LabError, mustExecute, pause, serves, start } from "./Process.ts"
 import { user } from "./Server.ts"
 
@@ -99,7 +100,10 @@ const tshark = async (file: string, filter: string, fields: ReadonlyArray<string
 /** Severity "Error" of tshark's expert information. Its warnings are normal for TCP. */
 const error = 0x0080_0000
 
-const referralFunctions: ReadonlySet<number> = new Set([0x60194, 0x601b0])
+const referralFunctions: ReadonlySet<number> = new Set([
+  Fsctl.FSCTL_DFS_GET_REFERRALS,
+  Fsctl.FSCTL_DFS_GET_REFERRALS_EX
+])
 
 const numbers = (column: string | undefined): ReadonlyArray<number> =>
   column === undefined || column === "" ? [] : column.split(",").map(Number)

@@ -12,6 +12,7 @@ import { join } from "node:path"
 import * as Failure from "../../src/Cli/Failure.ts"
 import * as Remote from "../../src/Cli/Remote.ts"
 import * as Upload from "../../src/Cli/Upload.ts"
+import { FileAttributes } from "../../src/Smb2/Message/Constants.ts"
 import { client } from "./Clients.ts"
 import * as Lab from "./Lab.ts"
 
@@ -174,7 +175,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a clie
       const smb = yield* client()
       const path = `\\\\${address}\\usual\\fixed`
       yield* smb.writeFile(path, "old text")
-      yield* smb.setAttributes(path, { fileAttributes: 1 })
+      yield* smb.setAttributes(path, { fileAttributes: FileAttributes.FILE_ATTRIBUTE_READONLY })
       const local = join(here, "fixed")
       writeFileSync(local, "new")
       for (const change of [put(smb, local, path), put(smb, local, path, { inPlace: true }), smb.truncate(path, 0)]) {

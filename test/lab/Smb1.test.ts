@@ -3,13 +3,15 @@
  * SMB 3, small packets, and logons. tshark must accept the packets.
  */
 import { assert, layer } from "@effect/vitest"
-import { Context, Duration, Effect, Layer, Redacted, Stream } from "effect"
+import { Context, Deferred, Duration, Effect, Layer, Redacted, Stream } from "effect"
 import { Credentials, OpenMode, type SmbClient } from "effect-smb"
 import { Information } from "effect-smb/Client"
 import { ReferralSource } from "effect-smb/Dfs"
 import { readdir } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { Command } from "../../src/Smb1/Message/Constants.ts"
+import { GenericAccess } from "../../src/Smb2/Message/Constants.ts"
+import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import { client, type ClientOptions } from "./Clients.ts"
 import { compact, everything } from "./Everything.ts"
 import * as Lab from "./Lab.ts"
@@ -168,7 +170,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a clie
           _tag: "Basic" as const,
           aceType: 0,
           aceFlags: 0,
-          mask: 0x0012_0089,
+          mask: GenericAccess.FILE_GENERIC_READ,
           sid: `S-1-5-21-1-2-3-${i + 5000}`
         }))
         yield* smb.security.set(path, {
@@ -234,11 +236,25 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a clie
       }
     }).pipe(Effect.scoped))
 
-  it.effect("with keepAlive still works after the connection was idle for longer", () =>
+  it.effect("with keepAlive sends an ECHO on an idle connection, gets its response, and works afterwards", () =>
     Effect.gen(function*() {
+      const echoes: Array<string> = []
+      const answered = yield* Deferred.make<void>()
+      const { servers } = yield* World
+      yield* Lab.proxy({
+        listen: { address: "127.0.26.7" },
+        target: { address: servers.old.address },
+        onPacket: ({ bytes, direction }) => {
+          if (bytes[8] !== Command.SMB_COM_ECHO) return bytes
+          echoes.push(direction)
+          if (direction === "toClient") Deferred.doneUnsafe(answered, Effect.void)
+          return bytes
+        }
+      })
       const smb = yield* client({ ...only, keepAlive: Duration.seconds(1) })
-      const file = yield* smb.open("\\\\127.0.26.1\\data\\kept", OpenMode.readWrite)
-      yield* Effect.sleep("2500 millis")
+      const file = yield* smb.open("\\\\127.0.26.7\\data\\kept", OpenMode.readWrite)
+      yield* Deferred.await(answered).pipe(Effect.timeout("10 seconds"))
+      assert.deepStrictEqual(echoes.slice(0, 2), ["toServer", "toClient"])
       yield* file.write(0, Buffer.from("still here"))
     }).pipe(Effect.scoped))
 
@@ -269,7 +285,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a clie
             assert.strictEqual(share.type, "pipe")
             const pipe = yield* share.open("srvsvc", OpenMode.pipe)
             const input = bind(contexts)
-            return yield* pipe.run({ _tag: "Ioctl", ctlCode: 0x0011_c017, input, maximum: 4280 })
+            return yield* pipe.run({ _tag: "Ioctl", ctlCode: Fsctl.FSCTL_PIPE_TRANSCEIVE, input, maximum: 4280 })
           })))
         // A bind_ack. The number of results follows the name of the pipe.
         assert.strictEqual(answer[2], 12)
@@ -312,7 +328,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a clie
         Effect.scoped(fallback.withShare(`\\\\${server}\\IPC$`, (share) =>
           share.control({
             _tag: "Ioctl",
-            ctlCode: 0x0006_0194,
+            ctlCode: Fsctl.FSCTL_DFS_GET_REFERRALS,
             input: Buffer.from(`\u0003\\${server}\\dfs\0`, "utf16le"),
             maximum: 8192
           })))

@@ -9,12 +9,15 @@
 import { NtlmCrypto } from "effect-smb/Auth"
 import { Codec } from "effect-smb/Codec"
 import { createHash, createHmac } from "node:crypto"
+import { Command, Flags2, SecurityMode } from "../../src/Smb1/Message/Constants.ts"
 import * as SessionSetup from "../../src/Smb1/Message/SessionSetup.ts"
 import type { Packet } from "./Proxy.ts"
 
-const negotiate = 0x72
-const sessionSetup = 0x73
-const ntCancel = 0xa4
+const {
+  SMB_COM_NEGOTIATE: negotiate,
+  SMB_COM_NT_CANCEL: ntCancel,
+  SMB_COM_SESSION_SETUP_ANDX: sessionSetup
+} = Command
 /** The MID of oplock breaks and of their acknowledgements. */
 const unsolicited = 0xffff
 
@@ -38,7 +41,7 @@ const signature = (key: Buffer, packet: Buffer, number: number): Buffer => {
 const keyOf = (packet: Buffer, password: string): Buffer | undefined => {
   // 13 words: a logon without SPNEGO.
   if (packet[32] !== 13) return undefined
-  const unicode = (packet.readUInt16LE(10) & 0x8000) !== 0
+  const unicode = (packet.readUInt16LE(10) & Flags2.SMB_FLAGS2_UNICODE) !== 0
   const decoded = Codec.decode("request", Codec.at(32, SessionSetup.PlainRequest(unicode)))(packet)
   if (decoded._tag === "Failure") throw new Error(decoded.failure.message)
   const { accountName, primaryDomain, unicodePassword } = decoded.success
@@ -72,8 +75,10 @@ export const make = (password: string) => {
 
   const answer = (of: Connection, packet: Buffer): void => {
     const command = packet[4]!
-    // The server can sign, and requires signatures.
-    if (command === negotiate) packet[35]! |= 0x0c
+    if (command === negotiate) {
+      packet[35]! |= SecurityMode.NEGOTIATE_SECURITY_SIGNATURES_ENABLED |
+        SecurityMode.NEGOTIATE_SECURITY_SIGNATURES_REQUIRED
+    }
     let number = of.numbers.get(packet.readUInt16LE(30))
     if (command === sessionSetup && of.key === undefined && of.offered !== undefined && packet.readUInt32LE(5) === 0) {
       of.key = of.offered

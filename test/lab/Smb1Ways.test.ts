@@ -6,9 +6,12 @@ import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted, Stream } from "effect"
 import { Authenticator, Credentials, OpenMode, type SmbClient, TcpTransport } from "effect-smb"
 import { Information } from "effect-smb/Client"
+import { FileInformation } from "effect-smb/Codec"
 import { Breaks, Negotiate, Session, Tree } from "effect-smb/Smb1"
 import { Settings } from "effect-smb/Smb2"
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
+import { Command, SetFileLevel, SMB_INFO_PASSTHROUGH, Trans2Subcommand } from "../../src/Smb1/Message/Constants.ts"
+import { CreateDisposition, CreateOptions, FileAttributes } from "../../src/Smb2/Message/Constants.ts"
 import type { Place } from "./checks/Place.ts"
 import { refused } from "./checks/Place.ts"
 import { client } from "./Clients.ts"
@@ -163,7 +166,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })(
         yield* smb.makeDirectory(base)
         yield* smb.makeDirectory(`${base}\\folder`)
         for (const name of ["new", "old", "read-only"]) yield* smb.writeFile(`${base}\\${name}`, name)
-        yield* smb.setAttributes(`${base}\\read-only`, { fileAttributes: 1 })
+        yield* smb.setAttributes(`${base}\\read-only`, { fileAttributes: FileAttributes.FILE_ATTRIBUTE_READONLY })
         for (const to of ["folder", "read-only"]) {
           assert.notStrictEqual(yield* refused(smb.rename(`${base}\\new`, `${base}\\${to}`, { replace: true })), "")
         }
@@ -204,14 +207,20 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })(
     it.effect("creates directories and deletes files by name at a server that cannot do this by opening them", () =>
       Effect.gen(function*() {
         const { servers } = yield* World
+        const { number: disposition } = FileInformation.classes.FileDispositionInformation
         const spoil = ({ bytes, direction }: Packet): Uint8Array => {
           const packet = bytes.subarray(4)
           if (direction === "toClient" || packet.length < 40) return bytes
           const at = packet.length > 60 ? packet.readUInt16LE(53) : 0
-          if (packet[4] === 0xa2 && packet.readUInt32LE(68) === 2 && (packet.readUInt32LE(72) & 1) !== 0) {
-            // FILE_CREATE of a directory gets FILE_OPEN_BY_FILE_ID.
-            packet.writeUInt32LE(packet.readUInt32LE(72) | 0x2000, 72)
-          } else if (packet[4] === 0x32 && packet[61] === 8 && [0x102, 1013].includes(packet.readUInt16LE(at + 2))) {
+          if (
+            packet[4] === Command.SMB_COM_NT_CREATE_ANDX && packet.readUInt32LE(68) === CreateDisposition.FILE_CREATE &&
+            (packet.readUInt32LE(72) & CreateOptions.FILE_DIRECTORY_FILE) !== 0
+          ) {
+            packet.writeUInt32LE(packet.readUInt32LE(72) | CreateOptions.FILE_OPEN_BY_FILE_ID, 72)
+          } else if (
+            packet[4] === Command.SMB_COM_TRANSACTION2 && packet[61] === Trans2Subcommand.TRANS2_SET_FILE_INFORMATION &&
+            [SetFileLevel[disposition], SMB_INFO_PASSTHROUGH + disposition].includes(packet.readUInt16LE(at + 2))
+          ) {
             packet.writeUInt16LE(0x0fff, at + 2)
           }
           return bytes
@@ -350,14 +359,16 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })(
         // The client moves a replaced file aside, and then deletes it.
         assert.isAtLeast(granted(6, addresses.levels), 2)
         // The server has no Unicode. The client uses it only for an information class that is always in Unicode.
-        const negotiated = packets.filter((one) => one.command === 0x72 && one.isResponse && one.from === addresses.oem)
+        const negotiated = packets.filter((one) =>
+          one.command === Command.SMB_COM_NEGOTIATE && one.isResponse && one.from === addresses.oem
+        )
         assert.isAbove(negotiated.length, 0)
         for (const one of negotiated) assert.isFalse(one.hasUnicode)
         const inUnicode = packets.filter((one) =>
-          one.isUnicode && !one.isResponse && one.to === addresses.oem && one.command !== 0x72
+          one.isUnicode && !one.isResponse && one.to === addresses.oem && one.command !== Command.SMB_COM_NEGOTIATE
         )
         assert.isAbove(inUnicode.length, 0)
-        for (const { command } of inUnicode) assert.strictEqual(command, 0x32)
+        for (const { command } of inUnicode) assert.strictEqual(command, Command.SMB_COM_TRANSACTION2)
       }))
   }
 )

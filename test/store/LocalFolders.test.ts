@@ -13,6 +13,7 @@ import { join } from "node:path"
 import type { StoreError } from "../../src/Server/ShareStore.ts"
 import * as SidecarLock from "../../src/Server/Store/internal/SidecarLock.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
+import { FileAttributes } from "../../src/Smb2/Message/Constants.ts"
 
 const folder = Effect.acquireRelease(
   Effect.promise(async () => Fs.realpathSync(await Fs.promises.mkdtemp(join(tmpdir(), "effect-smb-folders-")))),
@@ -314,7 +315,10 @@ describe("LocalStore and a sidecar that is copied or incomplete", () => {
       for (const name of Fs.readdirSync(records)) Fs.rmSync(join(records, name))
       const { file } = yield* store.open(["f"], existing)
       assert.strictEqual((yield* error(file.getBlob("SecurityDescriptor"))).reason._tag, "Failed")
-      assert.strictEqual((yield* error(file.set({ fileAttributes: 1 }))).reason._tag, "Failed")
+      assert.strictEqual(
+        (yield* error(file.set({ fileAttributes: FileAttributes.FILE_ATTRIBUTE_READONLY }))).reason._tag,
+        "Failed"
+      )
       yield* file.setBlob("SecurityDescriptor", text("mended"))
       assert.strictEqual(string(yield* file.getBlob("SecurityDescriptor")), "mended")
     }))
@@ -490,7 +494,7 @@ describe("LocalStore whose sidecar is removed while it is served", () => {
           const change of [
             store.open(["new"], { ...fresh, initial }),
             store.open(["new"], { mode: "new", type: "directory", initial }),
-            file.set({ fileAttributes: 1 }),
+            file.set({ fileAttributes: FileAttributes.FILE_ATTRIBUTE_READONLY }),
             file.setBlob("SecurityDescriptor", text("who may")),
             store.open(["f"], { mode: "new", type: "file", stream: "s" })
           ]

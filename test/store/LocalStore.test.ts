@@ -10,6 +10,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { ShareStore, StoreError, StoreOpen, StorePath } from "../../src/Server/ShareStore.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
+import { FileAttributes } from "../../src/Smb2/Message/Constants.ts"
 import { storeConformance } from "./conformance.ts"
 import type { Outside } from "./outside.ts"
 
@@ -477,7 +478,12 @@ describe("LocalStore", () => {
       yield* Effect.scoped(Effect.gen(function*() {
         const store = yield* LocalStore.make(path)
         const { file } = yield* store.open(["f"], fresh)
-        yield* file.set({ creationTime: time, lastWriteTime: time + 1n, fileAttributes: 0x7 })
+        yield* file.set({
+          creationTime: time,
+          lastWriteTime: time + 1n,
+          fileAttributes: FileAttributes.FILE_ATTRIBUTE_READONLY | FileAttributes.FILE_ATTRIBUTE_HIDDEN |
+            FileAttributes.FILE_ATTRIBUTE_SYSTEM
+        })
         yield* file.setBlob("SecurityDescriptor", text("who may"))
         const { file: stream } = yield* store.open(["f"], { ...fresh, stream: "s" })
         yield* stream.write(0n, text("stream"))
@@ -490,7 +496,11 @@ describe("LocalStore", () => {
       const { file, node } = yield* store.open(["d", "g"], existing)
       assert.strictEqual(node.creationTime, time)
       assert.strictEqual(node.lastWriteTime, time + 1n)
-      assert.strictEqual(node.fileAttributes, 0x7)
+      assert.strictEqual(
+        node.fileAttributes,
+        FileAttributes.FILE_ATTRIBUTE_READONLY | FileAttributes.FILE_ATTRIBUTE_HIDDEN |
+          FileAttributes.FILE_ATTRIBUTE_SYSTEM
+      )
       assert.strictEqual(string(yield* file.getBlob("SecurityDescriptor")), "who may")
       assert.deepStrictEqual((yield* file.streams).map(({ name, size }) => [name, size]), [["s", 6n]])
       // Another program's write makes the last write time newer than the one that was set.
@@ -516,7 +526,9 @@ describe("LocalStore", () => {
       assert.deepStrictEqual(Fs.readdirSync(join(path, LocalStore.sidecarName, "streams")), [])
       assert.deepStrictEqual(Fs.readdirSync(join(path, LocalStore.sidecarName, "new")), [])
       // The store writes no record for attributes that the platform itself gives.
-      yield* Effect.scoped(store.open(["h"], { ...fresh, initial: { fileAttributes: 0x20 } }))
+      yield* Effect.scoped(
+        store.open(["h"], { ...fresh, initial: { fileAttributes: FileAttributes.FILE_ATTRIBUTE_ARCHIVE } })
+      )
       assert.deepStrictEqual(records(path), [])
     }))
 
@@ -767,7 +779,14 @@ describe("LocalStore", () => {
       const store = yield* LocalStore.make(path)
       for (let i = 0; i < 20; i++) {
         yield* Effect.scoped(
-          store.open(["f"], { ...fresh, initial: { securityDescriptor: text("old"), fileAttributes: 7 } })
+          store.open(["f"], {
+            ...fresh,
+            initial: {
+              securityDescriptor: text("old"),
+              fileAttributes: FileAttributes.FILE_ATTRIBUTE_READONLY | FileAttributes.FILE_ATTRIBUTE_HIDDEN |
+                FileAttributes.FILE_ATTRIBUTE_SYSTEM
+            }
+          })
         )
         // Another program removes the file: the next file can get the inode, and the store does not know of it.
         Fs.unlinkSync(join(path, "f"))
@@ -775,7 +794,7 @@ describe("LocalStore", () => {
         yield* Effect.scoped(Effect.gen(function*() {
           const { file, node } = yield* store.open(["f"], existing)
           assert.isUndefined(yield* file.getBlob("SecurityDescriptor"))
-          assert.strictEqual(node.fileAttributes, 0x20)
+          assert.strictEqual(node.fileAttributes, FileAttributes.FILE_ATTRIBUTE_ARCHIVE)
         }))
         yield* store.remove(["f"])
       }
@@ -809,9 +828,13 @@ describe("LocalStore", () => {
           assert.deepStrictEqual((yield* Stream.runCollect(store.list([]))).map(({ name }) => name), ["f"])
           const { file } = yield* store.open(["f"], existing)
           assert.strictEqual(yield* reason(file.getBlob("SecurityDescriptor")), "Failed", garbage)
-          assert.strictEqual(yield* reason(file.set({ fileAttributes: 1 })), "Failed", garbage)
+          assert.strictEqual(
+            yield* reason(file.set({ fileAttributes: FileAttributes.FILE_ATTRIBUTE_READONLY })),
+            "Failed",
+            garbage
+          )
           yield* file.setBlob("SecurityDescriptor", text("mended"))
-          yield* file.set({ fileAttributes: 1 })
+          yield* file.set({ fileAttributes: FileAttributes.FILE_ATTRIBUTE_READONLY })
           assert.strictEqual(string(yield* file.getBlob("SecurityDescriptor")), "mended")
         }))
       }

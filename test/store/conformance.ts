@@ -15,6 +15,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import type { Scope } from "effect"
+import { ReparseTag } from "../../src/Codec/Reparse.ts"
 import type {
   Blob,
   ShareStore,
@@ -25,6 +26,7 @@ import type {
   StorePath,
   StoreReason
 } from "../../src/Server/ShareStore.ts"
+import { FileAttributes } from "../../src/Smb2/Message/Constants.ts"
 import { modelAgrees } from "./model.ts"
 import { type Outside, tellsOfOthers } from "./outside.ts"
 
@@ -291,7 +293,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
           const initial = {
             creationTime: someTime,
             lastWriteTime: someTime + 10_000_000n,
-            fileAttributes: 0x22,
+            fileAttributes: FileAttributes.FILE_ATTRIBUTE_HIDDEN | FileAttributes.FILE_ATTRIBUTE_ARCHIVE,
             ...(has("securityDescriptors") ? { securityDescriptor: text("who may") } : {})
           }
           const opened: StoreOpened = yield* store.open([type], { mode: "new", type, initial })
@@ -299,7 +301,11 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
             sameTime(node.lastWriteTime, initial.lastWriteTime)
             if (keepsMetadata) {
               sameTime(node.creationTime, initial.creationTime)
-              assert.strictEqual(node.fileAttributes, type === "file" ? 0x22 : 0x32)
+              assert.strictEqual(
+                node.fileAttributes,
+                FileAttributes.FILE_ATTRIBUTE_HIDDEN | FileAttributes.FILE_ATTRIBUTE_ARCHIVE |
+                  (type === "file" ? 0 : FileAttributes.FILE_ATTRIBUTE_DIRECTORY)
+              )
             }
           }
           if (has("securityDescriptors")) {
@@ -309,7 +315,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
           const again: StoreOpened = yield* store.open([type], {
             mode: "either",
             type,
-            initial: { fileAttributes: 0x02, lastWriteTime: someTime + 70_000_000n }
+            initial: { fileAttributes: FileAttributes.FILE_ATTRIBUTE_HIDDEN, lastWriteTime: someTime + 70_000_000n }
           })
           sameTime(again.node.lastWriteTime, initial.lastWriteTime)
           assert.strictEqual(again.node.fileAttributes, opened.node.fileAttributes)
@@ -657,7 +663,8 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
           creationTime: someTime,
           lastAccessTime: someTime,
           lastWriteTime: someTime,
-          fileAttributes: 0x27
+          fileAttributes: FileAttributes.FILE_ATTRIBUTE_READONLY | FileAttributes.FILE_ATTRIBUTE_HIDDEN |
+            FileAttributes.FILE_ATTRIBUTE_SYSTEM | FileAttributes.FILE_ATTRIBUTE_ARCHIVE
         })
         yield* file.set({ lastWriteTime: someTime + 5n })
         yield* file.set({})
@@ -665,7 +672,11 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.strictEqual(node.creationTime, someTime)
         assert.strictEqual(node.lastAccessTime, someTime)
         assert.strictEqual(node.lastWriteTime, someTime + 5n)
-        assert.strictEqual(node.fileAttributes, 0x27)
+        assert.strictEqual(
+          node.fileAttributes,
+          FileAttributes.FILE_ATTRIBUTE_READONLY | FileAttributes.FILE_ATTRIBUTE_HIDDEN |
+            FileAttributes.FILE_ATTRIBUTE_SYSTEM | FileAttributes.FILE_ATTRIBUTE_ARCHIVE
+        )
       })
 
       gen("of last write and change advance with write, truncate and zero", function*(store) {
@@ -706,23 +717,30 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
       gen("have the directory attribute for directories only, no matter what set says", function*(store) {
         const f: StoreOpened = yield* store.open(["f"], newFile)
         const d: StoreOpened = yield* store.open(["d"], newDirectory)
-        assert.strictEqual(f.node.fileAttributes & 0x10, 0)
-        assert.strictEqual(d.node.fileAttributes & 0x10, 0x10)
-        yield* f.file.set({ fileAttributes: 0x10 })
-        yield* d.file.set({ fileAttributes: 0x80 })
-        assert.strictEqual((yield* f.file.stat).fileAttributes & 0x10, 0)
-        assert.strictEqual((yield* d.file.stat).fileAttributes & 0x90, 0x10)
+        assert.strictEqual(f.node.fileAttributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY, 0)
+        assert.strictEqual(
+          d.node.fileAttributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY,
+          FileAttributes.FILE_ATTRIBUTE_DIRECTORY
+        )
+        yield* f.file.set({ fileAttributes: FileAttributes.FILE_ATTRIBUTE_DIRECTORY })
+        yield* d.file.set({ fileAttributes: FileAttributes.FILE_ATTRIBUTE_NORMAL })
+        assert.strictEqual((yield* f.file.stat).fileAttributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY, 0)
+        assert.strictEqual(
+          (yield* d.file.stat).fileAttributes &
+            (FileAttributes.FILE_ATTRIBUTE_NORMAL | FileAttributes.FILE_ATTRIBUTE_DIRECTORY),
+          FileAttributes.FILE_ATTRIBUTE_DIRECTORY
+        )
       })
 
       needsMetadata("that say read-only do not keep the store itself from a write", function*(store) {
         const { file }: StoreOpened = yield* store.open(["f"], newFile)
-        yield* file.set({ fileAttributes: 0x1 })
-        assert.strictEqual((yield* file.stat).fileAttributes, 0x1)
+        yield* file.set({ fileAttributes: FileAttributes.FILE_ATTRIBUTE_READONLY })
+        assert.strictEqual((yield* file.stat).fileAttributes, FileAttributes.FILE_ATTRIBUTE_READONLY)
         // The server decides what a client can change.
         yield* file.write(0n, text("x"))
         assert.strictEqual((yield* file.stat).size, 1n)
-        yield* file.set({ fileAttributes: 0x80 })
-        assert.strictEqual((yield* file.stat).fileAttributes, 0x80)
+        yield* file.set({ fileAttributes: FileAttributes.FILE_ATTRIBUTE_NORMAL })
+        assert.strictEqual((yield* file.stat).fileAttributes, FileAttributes.FILE_ATTRIBUTE_NORMAL)
       })
     })
 
@@ -784,18 +802,21 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
       })
 
       needs("reparsePoints")(
-        "of a reparse point set its tag and attribute 0x400 until they are removed",
+        "of a reparse point set its tag and FILE_ATTRIBUTE_REPARSE_POINT until they are removed",
         function*(store) {
           const { file }: StoreOpened = yield* store.open(["a"], newFile)
           yield* file.setBlob("ReparsePoint", Uint8Array.of(0x0c, 0, 0, 0xa0, 0, 0, 0, 0))
           for (const node of [yield* file.stat, yield* store.stat(["a"]), (yield* list(store, []))[0]]) {
-            assert.strictEqual(node.reparseTag, 0xa000_000c)
-            assert.strictEqual(node.fileAttributes & 0x400, 0x400)
+            assert.strictEqual(node.reparseTag, ReparseTag.IO_REPARSE_TAG_SYMLINK)
+            assert.strictEqual(
+              node.fileAttributes & FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT,
+              FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT
+            )
           }
           yield* file.setBlob("ReparsePoint", undefined)
           const node: StoreNode = yield* store.stat(["a"])
           assert.strictEqual(node.reparseTag, 0)
-          assert.strictEqual(node.fileAttributes & 0x400, 0)
+          assert.strictEqual(node.fileAttributes & FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT, 0)
         }
       )
     })
@@ -1056,7 +1077,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         const opened: StoreOpened = yield* store.open(["f"], newFile)
         yield* opened.file.set({
           lastWriteTime: someTime,
-          ...(keepsMetadata ? { creationTime: someTime, fileAttributes: 2 } : {})
+          ...(keepsMetadata ? { creationTime: someTime, fileAttributes: FileAttributes.FILE_ATTRIBUTE_HIDDEN } : {})
         })
         if (has("securityDescriptors")) yield* opened.file.setBlob("SecurityDescriptor", text("sd"))
         yield* store.rename(["f"], ["g"], { replace: false })
@@ -1146,7 +1167,7 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.deepStrictEqual(yield* names(store, []), ["d"])
         if (keepsMetadata) {
           const { file: opened }: StoreOpened = yield* store.open(["d", "l"], file)
-          yield* opened.set({ creationTime: someTime, fileAttributes: 2 })
+          yield* opened.set({ creationTime: someTime, fileAttributes: FileAttributes.FILE_ATTRIBUTE_HIDDEN })
           yield* store.link!(["d", "l"], ["again"], { replace: false })
           yield* store.remove(["d", "l"])
           assert.strictEqual((yield* store.stat(["again"])).creationTime, someTime)

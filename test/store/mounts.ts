@@ -10,6 +10,7 @@ import * as Fs from "node:fs"
 import { join } from "node:path"
 import type { ShareStore, StoreError, StorePath } from "../../src/Server/ShareStore.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
+import { FileAttributes } from "../../src/Smb2/Message/Constants.ts"
 
 const text = (value: string) => new TextEncoder().encode(value)
 const string = (bytes: Uint8Array | undefined) => bytes && new TextDecoder().decode(bytes)
@@ -43,15 +44,22 @@ const kept = (store: ShareStore, path: StorePath) =>
     }
   }))
 
-const nothing = { descriptor: undefined, attributes: 0x20, streams: [] }
-const protectedFile = { descriptor: "one alone", attributes: 0x6, streams: ["s 6"] }
+const nothing = { descriptor: undefined, attributes: FileAttributes.FILE_ATTRIBUTE_ARCHIVE, streams: [] }
+const protectedFile = {
+  descriptor: "one alone",
+  attributes: FileAttributes.FILE_ATTRIBUTE_HIDDEN | FileAttributes.FILE_ATTRIBUTE_SYSTEM,
+  streams: ["s 6"]
+}
 
 /** Makes a hidden system file with a security descriptor and a stream. */
 const protect = (store: ShareStore, path: StorePath) =>
   Effect.scoped(Effect.gen(function*() {
     const { file } = yield* store.open(path, {
       ...fresh,
-      initial: { securityDescriptor: text("one alone"), fileAttributes: 0x6 }
+      initial: {
+        securityDescriptor: text("one alone"),
+        fileAttributes: FileAttributes.FILE_ATTRIBUTE_HIDDEN | FileAttributes.FILE_ATTRIBUTE_SYSTEM
+      }
     })
     yield* file.write(0n, text("content"))
     const { file: stream } = yield* store.open(path, { ...fresh, stream: "s" })
@@ -227,7 +235,7 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
       Effect.scoped(Effect.gen(function*() {
         const { file } = yield* store.open([...path, "f"], existing)
         assert.equal(yield* reason(file.setBlob("SecurityDescriptor", text("all"))), "ReadOnly")
-        assert.equal(yield* reason(file.set({ fileAttributes: 0x20 })), "ReadOnly")
+        assert.equal(yield* reason(file.set({ fileAttributes: FileAttributes.FILE_ATTRIBUTE_ARCHIVE })), "ReadOnly")
         assert.equal(yield* reason(file.write(0n, text("x"))), "ReadOnly")
         const made = store.open([...path, "new"], { ...fresh, initial: { securityDescriptor: text("mine") } })
         assert.equal(yield* reason(Effect.scoped(made)), "ReadOnly")
@@ -415,10 +423,10 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
         const made = store.open([...path, "g"], { ...fresh, initial: { securityDescriptor: text("x") } })
         assert.equal(yield* reason(Effect.scoped(made)), "Unsupported")
         assert.equal(yield* reason(store.stat([...path, "g"])), "NotFound")
-        yield* file.set({ fileAttributes: 0x2 })
-        assert.equal((yield* store.stat([...path, "f"])).fileAttributes, 0x2)
+        yield* file.set({ fileAttributes: FileAttributes.FILE_ATTRIBUTE_HIDDEN })
+        assert.equal((yield* store.stat([...path, "f"])).fileAttributes, FileAttributes.FILE_ATTRIBUTE_HIDDEN)
         yield* file.write(0n, text("T"))
-        assert.equal((yield* file.stat).fileAttributes, 0x2)
+        assert.equal((yield* file.stat).fileAttributes, FileAttributes.FILE_ATTRIBUTE_HIDDEN)
         assert.equal((yield* store.stat([...path, "f"])).identity, node.identity)
         assert.equal(Fs.readFileSync(join(share, ...path, "f"), "utf8"), "There")
         yield* Effect.scoped(store.open([...path, "h"], fresh))
@@ -440,7 +448,11 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
     assert.equal(Fs.existsSync(sidecar(share)), false)
     await serve(
       share,
-      (store) => Effect.map(store.stat(["f"]), ({ fileAttributes }) => assert.equal(fileAttributes, 0x20))
+      (store) =>
+        Effect.map(
+          store.stat(["f"]),
+          ({ fileAttributes }) => assert.equal(fileAttributes, FileAttributes.FILE_ATTRIBUTE_ARCHIVE)
+        )
     )
     run("umount", share)
     Fs.rmSync(join(base, "upper", "f"))

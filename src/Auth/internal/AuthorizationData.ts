@@ -85,7 +85,7 @@ const objectionTo = ({ adData, adType }: Element, depth: number): string | undef
         return held >= count ? undefined : `${held} of ${count} conditions are known to hold`
       })
     default:
-      return `authorization data of type ${adType} are not known here, and must not be passed over`
+      return `the ticket has authorization data of type ${adType}, which the server does not know and must not ignore`
   }
 }
 

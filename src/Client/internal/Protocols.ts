@@ -71,7 +71,8 @@ const withoutSmb1 = ({ port, reason, server }: TransportError): TransportError =
     reason,
     server,
     port,
-    detail: "at the first request, which was of SMB 1 alone: it probably does not speak that, so offer SMB 2 or 3 too"
+    detail:
+      "at the first request, which offered SMB 1 only: the server probably does not support SMB 1, so offer SMB 2 or 3 too"
   })
 
 /** Connects to a server and negotiates. The connection ends with the scope. */

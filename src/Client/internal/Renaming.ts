@@ -52,7 +52,7 @@ export const make = (context: PathContext): Operations["rename"] =>
               // The error has the path of the source, which was opened: the new name may be the cause.
               onFailure: (error) =>
                 error instanceof SmbError
-                  ? new SmbError({ ...error, detail: `it was to become ${UncPath.format(target)}` })
+                  ? new SmbError({ ...error, detail: `the new name was ${UncPath.format(target)}` })
                   : error
             })
       )

@@ -51,7 +51,7 @@ export const reasonOf = (cause: NodeJS.ErrnoException): TransportReason["_tag"] 
 const noInterface = (host: string, { code }: NodeJS.ErrnoException): string | undefined => {
   const zone = host.includes(":") ? host.split("%", 2)[1] : undefined
   return code === "EINVAL" && zone !== undefined
-    ? `is there a network interface ${zone} here, and may it be connected by?`
+    ? `check that this machine has a network interface ${zone} and that the interface can reach the address`
     : undefined
 }
 

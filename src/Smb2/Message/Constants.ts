@@ -267,6 +267,25 @@ export const AccessMask = {
 } as const
 
 /**
+ * The combinations that the generic bits of an access mask stand for (2.2.13.1.1): FILE_GENERIC_READ is GENERIC_READ,
+ * FILE_ALL_ACCESS is GENERIC_ALL, and so on.
+ *
+ * @since 0.2.0
+ */
+export const GenericAccess = {
+  FILE_GENERIC_READ: AccessMask.FILE_READ_DATA | AccessMask.FILE_READ_EA | AccessMask.FILE_READ_ATTRIBUTES |
+    AccessMask.READ_CONTROL | AccessMask.SYNCHRONIZE,
+  FILE_GENERIC_WRITE: AccessMask.FILE_WRITE_DATA | AccessMask.FILE_APPEND_DATA | AccessMask.FILE_WRITE_EA |
+    AccessMask.FILE_WRITE_ATTRIBUTES | AccessMask.READ_CONTROL | AccessMask.SYNCHRONIZE,
+  FILE_GENERIC_EXECUTE: AccessMask.FILE_EXECUTE | AccessMask.FILE_READ_ATTRIBUTES | AccessMask.READ_CONTROL |
+    AccessMask.SYNCHRONIZE,
+  FILE_ALL_ACCESS: AccessMask.FILE_READ_DATA | AccessMask.FILE_WRITE_DATA | AccessMask.FILE_APPEND_DATA |
+    AccessMask.FILE_READ_EA | AccessMask.FILE_WRITE_EA | AccessMask.FILE_EXECUTE | AccessMask.FILE_DELETE_CHILD |
+    AccessMask.FILE_READ_ATTRIBUTES | AccessMask.FILE_WRITE_ATTRIBUTES | AccessMask.DELETE | AccessMask.READ_CONTROL |
+    AccessMask.WRITE_DAC | AccessMask.WRITE_OWNER | AccessMask.SYNCHRONIZE
+} as const
+
+/**
  * ImpersonationLevel (2.2.13).
  *
  * @since 0.1.0

@@ -17,6 +17,17 @@ const differing: ReadonlySet<string> = new Set([
   "FSCTL_WRITE_USN_CLOSE_RECORD"
 ])
 
+describe("the combinations of rights", () => {
+  it("are those of Windows", () => {
+    assert.deepStrictEqual(C.GenericAccess, {
+      FILE_GENERIC_READ: 0x0012_0089,
+      FILE_GENERIC_WRITE: 0x0012_0116,
+      FILE_GENERIC_EXECUTE: 0x0012_00a0,
+      FILE_ALL_ACCESS: 0x001f_01ff
+    })
+  })
+})
+
 describe("the constants of SMB 2", () => {
   // Our flag, and TShark's field for it if that is not the lower case of the name behind the prefix.
   const tables: ReadonlyArray<readonly [Record<string, number>, string, string, Record<string, string>]> = [

@@ -3,6 +3,7 @@ import { assert } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { FileTime, OpenMode } from "effect-smb"
 import { existsSync, readFileSync, statSync } from "node:fs"
+import { FileAttributes } from "../../../src/Smb2/Message/Constants.ts"
 import { type Check, noise, refused, sha256, type Spot } from "./Place.ts"
 
 const dispositions: ReadonlyArray<{
@@ -169,13 +170,18 @@ const looks = Effect.fnUntraced(function*({ at, disk, put, smb }: Spot) {
   assert.strictEqual((yield* smb.stat(at("file"), { follow: false })).type, "file")
 
   // Exact to 100 ns: a double cannot hold these times.
+  const hiddenArchive = FileAttributes.FILE_ATTRIBUTE_HIDDEN | FileAttributes.FILE_ATTRIBUTE_ARCHIVE
   const times = { creationTime: 132_223_104_000_000_001n, lastAccessTime: 133_485_408_000_000_003n }
-  yield* smb.setAttributes(at("file"), { ...times, lastWriteTime: 133_000_000_000_000_007n, fileAttributes: 0x22 })
+  yield* smb.setAttributes(at("file"), {
+    ...times,
+    lastWriteTime: 133_000_000_000_000_007n,
+    fileAttributes: hiddenArchive
+  })
   const set = yield* smb.stat(at("file"))
   assert.strictEqual(set.creationTime, times.creationTime)
   assert.strictEqual(set.lastAccessTime, times.lastAccessTime)
   assert.strictEqual(set.lastWriteTime, 133_000_000_000_000_007n)
-  assert.strictEqual(set.fileAttributes & 0x22, 0x22)
+  assert.strictEqual(set.fileAttributes & hiddenArchive, hiddenArchive)
   assert.strictEqual(
     statSync(disk("file"), { bigint: true }).mtimeNs,
     FileTime.toNanos(133_000_000_000_000_007n)
@@ -183,7 +189,7 @@ const looks = Effect.fnUntraced(function*({ at, disk, put, smb }: Spot) {
   yield* smb.setAttributes(at("file"), { lastWriteTime: 133_000_000_000_000_009n })
   const later = yield* smb.stat(at("file"))
   assert.strictEqual(later.creationTime, times.creationTime)
-  assert.strictEqual(later.fileAttributes & 0x22, 0x22)
+  assert.strictEqual(later.fileAttributes & hiddenArchive, hiddenArchive)
   assert.strictEqual(readFileSync(disk("file")).length, 1234)
 })
 

@@ -5,6 +5,8 @@ import { OpenMode } from "effect-smb"
 import { Information } from "effect-smb/Client"
 import { Codec, FileInformation } from "effect-smb/Codec"
 import { statSync } from "node:fs"
+import { Control } from "../../../src/Codec/SecurityDescriptor.ts"
+import { GenericAccess } from "../../../src/Smb2/Message/Constants.ts"
 import { execute, mustExecute } from "../Process.ts"
 import { smbclient, user } from "../Server.ts"
 import { type Check, noise, refused, type Spot } from "./Place.ts"
@@ -45,11 +47,17 @@ const security = Effect.fnUntraced(function*({ at, clientArgs, inShare, put, ser
   const own = yield* smb.security.get(at("own"))
   const dacl = {
     ...own.dacl!,
-    aces: [...own.dacl!.aces, { _tag: "Basic" as const, aceType: 0, aceFlags: 0, mask: 0x0012_0089, sid: everyone }]
+    aces: [...own.dacl!.aces, {
+      _tag: "Basic" as const,
+      aceType: 0,
+      aceFlags: 0,
+      mask: GenericAccess.FILE_GENERIC_READ,
+      sid: everyone
+    }]
   }
   yield* smb.security.set(at("own"), {
     sbz1: 0,
-    control: 0x8004,
+    control: Control.SE_DACL_PRESENT | Control.SE_SELF_RELATIVE,
     owner: undefined,
     group: undefined,
     sacl: undefined,
@@ -57,7 +65,11 @@ const security = Effect.fnUntraced(function*({ at, clientArgs, inShare, put, ser
   })
   const after = yield* smb.security.get(at("own"))
   assert.strictEqual(after.owner, own.owner)
-  assert(after.dacl!.aces.some((ace) => ace._tag === "Basic" && ace.sid === everyone && ace.mask === 0x0012_0089))
+  assert(
+    after.dacl!.aces.some((ace) =>
+      ace._tag === "Basic" && ace.sid === everyone && ace.mask === GenericAccess.FILE_GENERIC_READ
+    )
+  )
   assert.isAtLeast(mine, 1)
   const { stdout } = yield* Effect.promise(() =>
     execute("smbcacls", [

@@ -2,6 +2,7 @@
 import { assert } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { existsSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs"
+import { FileAttributes } from "../../../src/Smb2/Message/Constants.ts"
 import { type Check, refused, type Spot } from "./Place.ts"
 
 const sorted = (names: Iterable<string>): ReadonlyArray<string> => [...names].toSorted()
@@ -77,7 +78,7 @@ const removing = Effect.fnUntraced(function*({ at, disk, put, smb }: Spot) {
   assert(existsSync(disk("full", "file")))
 
   put("read-only", "x")
-  yield* smb.setAttributes(at("read-only"), { fileAttributes: 1 })
+  yield* smb.setAttributes(at("read-only"), { fileAttributes: FileAttributes.FILE_ATTRIBUTE_READONLY })
   assert.strictEqual(yield* refused(smb.remove(at("read-only"))), "CannotDelete")
   assert(existsSync(disk("read-only")))
   yield* smb.remove(at("read-only"), { force: true })
@@ -97,7 +98,7 @@ const trees = Effect.fnUntraced(function*({ at, disk, put, smb }: Spot) {
 
   for (let i = 0; i < 30; i++) put(`a/b/${i % 3}/file-${i}`, String(i))
   yield* smb.writeFile(at("a", "b", "read-only"), "x")
-  yield* smb.setAttributes(at("a", "b", "read-only"), { fileAttributes: 1 })
+  yield* smb.setAttributes(at("a", "b", "read-only"), { fileAttributes: FileAttributes.FILE_ATTRIBUTE_READONLY })
   yield* smb.remove(at("a"), { recursive: true, force: true })
   assert(!existsSync(disk("a")))
   yield* smb.remove(at("a"), { recursive: true, force: true })

@@ -8,7 +8,7 @@
  */
 import * as Codec from "../../../Codec/Codec.ts"
 import * as Sd from "../../../Codec/SecurityDescriptor.ts"
-import { AccessMask as A } from "../../../Smb2/Message/Constants.ts"
+import { AccessMask as A, GenericAccess } from "../../../Smb2/Message/Constants.ts"
 import type { Identity } from "./Identity.ts"
 
 /** Well-known SIDs (MS-DTYP 2.4.2.4). */
@@ -27,7 +27,12 @@ export const sids = {
 } as const
 
 /** FILE_GENERIC_READ and similar rights (MS-SMB2 2.2.13.1.1). */
-export const generic = { read: 0x0012_0089, write: 0x0012_0116, execute: 0x0012_00a0, all: 0x001f_01ff } as const
+export const generic = {
+  read: GenericAccess.FILE_GENERIC_READ,
+  write: GenericAccess.FILE_GENERIC_WRITE,
+  execute: GenericAccess.FILE_GENERIC_EXECUTE,
+  all: GenericAccess.FILE_ALL_ACCESS
+} as const
 
 /** The rights that a read-only share allows. */
 export const readOnlyAccess = generic.read | generic.execute
