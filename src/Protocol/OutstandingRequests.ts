@@ -20,17 +20,17 @@ export interface Outgoing<Reply> {
   /** The body: all bytes between the header and the payload. */
   readonly body: Uint8Array
   /** Bytes that follow the body: a WRITE's data. Never copied. */
-  readonly payload?: Uint8Array
+  readonly payload?: Uint8Array | undefined
   /** Memory for the data of a READ, if the caller has it; as long as `readLength`. */
-  readonly destination?: Uint8Array
+  readonly destination?: Uint8Array | undefined
   /** The number of bytes that a READ asks for: the most that the server may send. */
-  readonly readLength?: number
+  readonly readLength?: number | undefined
   /** Waits by nature, such as a lock or a watch: the server may finish it at any time, and it has no timeout. */
-  readonly waits?: boolean
+  readonly waits?: boolean | undefined
   /** May change something on the server: after sending, a failure says so (`TransportError.sent`). */
-  readonly mutates?: boolean
+  readonly mutates?: boolean | undefined
   /** Called with a success that arrives after the caller has stopped waiting: closes the new open. */
-  readonly orphan?: (reply: Reply) => void
+  readonly orphan?: ((reply: Reply) => void) | undefined
 }
 
 /**
@@ -43,7 +43,7 @@ export interface Reply {
   /** The packet from its header to its end. For a READ with `data`, the bytes before the data. */
   readonly packet: Uint8Array
   /** The data of a READ in the caller's memory. */
-  readonly data?: Uint8Array
+  readonly data?: Uint8Array | undefined
 }
 
 /**

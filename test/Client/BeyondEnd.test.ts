@@ -178,7 +178,7 @@ describe("a wrong signature", () => {
       const smb = yield* SmbClient.SmbClient
       const error = yield* Effect.flip(smb.readFile(path))
       assert.deepInclude(error as object, { _tag: "ProtocolError", reason: { _tag: "BadSignature" } })
-      assert.include(error.message, "answer to READ")
+      assert.include(error.message, "the signature of the response to READ is wrong")
       assert.include(error.message, "changed on the way, or the server signs wrongly")
       assert.include(error.message, "Require encryption")
     }).pipe(served(new Uint8Array(10), [{ on: "READ", is: { signature: "wrong" } }])))
