@@ -4,9 +4,14 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { Credentials } from "effect-smb/Auth"
 import { NtStatus as Status } from "effect-smb/Codec"
+import type { ShareStore } from "../../src/Server/ShareStore.ts"
+import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
+import * as UserStore from "../../src/Server/UserStore.ts"
 import type * as Create from "../../src/Smb2/Message/Create.ts"
-import { type Client, place } from "./people.ts"
+import { Client, descriptor, encode, everything, place, read, secret, sids } from "./people.ts"
 import * as Requests from "./requests.ts"
 
 const { NtStatus } = Status
@@ -151,5 +156,51 @@ describe("a CREATE is refused with", () => {
           NtStatus.STATUS_OBJECT_NAME_NOT_FOUND
         )
       }
+    }))
+})
+
+// Another program can make a file between the server's look at a name and its own attempt to make that file.
+describe("a CREATE of a stream whose file another program makes at the same moment", () => {
+  const madeFirst = (rights: Parameters<typeof descriptor>[1], run: (joe: Client) => Promise<void>) =>
+    Effect.scoped(Effect.gen(function*() {
+      const inner = yield* MemoryStore.make()
+      let first = true
+      const store: ShareStore = {
+        ...inner,
+        open: (path, options) => {
+          if (options.mode !== "either" || !first) return inner.open(path, options)
+          first = false
+          const securityDescriptor = encode(descriptor(sids.ann, rights))
+          return Effect.scoped(inner.open(path, { ...options, mode: "new", initial: { securityDescriptor } })).pipe(
+            Effect.andThen(inner.open(path, options))
+          )
+        }
+      }
+      const { port } = yield* SmbServer.make({
+        host,
+        port: 0,
+        users: UserStore.inMemory({ joe: { password: secret, sid: sids.joe } }),
+        shares: { data: { store } },
+        signing: "enabled"
+      })
+      const joe = new Client(host, port)
+      yield* Effect.addFinalizer(() => Effect.sync(() => joe.close()))
+      yield* Effect.promise(async () => {
+        assert.isTrue(await joe.logOn("data", Credentials.password("joe", secret)))
+        await run(joe)
+        assert.isFalse(first)
+      })
+    }))
+
+  it.live("is refused to a user without the right to write to that file", () =>
+    madeFirst({ ann: everything, joe: read }, async (joe) => {
+      assert.strictEqual(await joe.open("f:s"), STATUS_ACCESS_DENIED)
+      assert.strictEqual(await joe.open("f:s", { createDisposition: 1 }), NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+    }))
+
+  it.live("makes the stream for a user with that right", () =>
+    madeFirst({ ann: everything, joe: everything }, async (joe) => {
+      const stream = await joe.must("f:s")
+      assert.strictEqual(await joe.status(Requests.write(stream, Buffer.from("x"))), 0)
     }))
 })

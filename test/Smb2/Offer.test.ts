@@ -102,6 +102,17 @@ describe("a NEGOTIATE", () => {
           expected
         )
         assert.strictEqual(securityMode, signing === "required" ? 2 : 1)
+        // 2.2.5: the logon says the same, and of the capabilities only that the client knows DFS.
+        const logons = all.flatMap(({ request }) => request._tag === "SESSION_SETUP" ? [request.body] : [])
+        assert.isAbove(logons.length, 0)
+        for (const logon of logons) {
+          assert.deepInclude(logon, {
+            flags: 0,
+            securityMode,
+            capabilities: capabilities & DFS,
+            previousSessionId: 0n
+          })
+        }
         for (const context of negotiateContexts) {
           if (context._tag !== "PreauthIntegrityCapabilities") continue
           assert.deepStrictEqual(context.hashAlgorithms, [1])
@@ -155,6 +166,30 @@ describe("a server's limits", () => {
 })
 
 describe("encryption", () => {
+  it.effect("is announced by a server of 3.0 if it is to be agreed on, and is part of 3.0 and newer", () =>
+    Effect.gen(function*() {
+      for (
+        const [dialect, announced, expected] of [["3.0", true, "Success"], ["3.0", false, "Failure"]] as const
+      ) {
+        const { result } = yield* requests({
+          client: { dialects: [dialect], encryption: "required" },
+          server: {
+            dialect,
+            faults: announced ? [] : [TestTransport.fault("NEGOTIATE", {
+              tamper: (packet) => {
+                Header.view(packet).setUint32(64 + 24, LARGE_MTU, true)
+                return packet
+              }
+            })]
+          }
+        })
+        assert.strictEqual(result._tag, expected)
+        if (result._tag === "Failure") {
+          assert.deepInclude(result.failure, { _tag: "ProtocolError", reason: { _tag: "EncryptionUnavailable" } })
+        }
+      }
+    }))
+
   it.effect("is not agreed on by a client without ciphers, though the server of 3.0 has it", () =>
     Effect.gen(function*() {
       const { result } = yield* requests({
@@ -213,6 +248,16 @@ it.effect("a server that hangs up on NEGOTIATE is asked once more, and the first
     assert.strictEqual(all.filter(({ command }) => command === "NEGOTIATE").length, 2)
     assert(result._tag === "Failure")
     assert.deepInclude(result.failure, { _tag: "TransportError", reason: { _tag: "ConnectionClosed" } })
+    const other = yield* requests({
+      server: {
+        faults: [
+          TestTransport.fault("NEGOTIATE", "drop", { times: 1 }),
+          TestTransport.fault("NEGOTIATE", { packet: Uint8Array.of(0xff, 0x53, 0x4d, 0x42, ...Array(40).fill(0)) })
+        ]
+      }
+    })
+    assert(other.result._tag === "Failure")
+    assert.deepInclude(other.result.failure, { _tag: "ProtocolError", reason: { _tag: "Smb1Only" } })
   }))
 
 describe("a logon", () => {

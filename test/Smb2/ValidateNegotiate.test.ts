@@ -2,8 +2,9 @@
  * FSCTL_VALIDATE_NEGOTIATE_INFO as a client asks it (MS-SMB2 3.2.5.5), and what it makes of each response (3.2.5.14.12).
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted, Result } from "effect"
+import { Effect, Fiber, Layer, Redacted, Result } from "effect"
 import { Credentials, SmbClient, TestTransport } from "effect-smb"
+import { TestClock } from "effect/testing"
 import * as Codec from "../../src/Codec/Codec.ts"
 import * as Header from "../../src/Smb2/Header.ts"
 import { Capabilities, Dialect } from "../../src/Smb2/Message/Constants.ts"
@@ -178,6 +179,16 @@ describe.each(["2.1", "3.0", "3.0.2"] as const)("a server of %s", (dialect) => {
     Effect.gen(function*() {
       const faults = [TestTransport.fault("IOCTL", "drop")]
       assert.strictEqual(yield* outcome({ server: { dialect, faults } }), "ProtocolError Downgrade")
+    }))
+
+  it.effect("that never comes proves nothing: the request has timed out", () =>
+    Effect.gen(function*() {
+      const faults = [TestTransport.fault("IOCTL", "silence")]
+      const asking = yield* Effect.forkChild(
+        outcome({ server: { dialect, faults }, client: { requestTimeout: "5 seconds" } })
+      )
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* Fiber.join(asking), "TransportError TimedOut")
     }))
 })
 
