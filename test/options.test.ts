@@ -9,6 +9,7 @@ import {
   DfsAdapter,
   IdentityStore,
   MemoryStore,
+  OpenMode,
   SmbClient,
   SmbServer,
   TcpTransport,
@@ -17,6 +18,7 @@ import {
   UserStore
 } from "effect-smb"
 import { Defaults } from "effect-smb/Protocol"
+import { Limits } from "effect-smb/Server"
 import { globSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { noDiscovery } from "./Dfs/discovery.ts"
@@ -218,8 +220,23 @@ const cases = {
     SMB_SERVER_ENCRYPTION: ["disabled", "encryption", "disabled", "off"],
     SMB_SERVER_GUEST: ["anonymous", "guest", "anonymous", "true"],
     SMB_SERVER_DIALECTS: ["3.1.1", "dialects", ["3.1.1"], "NT1"],
-    SMB_SERVER_RECEIVE: ["events", "receive", "events", "fast"]
-  }]
+    SMB_SERVER_RECEIVE: ["events", "receive", "events", "fast"],
+    SMB_SERVER_LIMIT_USER_OPENS: ["7", "limits", { userOpens: 7 }, "0"]
+  }],
+  // Every limit: a number or a time, as its default is.
+  limits: [
+    Limits.config,
+    Object.fromEntries(
+      Object.entries(Limits.defaults).map(([name, value]) =>
+        [
+          `SMB_SERVER_LIMIT_${name.replaceAll(/[A-Z]/g, (capital) => `_${capital}`).toUpperCase()}`,
+          typeof value === "number"
+            ? ["70000", name, 70_000, name === "transfer" ? "65535" : "0"]
+            : ["3 seconds", name, "3s", "0 seconds"]
+        ] as const
+      )
+    )
+  ]
 } as const satisfies Record<
   string,
   readonly [
@@ -291,6 +308,38 @@ describe("layers from the configuration", () => {
       Effect.provideService(
         ConfigProvider.ConfigProvider,
         ConfigProvider.fromEnv({ env: { SMB_SERVER_HOST: "127.0.43.61", SMB_SERVER_ENCRYPTION: "required" } })
+      )
+    ))
+
+  it.live("of a server take each limit from the configuration, and keep the limits in code that it does not have", () =>
+    Effect.gen(function*() {
+      const { port } = yield* SmbServer.SmbServer
+      const smb = yield* SmbClient.SmbClient
+      const file = (name: string) => smb.open(`//${host}:${port}/data/${name}`, OpenMode.readWrite)
+      const refused = yield* Effect.scoped(Effect.gen(function*() {
+        yield* file("a")
+        yield* file("b")
+        return yield* Effect.flip(file("c"))
+      }))
+      assert(refused._tag === "SmbError")
+      assert.strictEqual(refused.statusName, "STATUS_TOO_MANY_OPENED_FILES")
+    }).pipe(
+      Effect.provide(SmbClient.layer()),
+      Effect.provide([
+        TcpTransport.layer(),
+        joe,
+        SmbServer.layerConfig({
+          host,
+          port: 0,
+          shares: { data: MemoryStore.make() },
+          limits: { userOpens: 2, opens: 1 }
+        }).pipe(
+          Layer.provide([UserStore.layerInMemory({ user: Redacted.make("password") }), IdentityStore.layerInMemory()])
+        )
+      ]),
+      Effect.provideService(
+        ConfigProvider.ConfigProvider,
+        ConfigProvider.fromEnv({ env: { SMB_SERVER_LIMIT_OPENS: "50" } })
       )
     ))
 

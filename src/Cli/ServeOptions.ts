@@ -15,7 +15,6 @@ import { LocalError, oneLine, UsageError } from "./Failure.ts"
 import type { Shared } from "./Flags.ts"
 import * as HomeFolder from "./HomeFolder.ts"
 
-const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 /** A duration as Effect writes it: `30 seconds`. */
 const time = Schema.String.check(
   Schema.makeFilter((text: string) =>
@@ -31,11 +30,9 @@ const ConfiguredLimits: Schema.Codec<Partial<Limits.Limits>> = Schema.Struct(
     Object.entries(Limits.defaults).map(([name, value]) => [
       name,
       Schema.optionalKey(
-        typeof value !== "number"
-          ? time
-          : name === "transfer"
-          ? Schema.Int.check(Schema.isGreaterThanOrEqualTo(65_536))
-          : count
+        typeof value === "number"
+          ? Schema.Int.check(Schema.isGreaterThanOrEqualTo(Limits.least(name as keyof Limits.Limits)))
+          : time
       )
     ])
   )

@@ -22,18 +22,27 @@ export const optional = <A>(config: Config.Config<A>): Config.Config<A | undefin
 export const integer = (name: string, minimum: number, maximum: number): Config.Config<number | undefined> =>
   optional(Config.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })), name))
 
+const timeThat = (name: string, holds: (millis: number) => boolean, expected: string) =>
+  optional(Config.schema(
+    Schema.DurationFromString.check(Schema.makeFilter((value) => holds(Duration.toMillis(value)) || expected)),
+    name
+  ))
+
 /**
  * A time with its unit, such as `30 seconds` or `Infinity`.
  *
  * @since 0.2.0
  */
 export const time = (name: string): Config.Config<Duration.Duration | undefined> =>
-  optional(Config.schema(
-    Schema.DurationFromString.check(
-      Schema.makeFilter((value) => Duration.toMillis(value) >= 0 || "a time that is not negative")
-    ),
-    name
-  ))
+  timeThat(name, (millis) => millis >= 0, "a time that is not negative")
+
+/**
+ * A time of more than 0, with its unit.
+ *
+ * @since 0.2.0
+ */
+export const positiveTime = (name: string): Config.Config<Duration.Duration | undefined> =>
+  timeThat(name, (millis) => millis > 0, "a time of more than 0")
 
 /**
  * Some of the words, separated by commas.

@@ -1,7 +1,10 @@
 /**
  * The limits of a server. No client can make it hold or do more than these allow.
  */
+import * as Config from "effect/Config"
 import type * as Duration from "effect/Duration"
+import type { Given } from "../Protocol/Defaults.ts"
+import * as Environment from "../Protocol/Environment.ts"
 
 /**
  * The limits of a server.
@@ -160,3 +163,39 @@ export const defaults: Limits = {
   notifications: 64 * 1024,
   unsent: 32 * 1024 * 1024
 }
+
+/**
+ * The smallest value of a limit that is a number: a client needs 64 KiB for one transfer (MS-SMB2 3.3.5.4), and a limit
+ * of 0 would let no client in.
+ *
+ * @since 0.2.0
+ */
+export const least = (name: keyof Limits): number => name === "transfer" ? 65_536 : 1
+
+/**
+ * The variable of a limit in the configuration: `SMB_SERVER_LIMIT_`, and the limit's name in capitals with `_` between
+ * its words. `userOpens` is SMB_SERVER_LIMIT_USER_OPENS.
+ *
+ * @category config
+ * @since 0.2.0
+ */
+export const variable = (name: keyof Limits): string =>
+  `SMB_SERVER_LIMIT_${name.replace(/[A-Z]/g, "_$&").toUpperCase()}`
+
+/**
+ * Limits from the configuration, each by its `variable`: numbers without a fraction, and times with a unit, such as
+ * `30 seconds`. A limit that the configuration does not have is `undefined`.
+ *
+ * @category config
+ * @since 0.2.0
+ */
+export const config: Config.Config<Given<Limits>> = Config.all(
+  Object.fromEntries(
+    (Object.keys(defaults) as Array<keyof Limits>).map((name) => [
+      name,
+      typeof defaults[name] === "number"
+        ? Environment.integer(variable(name), least(name), Number.MAX_SAFE_INTEGER)
+        : Environment.positiveTime(variable(name))
+    ])
+  )
+) as Config.Config<Given<Limits>>

@@ -66,13 +66,6 @@ export type StoreReason = typeof StoreReason.Type
  * - `Stale`: an open file has vanished, or its name now stands for another file. `Busy`: try again. `TimedOut`: the
  *   call took too long, and may have taken effect. `Failed`: anything else, with its cause.
  *
- * @example
- * ```ts
- * return yield* store.stat(["plans"]).pipe(
- *   Effect.catchReason("StoreError", "NotFound", () => Effect.succeed(undefined))
- * )
- * ```
- *
  * @category errors
  * @since 0.1.0
  */

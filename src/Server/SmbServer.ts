@@ -137,13 +137,6 @@ export type ListenReason = typeof ListenReason.Type
  * - `AddressNotAvailable`: this machine does not have that address.
  * - `ListenFailed`: another error of the system.
  *
- * @example
- * ```ts
- * return yield* server(445).pipe(
- *   Effect.catchReason("ListenError", "PortNotPermitted", () => server(4455))
- * )
- * ```
- *
  * @category errors
  * @since 0.1.0
  */
@@ -439,12 +432,13 @@ export const layer = <E = never, R = never>(
  */
 export type Configurable = Pick<
   LayerOptions,
-  "port" | "host" | "name" | "signing" | "encryption" | "guest" | "dialects" | "receive"
+  "port" | "host" | "name" | "signing" | "encryption" | "guest" | "dialects" | "receive" | "limits"
 >
 
 /**
  * Options from the configuration: SMB_SERVER_PORT, SMB_SERVER_HOST, SMB_SERVER_NAME, SMB_SERVER_SIGNING,
- * SMB_SERVER_ENCRYPTION, SMB_SERVER_GUEST, SMB_SERVER_DIALECTS (`3.0,3.1.1`) and SMB_SERVER_RECEIVE.
+ * SMB_SERVER_ENCRYPTION, SMB_SERVER_GUEST, SMB_SERVER_DIALECTS (`3.0,3.1.1`) and SMB_SERVER_RECEIVE. Also the limits:
+ * `Limits.variable` gives the name of each, such as SMB_SERVER_LIMIT_CONNECTIONS.
  *
  * @category config
  * @since 0.2.0
@@ -457,12 +451,16 @@ export const config: Config.Config<Configurable> = Config.all({
   encryption: Environment.optional(Config.Literals(["required", "enabled", "disabled"], "SMB_SERVER_ENCRYPTION")),
   guest: Environment.optional(Config.Literals(["never", "anonymous", "unknown"], "SMB_SERVER_GUEST")),
   dialects: Environment.words("SMB_SERVER_DIALECTS", Dialects.names),
-  receive: Environment.optional(Config.Literals(["direct", "events"], "SMB_SERVER_RECEIVE"))
+  receive: Environment.optional(Config.Literals(["direct", "events"], "SMB_SERVER_RECEIVE")),
+  limits: Config.map(Limits.config, (limits) => {
+    const given = Object.entries(limits).filter(([, value]) => value !== undefined)
+    return given.length === 0 ? undefined : Object.fromEntries(given)
+  })
 })
 
 /**
- * `layer` with options from the configuration, which come before those of `options`. Default: `config`. Fails with
- * `ConfigError` when the layer is built.
+ * `layer` with options from the configuration, which come before those of `options`: a limit before the same limit there.
+ * Default: `config`. Fails with `ConfigError` when the layer is built.
  *
  * @example
  * ```ts
@@ -481,5 +479,8 @@ export const layerConfig = <E = never, R = never>(
   Exclude<R, Scope.Scope> | UserStore | IdentityStore.IdentityStore
 > =>
   Layer.unwrap(
-    Effect.map(Config.unwrap<Configurable>(configured), (found) => layer(Defaults.complete(options, found)))
+    Effect.map(Config.unwrap<Configurable>(configured), (found) => {
+      const limits = Defaults.complete(options.limits ?? {}, found.limits)
+      return layer({ ...Defaults.complete(options, found), limits })
+    })
   )

@@ -320,7 +320,12 @@ describe("an NTLM client", () => {
     assert.strictEqual(sent.encryptedRandomSessionKey.length, 0)
     assert.strictEqual(sent.negotiateFlags & F.NTLMSSP_NEGOTIATE_KEY_EXCH, 0)
     assert.notStrictEqual(Buffer.from(Redacted.value(context.sessionKey!)).toString("hex"), "09".repeat(16))
-    const nobody = answerTo(everything, { _tag: "Anonymous" }).context
+    const { context: nobody, message: unnamed } = answerTo(everything, { _tag: "Anonymous" })
+    // The random key goes under a key of 16 zeros (MS-NLMP 3.4.5.1): both sides know that one, so it protects nothing.
+    assert.deepStrictEqual(
+      Uint8Array.from(Result.getOrThrow(Ntlm.claim(unnamed)).message.encryptedRandomSessionKey),
+      Uint8Array.from(NtlmCrypto.exchangeKey(zeros, new Uint8Array(16).fill(9)))
+    )
     assert.isUndefined(nobody.sign(list))
     assert.isUndefined(nobody.sessionKey)
     assert.isFalse(nobody.verify(list, NtlmCrypto.firstSignature(everything >>> 0, zeros, "server", list)))
