@@ -10,15 +10,15 @@
  *
  * | step | what | where |
  * | --- | --- | --- |
- * | 1 | one component, or IPC$ | `internal/Locate.ts`, `begin` |
- * | 2 | the ReferralCache | `internal/Locate.ts`, `locate` |
- * | 3, 4 | the prefix is replaced by a target | `internal/Targets.ts`, `replaced`, `use`, `attempt` |
+ * | 1 | one component, or IPC$ | `internal/CacheLookup.ts`, `begin` |
+ * | 2 | the ReferralCache | `internal/CacheLookup.ts`, `locate` |
+ * | 3, 4 | the prefix is replaced by a target | `internal/TargetFailover.ts`, `replaced`, `use`, `attempt` |
  * | 5 | the DomainCache, domain and DC referrals | `internal/Domains.ts`, `findServer` |
  * | 6, 7 | root referrals | `internal/Referrals.ts`, `rootAnswered` |
- * | 8 | the work, and the next target | `internal/Targets.ts`, `tried`; link referrals in `internal/Referrals.ts` |
- * | 9 | expired links | `internal/Locate.ts`, `locate`; `internal/Referrals.ts`, `linkAnswered` |
+ * | 8 | the work, and the next target | `internal/TargetFailover.ts`, `tried`; link referrals in `internal/Referrals.ts` |
+ * | 9 | expired links | `internal/CacheLookup.ts`, `locate`; `internal/Referrals.ts`, `linkAnswered` |
  * | 10 | SYSVOL and NETLOGON | `internal/Domains.ts`, `askRoot` |
- * | 11 | interlinks | `internal/Targets.ts`, `follow` |
+ * | 11 | interlinks | `internal/TargetFailover.ts`, `follow` |
  * | 12, 13, 14 | not DFS, no controller, no target | `plain`, `noController`, `giveUp` |
  *
  * It ends for any sequence of events: it follows links at most `limits.hops` deep and never to a path that led here,
@@ -36,6 +36,7 @@
 import * as DfsPath from "./DfsPath.ts"
 import type { State, Step } from "./DfsState.ts"
 import type { Event, World } from "./DfsStep.ts"
+import { begin, giveUp, hostUnreachable, locate, notDfs, plainCommand, triedPlain } from "./internal/CacheLookup.ts"
 import {
   askNextController,
   controllersAsked,
@@ -44,10 +45,9 @@ import {
   findServer,
   searched
 } from "./internal/Domains.ts"
-import { begin, giveUp, hostUnreachable, locate, notDfs, plainCommand, triedPlain } from "./internal/Locate.ts"
 import { askLink, linkAnswered, linkRefused, rootAnswered, rootRefused } from "./internal/Referrals.ts"
-import { fail, go, loop, noTargetLeft, type Steps, type Work } from "./internal/State.ts"
-import { attempt, next, raced, tried, unusable, use } from "./internal/Targets.ts"
+import { attempt, next, raced, tried, unusable, use } from "./internal/TargetFailover.ts"
+import { fail, go, loop, noTargetLeft, type Steps, type Work } from "./internal/Transitions.ts"
 
 export type { State, Step } from "./DfsState.ts"
 

@@ -17,7 +17,7 @@ import { createSocket } from "node:dgram"
 import { lookup as systemLookup } from "node:dns"
 import type { LookupFunction } from "node:net"
 import { Malformed } from "../Codec/Malformed.ts"
-import { reasonOf } from "./internal/State.ts"
+import { reasonOf } from "./internal/Transitions.ts"
 import * as Netlogon from "./Netlogon.ts"
 
 /**

@@ -27,10 +27,10 @@ import * as ReadWrite from "./Message/ReadWrite.ts"
 import * as Simple from "./Message/Simple.ts"
 import { OpenFile, type Running, type Target } from "./OpenFile.ts"
 import { RenameAndDelete, type Reopen } from "./RenameAndDelete.ts"
-import * as Requests from "./Requests.ts"
+import * as TreeRequests from "./TreeRequests.ts"
 
 const nothing = new Uint8Array(0)
-const { encode } = Requests
+const { encode } = TreeRequests
 
 /** Control codes for which SMB 1 has other requests. */
 const FSCTL_DFS_GET_REFERRALS = 0x0006_0194
@@ -65,7 +65,7 @@ export class Commands {
   private readonly information: Information
   private readonly directory: Directory
 
-  constructor(tree: Requests.Tree, target: Target, reopen: Reopen) {
+  constructor(tree: TreeRequests.Tree, target: Target, reopen: Reopen) {
     this.file = new OpenFile(tree, target)
     this.information = new Information(this.file, new RenameAndDelete(this.file, reopen))
     this.directory = new Directory(this.file)
@@ -326,7 +326,7 @@ export class Commands {
  *
  * @since 0.1.0
  */
-export const control = (tree: Requests.Tree, operation: Operation.Ioctl): Running<Uint8Array> => {
+export const control = (tree: TreeRequests.Tree, operation: Operation.Ioctl): Running<Uint8Array> => {
   const failed = (status: number) => Effect.fail(fromStatus(status, "IOCTL", tree.uncPath))
   if (operation.ctlCode !== FSCTL_DFS_GET_REFERRALS) return failed(NtStatus.STATUS_INVALID_DEVICE_REQUEST)
   return Effect.flatMap(

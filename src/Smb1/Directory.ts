@@ -12,9 +12,9 @@ import { Command, everything, FindFlags, FindLevel, Trans2Subcommand } from "./M
 import * as Simple from "./Message/Simple.ts"
 import * as Trans2 from "./Message/Trans2.ts"
 import type { OpenFile, Running } from "./OpenFile.ts"
-import * as Requests from "./Requests.ts"
+import * as TreeRequests from "./TreeRequests.ts"
 
-const { encode } = Requests
+const { encode } = TreeRequests
 
 /** The most entries of one response. */
 const searchCount = 1366
@@ -99,7 +99,7 @@ export class Directory {
     if (!this.file.tree.canSay(operation.pattern)) {
       return this.file.failed(NtStatus.STATUS_OBJECT_NAME_INVALID, "FIND_FIRST2")
     }
-    const pattern = Requests.renamed(name, path, path === "" ? operation.pattern : `${path}\\${operation.pattern}`)
+    const pattern = TreeRequests.renamed(name, path, path === "" ? operation.pattern : `${path}\\${operation.pattern}`)
     return Effect.flatMap(
       this.file.tree.trans2(
         Trans2Subcommand.TRANS2_FIND_FIRST2,

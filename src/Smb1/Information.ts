@@ -22,9 +22,9 @@ import * as NtTransact from "./Message/NtTransact.ts"
 import * as Trans2 from "./Message/Trans2.ts"
 import { type OpenFile, refusesPassing, type Running } from "./OpenFile.ts"
 import type { RenameAndDelete } from "./RenameAndDelete.ts"
-import * as Requests from "./Requests.ts"
+import * as TreeRequests from "./TreeRequests.ts"
 
-const { encode } = Requests
+const { encode } = TreeRequests
 
 /** The classes of FileAllInformation, in their order. SMB 1's own level of that name has another structure. */
 const allInformation = [4, 5, 6, 7, 8, 14, 16, 17, 9]

@@ -19,7 +19,7 @@ import * as NtCreate from "./Message/NtCreate.ts"
 import * as NtTransact from "./Message/NtTransact.ts"
 import * as Simple from "./Message/Simple.ts"
 import { isUnknown } from "./OpenFile.ts"
-import type * as Requests from "./Requests.ts"
+import type * as TreeRequests from "./TreeRequests.ts"
 
 /** Numbers of CREATE (MS-CIFS 2.2.4.64.1): dispositions, options, and the action of the server. */
 const FILE_OPEN = 1
@@ -37,7 +37,7 @@ export interface Open {
   readonly opened: Share.Opened
 }
 
-const oplockFlags = (tree: Requests.Tree, level: number | undefined): number => {
+const oplockFlags = (tree: TreeRequests.Tree, level: number | undefined): number => {
   // With one request at a time, the client could not acknowledge a break (MS-CIFS 2.2.4.52.2).
   switch (tree.oneAtATime ? undefined : level) {
     case 8:
@@ -81,10 +81,10 @@ const toOpen = (response: Granted, options: Share.OpenOptions): Open => {
 const decodeCreate = Codec.decode("SMB1 NT_CREATE_ANDX Response", Codec.at(Header.size, NtCreate.Response))
 const decodeTransactCreate = Codec.decode("SMB1 NT_TRANSACT_CREATE Response", NtTransact.CreateResponse)
 
-const refuse = (tree: Requests.Tree, path: string, status: number) =>
+const refuse = (tree: TreeRequests.Tree, path: string, status: number) =>
   Effect.fail(fromStatus(status, "CREATE", tree.full(path)))
 
-const fields = (tree: Requests.Tree, name: Requests.WireName, options: Share.OpenOptions) => ({
+const fields = (tree: TreeRequests.Tree, name: TreeRequests.WireName, options: Share.OpenOptions) => ({
   flags: oplockFlags(tree, options.oplockLevel),
   rootDirectoryFid: 0,
   desiredAccess: options.desiredAccess,
@@ -100,7 +100,7 @@ const fields = (tree: Requests.Tree, name: Requests.WireName, options: Share.Ope
   fileName: name.text
 })
 
-const encode = (tree: Requests.Tree, name: Requests.WireName, options: Share.OpenOptions): Uint8Array => {
+const encode = (tree: TreeRequests.Tree, name: TreeRequests.WireName, options: Share.OpenOptions): Uint8Array => {
   const wantsMore = options.queryMaximalAccess === true || options.queryOnDiskId === true
   const common = fields(tree, name, options)
   return Codec.encode(NtCreate.Request(tree.unicode))({
@@ -114,8 +114,8 @@ const carriesMore = (options: Share.OpenOptions): boolean =>
   options.extendedAttributes !== undefined || options.securityDescriptor !== undefined
 
 const transactCreate = (
-  tree: Requests.Tree,
-  name: Requests.WireName,
+  tree: TreeRequests.Tree,
+  name: TreeRequests.WireName,
   path: string,
   options: Share.OpenOptions
 ): Effect.Effect<Open, RequestError> => {
@@ -146,8 +146,8 @@ const transactCreate = (
 
 /** Makes a directory by CREATE_DIRECTORY, which takes a pattern as its name (MS-CIFS 2.2.4.1). */
 const createDirectory = (
-  tree: Requests.Tree,
-  name: Requests.WireName,
+  tree: TreeRequests.Tree,
+  name: TreeRequests.WireName,
   path: string
 ): Effect.Effect<void, RequestError> => {
   const refused = (status: number) => Effect.fail(fromStatus(status, "CREATE_DIRECTORY", tree.full(path)))
@@ -164,8 +164,8 @@ const createDirectory = (
 
 /** Makes a directory by its name and then opens it: for servers that cannot make one by an open. */
 const makeDirectory = (
-  tree: Requests.Tree,
-  name: Requests.WireName,
+  tree: TreeRequests.Tree,
+  name: TreeRequests.WireName,
   path: string,
   options: Share.OpenOptions,
   orphan: (fid: number) => void
@@ -184,8 +184,8 @@ const makeDirectory = (
  * @since 0.1.0
  */
 export const open = (
-  tree: Requests.Tree,
-  name: Requests.WireName,
+  tree: TreeRequests.Tree,
+  name: TreeRequests.WireName,
   path: string,
   options: Share.OpenOptions,
   orphan: (fid: number) => void

@@ -6,7 +6,7 @@ import { NtStatus } from "../Codec/NtStatus.ts"
 import { fromStatus, type RequestError, type SmbError } from "../Protocol/Errors.ts"
 import { Capabilities, Flags2, SetFileLevel, SMB_INFO_PASSTHROUGH, Trans2Subcommand } from "./Message/Constants.ts"
 import * as Trans2 from "./Message/Trans2.ts"
-import * as Requests from "./Requests.ts"
+import * as TreeRequests from "./TreeRequests.ts"
 
 /**
  * The facts about an open that its operations need.
@@ -17,7 +17,7 @@ export interface Target {
   readonly fid: number
   /** Below the share. */
   readonly path: string
-  readonly name: Requests.WireName
+  readonly name: TreeRequests.WireName
   readonly isDirectory: boolean
 }
 
@@ -79,13 +79,13 @@ const classed: ReadonlySet<string> = new Set<Classed>([
  * @since 0.1.0
  */
 export class OpenFile {
-  readonly tree: Requests.Tree
+  readonly tree: TreeRequests.Tree
   /** The current open: a rename may have closed the file and opened it again. */
   target: Target
   /** Closed by its owner, or earlier because the file was deleted by name. Its FID may belong to another open. */
   gone = false
 
-  constructor(tree: Requests.Tree, target: Target) {
+  constructor(tree: TreeRequests.Tree, target: Target) {
     this.tree = tree
     this.target = target
   }
@@ -159,7 +159,7 @@ export class OpenFile {
   }
 
   /** The data of a transaction that must succeed. If the server does not know the level, it lacks the class. */
-  answered(answer: Running<Requests.Answer>, command: string): Running<Uint8Array> {
+  answered(answer: Running<TreeRequests.Answer>, command: string): Running<Uint8Array> {
     return Effect.flatMap(answer, ({ data, status }) =>
       status === 0
         ? Effect.succeed(data)
@@ -186,7 +186,7 @@ export class OpenFile {
       // Suspended, so that it uses the open at the time when it runs.
       Effect.suspend(() =>
         this.tree.trans2(Trans2Subcommand.TRANS2_SET_FILE_INFORMATION, {
-          parameters: Requests.encode(Trans2.SetFileInformationRequest, {
+          parameters: TreeRequests.encode(Trans2.SetFileInformationRequest, {
             fid: this.target.fid,
             informationLevel: level
           }),

@@ -21,9 +21,9 @@ import { Command, everything, SearchAttributes, SMB_NT_RENAME_SET_LINK_INFO } fr
 import * as Simple from "./Message/Simple.ts"
 import * as Trans2 from "./Message/Trans2.ts"
 import { OpenFile, refusesPassing, type Running } from "./OpenFile.ts"
-import * as Requests from "./Requests.ts"
+import * as TreeRequests from "./TreeRequests.ts"
 
-const { encode } = Requests
+const { encode } = TreeRequests
 
 const FileBasicInformation = 4
 const FileRenameInformation = 10
@@ -46,9 +46,9 @@ const files = everything & ~SearchAttributes.SMB_FILE_ATTRIBUTE_DIRECTORY
  */
 export interface Reopen {
   readonly close: (fid: number) => Running<void>
-  readonly open: (path: string, name: Requests.WireName) => Running<number>
+  readonly open: (path: string, name: TreeRequests.WireName) => Running<number>
   /** Opens the file a second time to change its attributes. */
-  readonly openAttributes: (path: string, name: Requests.WireName) => Running<{
+  readonly openAttributes: (path: string, name: TreeRequests.WireName) => Running<{
     readonly fid: number
     readonly fileAttributes: number
   }>
@@ -64,7 +64,7 @@ const nameOf = (path: string): string => path.slice(path.lastIndexOf("\\") + 1)
  * Two unused names in the same directory, the preferred one first. Without an extension, because administrators refuse `*.tmp`
  * and similar names. The second is for administrators who refuse `~*`.
  */
-const unique = (path: string, { session: { entropy } }: Requests.Tree): readonly [string, string] => {
+const unique = (path: string, { session: { entropy } }: TreeRequests.Tree): readonly [string, string] => {
   const directory = directoryOf(path)
   const digits = Buffer.from(entropy.bytes(8, "temporary name")).toString("hex")
   const at = (name: string) => directory === "" ? name : `${directory}\\${name}`
@@ -357,7 +357,7 @@ export class RenameAndDelete {
   /** The file has this path from now on. */
   private settle(path: string): void {
     const { target } = this.file
-    this.file.target = { ...target, path, name: Requests.renamed(target.name, target.path, path) }
+    this.file.target = { ...target, path, name: TreeRequests.renamed(target.name, target.path, path) }
   }
 
   /**
@@ -404,7 +404,7 @@ export class RenameAndDelete {
   /** The name on the wire of another path on the share. */
   private wire(path: string): string {
     const { target } = this.file
-    return Requests.renamed(target.name, target.path, path).text
+    return TreeRequests.renamed(target.name, target.path, path).text
   }
 
   private renameTo(from: string, to: string, searchAttributes: number = everything): Running<void> {

@@ -19,8 +19,8 @@ import { Capabilities, Command, OptionalSupport, TreeConnectFlags } from "./Mess
 import { Close } from "./Message/Simple.ts"
 import * as TreeConnect from "./Message/TreeConnect.ts"
 import * as Open from "./Open.ts"
-import * as Requests from "./Requests.ts"
 import type { Session } from "./Session.ts"
+import * as TreeRequests from "./TreeRequests.ts"
 
 export type { ConnectedShare, DfsName } from "../Protocol/ConnectedShare.ts"
 
@@ -31,28 +31,28 @@ const toAttributes = { desiredAccess: 0x0010_0180, shareAccess: 7, createDisposi
 
 const types: Record<string, Share.Share["type"]> = { "A:": "disk", IPC: "pipe", "LPT1:": "printer", COMM: "pipe" }
 
-const closeOutgoing = (tree: Requests.Tree, fid: number): Connection.Outgoing =>
+const closeOutgoing = (tree: TreeRequests.Tree, fid: number): Connection.Outgoing =>
   tree.outgoing({
     command: Command.SMB_COM_CLOSE,
     body: Codec.encode(Close)({ fid, lastTimeModified: 0xffff_ffff })
   })
 
 /** Closes an open without waiting, if its owner no longer waits. */
-const closeLater = (tree: Requests.Tree, fid: number): void => {
+const closeLater = (tree: TreeRequests.Tree, fid: number): void => {
   tree.connection.submit(closeOutgoing(tree, fid), () => {})
 }
 
-const closeFid = (tree: Requests.Tree, fid: number, full: string): Effect.Effect<void, RequestError> =>
+const closeFid = (tree: TreeRequests.Tree, fid: number, full: string): Effect.Effect<void, RequestError> =>
   Effect.flatMap(
     Connection.request(tree.connection, closeOutgoing(tree, fid)),
     (reply) => ConnectedShare.closed(reply.header.status, full)
   )
 
 const makeFile = (
-  tree: Requests.Tree,
+  tree: TreeRequests.Tree,
   open: Open.Open,
   path: string,
-  name: Requests.WireName,
+  name: TreeRequests.WireName,
   options: Share.OpenOptions
 ): Effect.Effect<Share.OpenFile, never, Scope.Scope> =>
   Effect.gen(function*() {
@@ -122,13 +122,13 @@ const makeFile = (
   })
 
 const openFile = (
-  tree: Requests.Tree,
+  tree: TreeRequests.Tree,
   dfs: ConnectedShare.DfsName | undefined,
   path: string,
   options: Share.OpenOptions
 ): Effect.Effect<Share.OpenFile, RequestError, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) => {
-    const name = Requests.wireName(dfs, path, options.timewarp)
+    const name = TreeRequests.wireName(dfs, path, options.timewarp)
     return Effect.flatMap(
       restore(Open.open(tree, name, path, options, (fid) => closeLater(tree, fid))),
       (open) => makeFile(tree, open, path, name, options)
@@ -155,10 +155,10 @@ const connect = Effect.fnUntraced(function*(session: Session, share: string, bre
     )(reply.packet)
   )
   const type = types[response.service] ?? "disk"
-  return { tree: new Requests.Tree(session, reply.header.tid, uncPath, type, breaks), response }
+  return { tree: new TreeRequests.Tree(session, reply.header.tid, uncPath, type, breaks), response }
 })
 
-const disconnect = (tree: Requests.Tree): Effect.Effect<void> =>
+const disconnect = (tree: TreeRequests.Tree): Effect.Effect<void> =>
   Multiplexer.requestAtEnd(
     Connection.request(
       tree.connection,
@@ -167,7 +167,7 @@ const disconnect = (tree: Requests.Tree): Effect.Effect<void> =>
   )
 
 const makeShare = (
-  tree: Requests.Tree,
+  tree: TreeRequests.Tree,
   name: string,
   response: TreeConnect.Response
 ): ConnectedShare.ConnectedShare => {

@@ -10,7 +10,6 @@ import { NtStatus } from "../Codec/NtStatus.ts"
 import * as Changes from "../Protocol/Changes.ts"
 import { fromStatus, type ProtocolError, type SmbError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
-import type { Outgoing, Reply } from "./Exchange.ts"
 import * as Header from "./Header.ts"
 import * as ChangeNotify from "./Message/ChangeNotify.ts"
 import type { FileId } from "./Message/Common.ts"
@@ -29,6 +28,7 @@ import * as Lock from "./Message/Lock.ts"
 import * as QueryDirectory from "./Message/QueryDirectory.ts"
 import * as QueryInfo from "./Message/QueryInfo.ts"
 import * as SetInfo from "./Message/SetInfo.ts"
+import type { Outgoing, Reply } from "./RequestInFlight.ts"
 
 /**
  * The errors of an operation's response.

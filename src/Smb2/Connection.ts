@@ -22,15 +22,15 @@ import * as Commands from "./Commands.ts"
 import * as Compound from "./Compound.ts"
 import { Credits } from "./Credits.ts"
 import * as Encryption from "./Encryption.ts"
-import type { Batch, Complete, ConnectionError, Outgoing, Pending, Reply, Security } from "./Exchange.ts"
 import * as Header from "./Header.ts"
 import * as RequestExpiration from "./internal/RequestExpiration.ts"
 import { Command, HeaderFlags } from "./Message/Constants.ts"
+import type { Batch, Complete, ConnectionError, Outgoing, Pending, Reply, Security } from "./RequestInFlight.ts"
 import * as RequestPacket from "./RequestPacket.ts"
 import * as ResponseVerification from "./ResponseVerification.ts"
 
-export type { ConnectionError, Outgoing, Owner, Reply, Security } from "./Exchange.ts"
 export { compound, request } from "./Request.ts"
+export type { ConnectionError, Outgoing, Owner, Reply, Security } from "./RequestInFlight.ts"
 
 /** Statuses that say that a share or a session is gone (MS-SMB2 3.2.5.1.6, 3.3.5.2.9, 3.3.5.2.11). */
 const losses: Readonly<Record<number, Lost>> = {

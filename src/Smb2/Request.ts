@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Changes from "../Protocol/Changes.ts"
 import * as Multiplexer from "../Protocol/Multiplexer.ts"
-import type { Complete, ConnectionError, Outgoing, Reply } from "./Exchange.ts"
+import type { Complete, ConnectionError, Outgoing, Reply } from "./RequestInFlight.ts"
 
 /** Sends requests: a `Connection`. */
 interface Requests {

@@ -10,9 +10,9 @@ import * as FrameReader from "../Protocol/FrameReader.ts"
 import type * as Transport from "../Protocol/Transport.ts"
 import type { Credits } from "./Credits.ts"
 import type * as Encryption from "./Encryption.ts"
-import type { Batch, Pending } from "./Exchange.ts"
 import * as Header from "./Header.ts"
 import { Command, HeaderFlags } from "./Message/Constants.ts"
+import type { Batch, Pending } from "./RequestInFlight.ts"
 import * as Signing from "./Signing.ts"
 
 /**

@@ -5,9 +5,9 @@
 import { NtStatus } from "../Codec/NtStatus.ts"
 import type { ProtocolError } from "../Protocol/Errors.ts"
 import * as Commands from "./Commands.ts"
-import type { Pending } from "./Exchange.ts"
 import * as Header from "./Header.ts"
 import { Command, HeaderFlags } from "./Message/Constants.ts"
+import type { Pending } from "./RequestInFlight.ts"
 import * as Signing from "./Signing.ts"
 
 /**

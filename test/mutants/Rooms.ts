@@ -45,7 +45,7 @@ export const rooms: ReadonlyArray<Room> = [
     modules: words(
       `ReferralCache ReferralResponse Namespace DfsResolver internal/ResolutionLoop internal/CachedResolution
        internal/ReferralRenewal internal/ServerRequests internal/RequestFailure internal/SharedKnowledge
-       internal/RootRequest internal/Targets internal/Locate internal/Referrals`
+       internal/RootRequest internal/TargetFailover internal/CacheLookup internal/Referrals`
     ),
     tests: ["test/Dfs"]
   },

@@ -9,7 +9,7 @@ import type { Operations } from "../Operations.ts"
 import * as UncPath from "../UncPath.ts"
 import { batch, firstResult, reparseTag } from "./Opening.ts"
 import { annotateSpan, spanOptions } from "./PathNames.ts"
-import type { PathContext } from "./TargetAttempts.ts"
+import type { PathContext } from "./TargetAttempt.ts"
 
 /** Values that a server does not change (MS-FSCC 2.4.7). */
 const unchanged = { creationTime: 0n, lastAccessTime: 0n, lastWriteTime: 0n, changeTime: 0n, fileAttributes: 0 }

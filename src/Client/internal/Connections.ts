@@ -16,7 +16,7 @@ import type * as Share from "../../Protocol/Share.ts"
 import * as Transport from "../../Protocol/Transport.ts"
 import type * as Settings from "../../Smb2/Settings.ts"
 import type { Target } from "../Locator.ts"
-import * as Protocols from "./Protocols.ts"
+import * as ProtocolChoice from "./ProtocolChoice.ts"
 import { Refusals } from "./RefusedCredentials.ts"
 
 /** The errors of connecting to a share. */
@@ -92,13 +92,15 @@ export const make = Effect.fnUntraced(function*(
 
   const connections = yield* RcMap.make({
     idleTimeToLive: idle,
-    lookup: Effect.fnUntraced(function*(key: string): Effect.fn.Return<Protocols.Connected, RequestError, Scope.Scope> {
-      const [host, port] = key.split(separator) as [string, string]
-      return yield* Protocols.connect({ host, port: Number(port) }, settings).pipe(
-        Effect.provideService(Transport.Transport, transport),
-        Effect.withSpan("SmbClient.connect", { kind: "client", attributes: { server: host, port: Number(port) } })
-      )
-    })
+    lookup: Effect.fnUntraced(
+      function*(key: string): Effect.fn.Return<ProtocolChoice.Connected, RequestError, Scope.Scope> {
+        const [host, port] = key.split(separator) as [string, string]
+        return yield* ProtocolChoice.connect({ host, port: Number(port) }, settings).pipe(
+          Effect.provideService(Transport.Transport, transport),
+          Effect.withSpan("SmbClient.connect", { kind: "client", attributes: { server: host, port: Number(port) } })
+        )
+      }
+    )
   })
 
   const refusals = new Refusals()
@@ -107,7 +109,7 @@ export const make = Effect.fnUntraced(function*(
     idleTimeToLive: idle,
     lookup: Effect.fnUntraced(function*(
       key: string
-    ): Effect.fn.Return<Protocols.LoggedOn, ConnectError, Scope.Scope> {
+    ): Effect.fn.Return<ProtocolChoice.LoggedOn, ConnectError, Scope.Scope> {
       const [server, port, user, domain] = key.split(separator) as [string, string, string, string]
       const account = accountOf(server, port, user)
       const connected = yield* getUsable(connections, `${server}${separator}${port}`)
@@ -125,7 +127,7 @@ export const make = Effect.fnUntraced(function*(
     lookup: Effect.fnUntraced(function*(
       key: string
     ): Effect.fn.Return<
-      { readonly share: ConnectedShare; readonly session: Protocols.LoggedOn },
+      { readonly share: ConnectedShare; readonly session: ProtocolChoice.LoggedOn },
       ConnectError,
       Scope.Scope
     > {

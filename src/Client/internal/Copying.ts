@@ -10,7 +10,7 @@ import { annotateSpan, text } from "./PathNames.ts"
 import * as RemoveUnfinished from "./RemoveUnfinished.ts"
 import * as ServerCopy from "./ServerCopy.ts"
 import * as ShareNames from "./ShareNames.ts"
-import { type PathContext, withShare } from "./TargetAttempts.ts"
+import { type PathContext, withShare } from "./TargetAttempt.ts"
 import * as Transfer from "./Transfer.ts"
 import { openVersion } from "./VersionedOpen.ts"
 

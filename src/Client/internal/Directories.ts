@@ -11,7 +11,7 @@ import * as Watch from "../Watch.ts"
 import { batch, openFile, openForFailover } from "./Opening.ts"
 import { annotateSpan, spanOptions, text } from "./PathNames.ts"
 import * as ReadFailover from "./ReadFailover.ts"
-import type { PathContext, RefuseTarget } from "./TargetAttempts.ts"
+import type { PathContext, RefuseTarget } from "./TargetAttempt.ts"
 
 /** The entries of a directory that match `pattern`, with `.` and `..`. */
 export const listed = (

@@ -13,7 +13,7 @@ import * as OpenMode from "../OpenMode.ts"
 import type { NamedStream, Operations } from "../Operations.ts"
 import { batch } from "./Opening.ts"
 import { annotateSpan, text } from "./PathNames.ts"
-import type { PathContext } from "./TargetAttempts.ts"
+import type { PathContext } from "./TargetAttempt.ts"
 
 const {
   DACL_SECURITY_INFORMATION,

@@ -10,7 +10,7 @@ import * as UncPath from "../UncPath.ts"
 import * as OverwriteAttributes from "./OverwriteAttributes.ts"
 import { spanOptions } from "./PathNames.ts"
 import type * as ReadFailover from "./ReadFailover.ts"
-import { atTarget, onShare, type PathContext, type RefuseTarget, withShare } from "./TargetAttempts.ts"
+import { atTarget, onShare, type PathContext, type RefuseTarget, withShare } from "./TargetAttempt.ts"
 import { openVersion } from "./VersionedOpen.ts"
 
 /** An open file, and its share. */

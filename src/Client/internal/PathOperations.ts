@@ -1,4 +1,4 @@
-/** All operations on paths, from the modules that have them. Each is built on `TargetAttempts.withShare`. */
+/** All operations on paths, from the modules that have them. Each is built on `TargetAttempt.withShare`. */
 import * as Effect from "effect/Effect"
 import * as OpenMode from "../OpenMode.ts"
 import type { Operations } from "../Operations.ts"
@@ -8,14 +8,14 @@ import * as UncPath from "../UncPath.ts"
 import * as Attributes from "./Attributes.ts"
 import * as Copying from "./Copying.ts"
 import * as Directories from "./Directories.ts"
-import * as Links from "./Links.ts"
 import * as Metadata from "./Metadata.ts"
 import { openFile } from "./Opening.ts"
 import { annotateSpan, spanOptions } from "./PathNames.ts"
 import * as Reading from "./Reading.ts"
 import * as Removing from "./Removing.ts"
 import * as Renaming from "./Renaming.ts"
-import { type PathContext, withShare } from "./TargetAttempts.ts"
+import * as SymlinkFiles from "./SymlinkFiles.ts"
+import { type PathContext, withShare } from "./TargetAttempt.ts"
 import * as Writing from "./Writing.ts"
 
 /**
@@ -40,7 +40,7 @@ export const operations = (context: PathContext): Operations => {
     rename: Renaming.make(context),
     copy: Copying.make(context),
     ...Metadata.operations(context),
-    ...Links.operations(context),
+    ...SymlinkFiles.operations(context),
     shares: (server) =>
       Effect.flatMap(Effect.fromResult(UncPath.parse(server)), (unc) =>
         Effect.scoped(Effect.flatMap(

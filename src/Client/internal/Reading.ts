@@ -11,7 +11,7 @@ import * as EndOfFile from "./EndOfFile.ts"
 import { batch, openForFailover } from "./Opening.ts"
 import { annotateSpan, spanOptions, text } from "./PathNames.ts"
 import * as ReadFailover from "./ReadFailover.ts"
-import { onShare, type PathContext } from "./TargetAttempts.ts"
+import { onShare, type PathContext } from "./TargetAttempt.ts"
 import * as Transfer from "./Transfer.ts"
 import { openVersion } from "./VersionedOpen.ts"
 

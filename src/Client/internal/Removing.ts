@@ -15,7 +15,7 @@ import { listed } from "./Directories.ts"
 import { firstResult, reparseTag } from "./Opening.ts"
 import { annotateSpan } from "./PathNames.ts"
 import * as ServerLinks from "./ServerLinks.ts"
-import { onEntry, type PathContext, rootOrLink } from "./TargetAttempts.ts"
+import { onEntry, type PathContext, rootOrLink } from "./TargetAttempt.ts"
 import * as TreeRemoval from "./TreeRemoval.ts"
 import { openVersion, refuseChange } from "./VersionedOpen.ts"
 

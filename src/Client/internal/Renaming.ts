@@ -15,7 +15,7 @@ import * as UncPath from "../UncPath.ts"
 import { firstResult } from "./Opening.ts"
 import { annotateSpan, text } from "./PathNames.ts"
 import * as ShareNames from "./ShareNames.ts"
-import { onEntry, type PathContext, rootOrLink } from "./TargetAttempts.ts"
+import { onEntry, type PathContext, rootOrLink } from "./TargetAttempt.ts"
 import { refuseChange } from "./VersionedOpen.ts"
 
 /**

@@ -9,7 +9,7 @@ import type { Operations } from "../Operations.ts"
 import * as SmbFile from "../SmbFile.ts"
 import { batch, firstResult, openFile } from "./Opening.ts"
 import { annotateSpan, spanOptions } from "./PathNames.ts"
-import type { PathContext } from "./TargetAttempts.ts"
+import type { PathContext } from "./TargetAttempt.ts"
 import * as Transfer from "./Transfer.ts"
 
 /** Empties an existing file, except if an offset is given: the bytes before it stay. */

@@ -21,7 +21,7 @@ import {
   type State,
   type Step,
   type Work
-} from "./State.ts"
+} from "./Transitions.ts"
 
 const nobody: Asked = { domain: "", controllers: [], position: 0 }
 

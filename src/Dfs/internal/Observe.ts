@@ -13,7 +13,7 @@ import type { DfsReason } from "../../Protocol/DfsError.ts"
 import * as DfsPath from "../DfsPath.ts"
 import type { Command, ReferralKind, Target } from "../DfsStep.ts"
 import * as DfsTrace from "../DfsTrace.ts"
-import { type State, toUnc } from "./State.ts"
+import { type State, toUnc } from "./Transitions.ts"
 
 /** The failures of a path that the administrator of the namespace should know of. */
 const ends: ReadonlySet<string> = new Set<DfsReason["_tag"]>(["NoTargetLeft", "NoDomainController", "DfsLoop"])

@@ -12,6 +12,7 @@ import * as ReferralCache from "../ReferralCache.ts"
 import type { ReferralResponse } from "../ReferralResponse.ts"
 import * as TargetHealth from "../TargetHealth.ts"
 import { rootRequest } from "./RootRequest.ts"
+import { replaced, targetOf } from "./TargetOrder.ts"
 import {
   answered,
   askCommand,
@@ -25,8 +26,7 @@ import {
   type Step,
   type Why,
   type Work
-} from "./State.ts"
-import { replaced, targetOf } from "./TargetOrder.ts"
+} from "./Transitions.ts"
 
 const learned = (step: number, kind: ReferralKind, entry: ReferralCache.CachedReferral, work: Work): void => {
   const targets = entry.targets.map((one) => DfsPath.toString(one.path))

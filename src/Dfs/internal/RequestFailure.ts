@@ -5,7 +5,7 @@ import { refusesAccount } from "../../Protocol/Errors.ts"
 import type { Command, Event } from "../DfsStep.ts"
 import type { SourceError } from "../ReferralSource.ts"
 import type { OwnError } from "./ResolutionLoop.ts"
-import { reasonOf } from "./State.ts"
+import { reasonOf } from "./Transitions.ts"
 
 /** The failures of a request that the server answered, but not with a referral. */
 const referralErrors: ReadonlySet<string> = new Set<ReferralError["_tag"]>([

@@ -3,7 +3,7 @@
  * `DfsResolution` alone.
  */
 import * as DfsPath from "../DfsPath.ts"
-import type { Asked, State } from "./State.ts"
+import type { Asked, State } from "./Transitions.ts"
 
 /** The controller that is being asked. */
 export const controllerOf = ({ controllers, position }: Asked): string => controllers[position]!

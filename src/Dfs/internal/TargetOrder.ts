@@ -4,7 +4,7 @@
 import * as DfsPath from "../DfsPath.ts"
 import * as ReferralCache from "../ReferralCache.ts"
 import * as TargetHealth from "../TargetHealth.ts"
-import type { EntryInUse, State, Work } from "./State.ts"
+import type { EntryInUse, State, Work } from "./Transitions.ts"
 
 /** An entry's targets in the order in which to try them: targets that have failed lately come last. */
 export const entryInUse = (entry: ReferralCache.CachedReferral, work: Work): EntryInUse => {

@@ -6,7 +6,7 @@
  * waits by nature then has no timeout. While a part of a compound is pending, the server cannot have begun with the
  * later parts, so these do not count as unanswered.
  */
-import type { Pending } from "../Exchange.ts"
+import type { Pending } from "../RequestInFlight.ts"
 
 /** In milliseconds. */
 export interface Limits {

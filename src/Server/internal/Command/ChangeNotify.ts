@@ -10,7 +10,7 @@ import type { Incoming } from "../State/Incoming.ts"
 import type { ChangesFound } from "../State/Model.ts"
 import * as Watch from "../State/Watch.ts"
 import { type Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
-import { limitReached } from "./LimitReached.ts"
+import { limitReached } from "./LimitRefusal.ts"
 
 /** Handles CHANGE_NOTIFY. */
 export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>

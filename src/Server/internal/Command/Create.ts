@@ -34,8 +34,8 @@ import { make } from "./CreateNew.ts"
 import * as CreatePipe from "./CreatePipe.ts"
 import * as Durable from "./Durable.ts"
 import * as FileRights from "./FileRights.ts"
+import * as OpenLimit from "./OpenLimit.ts"
 import type { Name } from "./Pathname.ts"
-import * as ReserveOpen from "./ReserveOpen.ts"
 import * as SymbolicLinks from "./SymbolicLinks.ts"
 import * as Volumes from "./Volumes.ts"
 
@@ -45,7 +45,7 @@ export const create = (incoming: Incoming, body: Message.Request): Effect.Effect
     const tree = incoming.tree!
     if (tree.share === undefined) {
       return Effect.flatMap(
-        ReserveOpen.reserve(incoming),
+        OpenLimit.reserve(incoming),
         (reservation) => CreatePipe.create(incoming, body, reservation)
       )
     }
@@ -84,7 +84,7 @@ const createFile = (
     const scope = Scope.makeUnsafe()
     Durable.begin(incoming, contexts)
     return Effect.onExit(
-      Effect.flatMap(ReserveOpen.reserve(incoming), (reservation) =>
+      Effect.flatMap(OpenLimit.reserve(incoming), (reservation) =>
         Effect.ensuring(
           SymbolicLinks.onTheWay(
             incoming,

@@ -9,7 +9,7 @@ import * as Locks from "../State/Locks.ts"
 import { type FileOpen, type Lock, StreamLocks, type WaitingLock } from "../State/Model.ts"
 import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
 import { type Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
-import { limitReached } from "./LimitReached.ts"
+import { limitReached } from "./LimitRefusal.ts"
 
 const largest = (1n << 64n) - 1n
 const SHARED = LockFlags.SMB2_LOCKFLAG_SHARED_LOCK

@@ -25,7 +25,7 @@ import type { Incoming } from "../State/Incoming.ts"
 import { type Connection, type Logon, type Server, Session } from "../State/Model.ts"
 import * as Users from "../State/Users.ts"
 import { Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
-import { limitReached } from "./LimitReached.ts"
+import { limitReached } from "./LimitRefusal.ts"
 import * as Negotiation from "./Negotiation.ts"
 import * as SessionEnd from "./SessionEnd.ts"
 

@@ -4,10 +4,10 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { ProtocolError } from "../../src/Protocol/Errors.ts"
-import type { Pending } from "../../src/Smb2/Exchange.ts"
 import * as Header from "../../src/Smb2/Header.ts"
-import * as Inbound from "../../src/Smb2/Inbound.ts"
 import { Command, HeaderFlags, SigningAlgorithm } from "../../src/Smb2/Message/Constants.ts"
+import type { Pending } from "../../src/Smb2/RequestInFlight.ts"
+import * as ResponseVerification from "../../src/Smb2/ResponseVerification.ts"
 import * as Signing from "../../src/Smb2/Signing.ts"
 
 const { SMB2_FLAGS_ASYNC_COMMAND, SMB2_FLAGS_SERVER_TO_REDIR, SMB2_FLAGS_SIGNED } = HeaderFlags
@@ -42,7 +42,7 @@ const responseOf = (
 
 describe("a response", () => {
   it("is an interim one with STATUS_PENDING and the flag of an asynchronous command, and not with one of them", () => {
-    const interim = (status: number, flags: number) => Inbound.isInterim(responseOf(status, flags, "none").header)
+    const interim = (status: number, flags: number) => Header.isInterim(responseOf(status, flags, "none").header)
     assert.isTrue(interim(PENDING, SMB2_FLAGS_ASYNC_COMMAND))
     assert.isFalse(interim(PENDING, 0))
     assert.isFalse(interim(0, SMB2_FLAGS_ASYNC_COMMAND))
@@ -94,12 +94,12 @@ describe("a response", () => {
       encrypted: sent === "encrypted",
       signed: sent === "signed"
     } as Pending
-    assert.strictEqual(Inbound.distrust(pending, header, [packet], came === "encrypted")?.reason, reason)
+    assert.strictEqual(ResponseVerification.failure(pending, header, [packet], came === "encrypted")?.reason, reason)
   })
 
   it("ends its READ alone if it is STATUS_END_OF_FILE with a wrong signature, and else the connection", () => {
     const alone = (reason: ProtocolError["reason"]["_tag"], status: number, command: number) =>
-      Inbound.endsReadAlone(
+      ResponseVerification.endsReadAlone(
         responseOf(status, 0, "wrong", command).header,
         new ProtocolError({ reason: { _tag: reason } as ProtocolError["reason"], server: "nas", detail: "" } as never)
       )

@@ -10,7 +10,7 @@ import * as OpenMode from "../OpenMode.ts"
 import type { Operations } from "../Operations.ts"
 import { batch } from "./Opening.ts"
 import { annotateSpan, text } from "./PathNames.ts"
-import type { PathContext } from "./TargetAttempts.ts"
+import type { PathContext } from "./TargetAttempt.ts"
 
 /** The maximum size of reparse data, in bytes (MS-FSCC 2.1.2.2). */
 const maximum = 16 * 1024

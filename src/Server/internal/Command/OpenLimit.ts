@@ -11,7 +11,7 @@ import type { Lease, Server, Session, Usage } from "../State/Model.ts"
 import { OpenReservation } from "../State/OpenReservation.ts"
 import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
 import { type Refusal, refuse } from "../Wire/Reply.ts"
-import { limitReached } from "./LimitReached.ts"
+import { limitReached } from "./LimitRefusal.ts"
 
 /** The limit that one more open would exceed. */
 const reached = (server: Server, session: Session, usage: Usage): keyof Limits | undefined => {

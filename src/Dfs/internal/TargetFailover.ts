@@ -6,6 +6,7 @@ import * as DfsPath from "../DfsPath.ts"
 import type { Command, ConnectFailure, Event, Target } from "../DfsStep.ts"
 import * as ReferralCache from "../ReferralCache.ts"
 import * as TargetHealth from "../TargetHealth.ts"
+import { entryInUse, replaced, targetOf } from "./TargetOrder.ts"
 import {
   done,
   endsWithLink,
@@ -18,8 +19,7 @@ import {
   toTarget,
   toUnc,
   type Work
-} from "./State.ts"
-import { entryInUse, replaced, targetOf } from "./TargetOrder.ts"
+} from "./Transitions.ts"
 
 const target = <E>(state: State<E>, inUse: EntryInUse, work: Work, position = inUse.position): Target => {
   const place = toTarget(state, replaced(state, inUse, position), work)

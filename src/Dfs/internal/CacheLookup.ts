@@ -7,6 +7,7 @@ import * as DfsPath from "../DfsPath.ts"
 import type { Command, Event } from "../DfsStep.ts"
 import * as ReferralCache from "../ReferralCache.ts"
 import * as TargetHealth from "../TargetHealth.ts"
+import { entryInUse } from "./TargetOrder.ts"
 import {
   done,
   fail,
@@ -21,8 +22,7 @@ import {
   toTarget,
   toUnc,
   type Work
-} from "./State.ts"
-import { entryInUse } from "./TargetOrder.ts"
+} from "./Transitions.ts"
 
 /** Step 1. A path of one component, or to IPC$, is in no namespace. */
 export const begin = <E>(state: State<E>, work: Work): Step<E> => {
