@@ -231,6 +231,38 @@ describe("a client with several connections", () => {
 })
 
 describe("a CREATE that is sent again", () => {
+  // 3.3.5.9.10: the response shows no more than the replay asks for.
+  it("gives the open with its oplock, or with the lower level that it asks for now", () =>
+    withClients(async (connect) => {
+      const one = await connect(1)
+      const BATCH = 9
+      const first = await one.create("f", [durable(5)], { requestedOplockLevel: BATCH })
+      assert.strictEqual(first.oplockLevel, BATCH)
+      one.replay = true
+      for (const [requestedOplockLevel, contexts] of [[BATCH, 1], [8, 0], [0, 0]] as const) {
+        const again = await one.create("f", [durable(5)], { requestedOplockLevel })
+        assert.deepInclude(again, { status: 0, fileId: first.fileId, oplockLevel: requestedOplockLevel })
+        assert.lengthOf(again.contexts, contexts)
+      }
+      assert.strictEqual((await one.create("f", [durable(5), lease(1, READ)])).status, 0xc000_0022)
+    }))
+
+  // 3.3.5.9.8 and 3.3.5.9.11.
+  it("or another CREATE has the key of a lease of the same file only", () =>
+    withClients(async (connect) => {
+      const one = await connect(1)
+      const first = await one.create("f", [lease(1, READ)])
+      const same = await one.create("f", [lease(1, READ)])
+      assert.deepInclude(same, { status: 0, leaseState: READ })
+      assert.strictEqual((await one.create("g", [lease(1, READ)])).status, status.INVALID_PARAMETER)
+      assert.strictEqual((await one.create("g", [lease(2, READ)])).status, 0)
+      // Another client's keys are its own, and a key without an open is free.
+      const two = await connect(2)
+      assert.strictEqual((await two.create("g", [lease(1, READ)])).status, 0)
+      for (const { fileId } of [first, same]) assert.strictEqual(await one.shut(fileId), 0)
+      assert.strictEqual((await one.create("h", [lease(1, READ)])).status, 0)
+    }))
+
   it("is refused as a duplicate while the first one waits, and gives the same open until that is used", () =>
     withClients(async (connect) => {
       const [one, two] = [await connect(1), await connect(2)]
