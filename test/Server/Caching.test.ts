@@ -247,6 +247,23 @@ describe("a CREATE that is sent again", () => {
       assert.strictEqual((await one.create("f", [durable(5), lease(1, READ)])).status, 0xc000_0022)
     }))
 
+  // 3.3.4.7: the client has nothing to write back and nothing to close.
+  it("or overwrites a file waits for no acknowledgment of a lease that only caches reads", () =>
+    withClients(async (connect) => {
+      const [one, two] = [await connect(1), await connect(2)]
+      const ACK_REQUIRED = 1
+      for (const [name, number, state, flags] of [["f", 1, READ, 0], ["g", 2, READ | HANDLE, ACK_REQUIRED]] as const) {
+        assert.strictEqual((await one.create(name, [lease(number, state)])).leaseState, state)
+        const over = two.create(name, [], { createDisposition: OVERWRITE })
+        const told = (await one.nextBreak())!
+        assert.deepInclude(told, { flags, currentLeaseState: state, newLeaseState: 0 })
+        assert.strictEqual((await over).status, 0)
+        // STATUS_UNSUCCESSFUL: no break is under way (3.3.5.22.2).
+        assert.strictEqual(await one.acknowledge(told), flags === 0 ? 0xc000_0001 : 0)
+        assert.strictEqual(await one.acknowledge(told), 0xc000_0001)
+      }
+    }))
+
   // 3.3.5.9.8 and 3.3.5.9.11.
   it("or another CREATE has the key of a lease of the same file only", () =>
     withClients(async (connect) => {
