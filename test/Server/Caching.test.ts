@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Redacted, Scope } from "effect"
 import { Credentials } from "effect-smb"
+import { Codec } from "effect-smb/Codec"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -12,7 +13,7 @@ import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
-import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
+import { Fsctl, SrvCopychunkCopy } from "../../src/Smb2/Message/Fsctl.ts"
 import {
   type Break,
   createRequest,
@@ -26,6 +27,7 @@ import {
   statusOf,
   WRITE
 } from "./LeaseClient.ts"
+import * as Requests from "./requests.ts"
 
 const host = "127.0.38.1"
 const secret = Redacted.make("secret")
@@ -39,6 +41,7 @@ const anyFileId = { persistent: 0xffff_ffff_ffff_ffffn, volatile: 0xffff_ffff_ff
 const status = {
   OBJECT_NAME_NOT_FOUND: 0xc000_0034,
   SHARING_VIOLATION: 0xc000_0043,
+  INVALID_VIEW_SIZE: 0xc000_001f,
   DISK_FULL: 0xc000_007f,
   INVALID_PARAMETER: 0xc000_000d,
   NOT_SUPPORTED: 0xc000_00bb,
@@ -227,6 +230,25 @@ describe("a client with several connections", () => {
       assert.deepStrictEqual(again, told)
       assert.strictEqual(await second.acknowledge(again!), 0)
       assert.strictEqual((await waits).status, 0)
+    }))
+})
+
+describe("a server-side copy", () => {
+  it("that ends early breaks the leases of readers, whose caches have the old bytes", () =>
+    withClients(async (connect) => {
+      const [one, two] = [await connect(1), await connect(2)]
+      const [source, target] = [await two.create("source"), await two.create("target")]
+      assert.strictEqual(await two.write(source.fileId, "0123456789"), 0)
+      assert.strictEqual((await one.create("target", [lease(1, READ)])).leaseState, READ)
+      const key = (await two.ioctl(source.fileId, Fsctl.FSCTL_SRV_REQUEST_RESUME_KEY))!.subarray(64 + 48, 64 + 48 + 24)
+      const chunk = { targetOffset: 0n, length: 5 }
+      const input = Codec.encode(SrvCopychunkCopy)({
+        sourceKey: Uint8Array.from(key),
+        chunks: [{ ...chunk, sourceOffset: 0n }, { ...chunk, sourceOffset: 8n }]
+      })
+      const copied = await two.status(Requests.fsctl(target.fileId, Fsctl.FSCTL_SRV_COPYCHUNK, input))
+      assert.strictEqual(copied, status.INVALID_VIEW_SIZE)
+      assert.deepInclude(await one.nextBreak(), { currentLeaseState: READ, newLeaseState: 0 })
     }))
 })
 
