@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Redacted, Scope } from "effect"
 import { Credentials } from "effect-smb"
+import { Codec } from "effect-smb/Codec"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -22,7 +23,7 @@ import {
   LeaseFlags,
   OplockLevel
 } from "../../src/Smb2/Message/Constants.ts"
-import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
+import { Fsctl, SrvCopychunkCopy } from "../../src/Smb2/Message/Fsctl.ts"
 import {
   type Break,
   createRequest,
@@ -36,7 +37,7 @@ import {
   statusOf,
   WRITE
 } from "./LeaseClient.ts"
-import { directory } from "./requests.ts"
+import * as Requests from "./requests.ts"
 
 const host = "127.0.38.1"
 const secret = Redacted.make("secret")
@@ -99,15 +100,18 @@ describe("leases of directories", () => {
       const { epoch, leaseState, oplockLevel } = await one.create(
         "d",
         [lease(1, READ | WRITE | HANDLE, { epoch: 7 })],
-        directory
+        Requests.directory
       )
       assert.deepStrictEqual([oplockLevel, leaseState, epoch], [OplockLevel.SMB2_OPLOCK_LEVEL_LEASE, READ | HANDLE, 8])
-      assert.strictEqual((await one.create("d", [lease(2, READ | WRITE)], directory)).leaseState, READ)
-      assert.strictEqual((await one.create("d", [lease(3, HANDLE)], directory)).leaseState, 0)
+      assert.strictEqual((await one.create("d", [lease(2, READ | WRITE)], Requests.directory)).leaseState, READ)
+      assert.strictEqual((await one.create("d", [lease(3, HANDLE)], Requests.directory)).leaseState, 0)
       const first = { _tag: "RequestLease", leaseKey: key(4), leaseState: READ, leaseFlags: 0 } as const
-      assert.strictEqual((await one.create("d", [first], directory)).oplockLevel, 0)
+      assert.strictEqual((await one.create("d", [first], Requests.directory)).oplockLevel, 0)
       assert.strictEqual(
-        (await one.create("d", [], { ...directory, requestedOplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_BATCH }))
+        (await one.create("d", [], {
+          ...Requests.directory,
+          requestedOplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_BATCH
+        }))
           .oplockLevel,
         0
       )
@@ -116,12 +120,12 @@ describe("leases of directories", () => {
   it("are broken by each change of another client, and by no change of their holder", () =>
     withClients(async (connect) => {
       const [one, two] = [await connect(1), await connect(2)]
-      const { epoch: first } = await one.create("d", [lease(1, READ | HANDLE)], directory)
-      await one.create("d\\below", [], directory)
+      const { epoch: first } = await one.create("d", [lease(1, READ | HANDLE)], Requests.directory)
+      await one.create("d\\below", [], Requests.directory)
       let epoch = first!
       /** The client asks for its lease again. */
       const rearm = async () => {
-        const again = await one.create("d", [lease(1, READ | HANDLE)], directory)
+        const again = await one.create("d", [lease(1, READ | HANDLE)], Requests.directory)
         assert.strictEqual(again.leaseState, READ | HANDLE)
         assert.strictEqual(again.epoch, ++epoch)
         assert.strictEqual(await one.shut(again.fileId), 0)
@@ -198,7 +202,10 @@ describe("leases of directories", () => {
       mkdirSync(join(folder, "d"))
       await withClients(async (connect) => {
         const one = await connect(1)
-        assert.strictEqual((await one.create("d", [lease(1, READ | HANDLE)], directory)).leaseState, READ | HANDLE)
+        assert.strictEqual(
+          (await one.create("d", [lease(1, READ | HANDLE)], Requests.directory)).leaseState,
+          READ | HANDLE
+        )
         // The operating system may begin to watch the folder late.
         let told: Break | undefined
         for (let i = 0; told === undefined && i < 20; i++) {
@@ -215,8 +222,8 @@ describe("leases of directories", () => {
   it("lose HANDLE caching when another client opens the directory with no sharing", () =>
     withClients(async (connect) => {
       const [one, two] = [await connect(1), await connect(2)]
-      const held = await one.create("d", [lease(1, READ | HANDLE)], directory)
-      const alone = { ...directory, shareAccess: 0, createDisposition: CreateDisposition.FILE_OPEN }
+      const held = await one.create("d", [lease(1, READ | HANDLE)], Requests.directory)
+      const alone = { ...Requests.directory, shareAccess: 0, createDisposition: CreateDisposition.FILE_OPEN }
       const asked = two.create("d", [], alone)
       const told = await one.nextBreak()
       assert.deepInclude(told, { currentLeaseState: READ | HANDLE, newLeaseState: READ, flags: ackRequired })
@@ -242,7 +249,75 @@ describe("a client with several connections", () => {
     }))
 })
 
+describe("a server-side copy", () => {
+  it("that ends early breaks the leases of readers, whose caches have the old bytes", () =>
+    withClients(async (connect) => {
+      const [one, two] = [await connect(1), await connect(2)]
+      const [source, target] = [await two.create("source"), await two.create("target")]
+      assert.strictEqual(await two.write(source.fileId, "0123456789"), 0)
+      assert.strictEqual((await one.create("target", [lease(1, READ)])).leaseState, READ)
+      const key = (await two.ioctl(source.fileId, Fsctl.FSCTL_SRV_REQUEST_RESUME_KEY))!.subarray(64 + 48, 64 + 48 + 24)
+      const chunk = { targetOffset: 0n, length: 5 }
+      const input = Codec.encode(SrvCopychunkCopy)({
+        sourceKey: Uint8Array.from(key),
+        chunks: [{ ...chunk, sourceOffset: 0n }, { ...chunk, sourceOffset: 8n }]
+      })
+      const copied = await two.status(Requests.fsctl(target.fileId, Fsctl.FSCTL_SRV_COPYCHUNK, input))
+      assert.strictEqual(copied, NtStatus.STATUS_INVALID_VIEW_SIZE)
+      assert.deepInclude(await one.nextBreak(), { currentLeaseState: READ, newLeaseState: 0 })
+    }))
+})
+
 describe("a CREATE that is sent again", () => {
+  // 3.3.5.9.10: the response shows no more than the replay asks for.
+  it("gives the open with its oplock, or with the lower level that it asks for now", () =>
+    withClients(async (connect) => {
+      const one = await connect(1)
+      const BATCH = 9
+      const first = await one.create("f", [durable(5)], { requestedOplockLevel: BATCH })
+      assert.strictEqual(first.oplockLevel, BATCH)
+      one.replay = true
+      for (const [requestedOplockLevel, contexts] of [[BATCH, 1], [8, 0], [0, 0]] as const) {
+        const again = await one.create("f", [durable(5)], { requestedOplockLevel })
+        assert.deepInclude(again, { status: 0, fileId: first.fileId, oplockLevel: requestedOplockLevel })
+        assert.lengthOf(again.contexts, contexts)
+      }
+      assert.strictEqual((await one.create("f", [durable(5), lease(1, READ)])).status, 0xc000_0022)
+    }))
+
+  // 3.3.4.7: the client has nothing to write back and nothing to close.
+  it("or overwrites a file waits for no acknowledgment of a lease that only caches reads", () =>
+    withClients(async (connect) => {
+      const [one, two] = [await connect(1), await connect(2)]
+      const ACK_REQUIRED = 1
+      for (const [name, number, state, flags] of [["f", 1, READ, 0], ["g", 2, READ | HANDLE, ACK_REQUIRED]] as const) {
+        assert.strictEqual((await one.create(name, [lease(number, state)])).leaseState, state)
+        const over = two.create(name, [], { createDisposition: CreateDisposition.FILE_OVERWRITE })
+        const told = (await one.nextBreak())!
+        assert.deepInclude(told, { flags, currentLeaseState: state, newLeaseState: 0 })
+        assert.strictEqual((await over).status, 0)
+        // STATUS_UNSUCCESSFUL: no break is under way (3.3.5.22.2).
+        assert.strictEqual(await one.acknowledge(told), flags === 0 ? 0xc000_0001 : 0)
+        assert.strictEqual(await one.acknowledge(told), 0xc000_0001)
+      }
+    }))
+
+  // 3.3.5.9.8 and 3.3.5.9.11.
+  it("or another CREATE has the key of a lease of the same file only", () =>
+    withClients(async (connect) => {
+      const one = await connect(1)
+      const first = await one.create("f", [lease(1, READ)])
+      const same = await one.create("f", [lease(1, READ)])
+      assert.deepInclude(same, { status: 0, leaseState: READ })
+      assert.strictEqual((await one.create("g", [lease(1, READ)])).status, NtStatus.STATUS_INVALID_PARAMETER)
+      assert.strictEqual((await one.create("g", [lease(2, READ)])).status, 0)
+      // Another client's keys are its own, and a key without an open is free.
+      const two = await connect(2)
+      assert.strictEqual((await two.create("g", [lease(1, READ)])).status, 0)
+      for (const { fileId } of [first, same]) assert.strictEqual(await one.shut(fileId), 0)
+      assert.strictEqual((await one.create("h", [lease(1, READ)])).status, 0)
+    }))
+
   it("is refused as a duplicate while the first one waits, and gives the same open until that is used", () =>
     withClients(async (connect) => {
       const [one, two] = [await connect(1), await connect(2)]

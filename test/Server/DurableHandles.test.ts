@@ -216,6 +216,28 @@ describe("a durable open", () => {
       assert.strictEqual(await statusOf(stays, 3), 0)
     }))
 
+  it("that waits gives way to a client that conflicts with it, and not to one that does not", () =>
+    withClients(async (connect) => {
+      const lost = await connect(1)
+      const options = { shareAccess: 1 }
+      const contested = await lost.create("1", [request(1), lease(1, ALL)], options)
+      const stays = await lost.create("2", [request(2), lease(2, ALL)], options)
+      lost.close()
+      const again = await connect(1)
+      const reconnected = async (open: Opened, number: number, name = `${number}`) =>
+        (await again.create(name, [reconnect(open, number), lease(number, ALL)])).status
+      await until(() => reconnected(contested, 1, "x"), status.INVALID_PARAMETER)
+      const other = await connect(2)
+      // A read of attributes alone disturbs no lease.
+      const look = await other.create("2", [], { createDisposition: 1, desiredAccess: 0x80 })
+      assert.strictEqual(look.status, 0)
+      assert.strictEqual(await other.shut(look.fileId), 0)
+      // A write is against the share access of the open.
+      assert.strictEqual((await other.create("1")).status, 0)
+      assert.strictEqual(await reconnected(contested, 1), status.OBJECT_NAME_NOT_FOUND)
+      assert.strictEqual(await reconnected(stays, 2), 0)
+    }))
+
   it.each([["durables"], ["userDurables"]] as const)(
     "waits only within the server's limit %s",
     (limit) =>

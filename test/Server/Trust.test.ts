@@ -178,6 +178,31 @@ it.live("FSCTL_VALIDATE_NEGOTIATE_INFO with other values than the client negotia
     }
   }))
 
+// 3.3.5.15.12: in 3.1.1 the negotiation is protected by itself, and nothing asks for it again.
+it.live("FSCTL_VALIDATE_NEGOTIATE_INFO in 3.1.1, or without its fields, ends the connection, and without room is refused", () =>
+  served(async (client) => {
+    const said = (dialect: number) =>
+      Codec.encode(Fsctl.ValidateNegotiateInfoRequest)({ capabilities, guid, securityMode: 1, dialects: [dialect] })
+    const cases: ReadonlyArray<readonly [keyof typeof dialects, Uint8Array, number, number | undefined]> = [
+      ["3.0", said(Dialect.SMB_3_0), 24, 0],
+      ["3.0", said(Dialect.SMB_3_0), 23, NtStatus.STATUS_INVALID_PARAMETER],
+      ["3.0", said(Dialect.SMB_3_0).subarray(0, -1), 24, undefined],
+      ["3.0", new Uint8Array(0), 24, undefined],
+      ["3.1.1", said(Dialect.SMB_3_1_1), 24, undefined]
+    ]
+    for (const [name, input, room, status] of cases) {
+      const ann = await client()
+      await ann.meet(name)
+      await ann.as("ann")
+      ann.treeId = treeOf(await ann.send(ann.signed(connect("data"))))
+      const request = Requests.fsctl(anyFileId, Fsctl.Fsctl.FSCTL_VALIDATE_NEGOTIATE_INFO, input)
+      assert(request._tag === "IOCTL")
+      const answer = await ann.send(ann.signed({ ...request, body: { ...request.body, maxOutputResponse: room } }))
+      assert.strictEqual(statusOf(answer), status)
+      assert.strictEqual(ann.closed, status === undefined)
+    }
+  }))
+
 describe("a session of another user", () => {
   /** Two users of one connection, each with a tree and an open folder. */
   const both = async (ann: Client, dialect: keyof typeof dialects) => {

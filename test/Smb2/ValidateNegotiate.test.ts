@@ -215,6 +215,20 @@ describe("a client", () => {
       assert.strictEqual(yield* asks(some), expected)
     }))
 
+  // 3.2.5.5: the server heard an SMB 1 packet, which has no such fields. After the wildcard it heard those of SMB 2.
+  it.effect("that began with SMB 1 asks for what that packet said", () =>
+    Effect.gen(function*() {
+      for (const dialect of ["2.0.2", "2.1"] as const) {
+        const all = yield* requests({ server: { dialect }, client: { multiProtocol: true } }, "data")
+        const [asked] = all.flatMap(({ request }) => request._tag === "IOCTL" ? [request.body.input] : [])
+        const said = Result.getOrThrow(Codec.decode("", Fsctl.ValidateNegotiateInfoRequest)(asked!))
+        const nothing = dialect === "2.0.2"
+        assert.strictEqual(said.securityMode, nothing ? 0 : 2)
+        assert.strictEqual(said.capabilities === 0, nothing)
+        assert.strictEqual(said.guid.every((byte) => byte === 0), nothing)
+      }
+    }))
+
   it.effect("asks a server once that does not know the question", () =>
     Effect.gen(function*() {
       const all = yield* requests(

@@ -63,25 +63,33 @@ export const copy = Effect.fnUntraced(function*(
   if (reads && !target.may(A.FILE_READ_DATA)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   let written = 0
   let done = 0
-  for (const { length, sourceOffset, targetOffset } of chunks) {
-    const { size } = yield* stored(source.file.stat)
-    // The status that Windows gives for a source that ends too early.
-    if (sourceOffset + BigInt(length) > size) return answer(done, 0, written, NtStatus.STATUS_INVALID_VIEW_SIZE)
-    const chunk = (to: bigint): Effect.Effect<number | undefined, Refusal> => {
-      if (Locks.blocks(source, sourceOffset, length, false) || Locks.blocks(target, to, length, true)) {
-        return Effect.succeed(undefined)
+  const all = Effect.gen(function*() {
+    for (const { length, sourceOffset, targetOffset } of chunks) {
+      const { size } = yield* stored(source.file.stat)
+      // The status that Windows gives for a source that ends too early.
+      if (sourceOffset + BigInt(length) > size) return answer(done, 0, written, NtStatus.STATUS_INVALID_VIEW_SIZE)
+      const chunk = (to: bigint): Effect.Effect<number | undefined, Refusal> => {
+        if (Locks.blocks(source, sourceOffset, length, false) || Locks.blocks(target, to, length, true)) {
+          return Effect.succeed(undefined)
+        }
+        return Effect.flatMap(
+          stored(source.file.read(sourceOffset, length)),
+          (data) => Effect.as(stored(target.file.write(to, data)), data.length)
+        )
       }
-      return Effect.flatMap(
-        stored(source.file.read(sourceOffset, length)),
-        (data) => Effect.as(stored(target.file.write(to, data)), data.length)
-      )
+      // As for WRITE: a client that may only append adds to the end, with any offset.
+      const copied = yield* appends ? ReadWrite.atEnd(target, chunk) : chunk(targetOffset)
+      if (copied === undefined) return answer(done, 0, written, NtStatus.STATUS_FILE_LOCK_CONFLICT)
+      written += copied
+      done++
     }
-    // As for WRITE: a client that may only append adds to the end, with any offset.
-    const copied = yield* appends ? ReadWrite.atEnd(target, chunk) : chunk(targetOffset)
-    if (copied === undefined) return answer(done, 0, written, NtStatus.STATUS_FILE_LOCK_CONFLICT)
-    written += copied
-    done++
-  }
-  if (done > 0) ReadWrite.changed(target)
-  return answer(done, 0, written)
+    return answer(done, 0, written)
+  })
+  // Also after a part of it: otherwise other clients would keep old bytes in their caches.
+  return yield* Effect.ensuring(
+    all,
+    Effect.sync(() => {
+      if (done > 0) ReadWrite.changed(target)
+    })
+  )
 })
