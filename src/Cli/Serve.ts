@@ -40,7 +40,7 @@ interface Accounts {
 }
 
 const fileReasons: Record<PrivateFile.Reason, string> = {
-  FileNotFound: "the file does not exist",
+  FileNotFound: "there is no such file",
   FileNotReadable: "it cannot be read",
   FileReadableByOthers: "other users can read or change it; `chmod 600` it"
 }

@@ -182,7 +182,7 @@ export class UserFileError extends Schema.TaggedError<UserFileError>()("UserFile
   override get message(): string {
     return `the users of ${this.path}: ${
       UserFileReason.match(this.reason, {
-        FileNotFound: () => "the file does not exist",
+        FileNotFound: () => "there is no such file",
         FileNotReadable: () => "it cannot be read",
         FileReadableByOthers: () => "other users can read or change it; `chmod 600` it",
         BadLine: ({ line }) => `line ${line} is not name:password or name:nt-hash`,

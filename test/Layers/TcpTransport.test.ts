@@ -122,7 +122,7 @@ it("the error for an IPv6 zone that is no interface of this machine names the zo
   const cause = Object.assign(new Error("connect EINVAL fe80::1%nosuch:445 - Local (:::0)"), { code: "EINVAL" })
   assert.match(
     Addresses.toError({ host: "fe80::1%nosuch", port: 445 }, cause).message,
-    /a network interface nosuch here/
+    /this machine has a network interface nosuch/
   )
   assert.match(Addresses.toError({ host: "nas", port: 445 }, cause).message, /EINVAL/)
 })

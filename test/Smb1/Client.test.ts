@@ -241,7 +241,7 @@ describe("SMB 1 with other dialects", () => {
       const smb = yield* SmbClient.SmbClient
       const error = yield* Effect.flip(smb.readFile(file))
       assert.strictEqual(error._tag === "TransportError" ? error.reason._tag : error, "ConnectionClosed")
-      assert.match(error.message, /probably does not speak that, so offer SMB 2 or 3 too/)
+      assert.match(error.message, /probably does not support SMB 1, so offer SMB 2 or 3 too/)
       assert.notMatch(error.message, /try again/)
       assert.deepStrictEqual(firsts, ["\xffSMB"])
     }).pipe(provide(touchy(firsts)))
