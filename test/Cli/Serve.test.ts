@@ -81,7 +81,7 @@ const listening = (run: Run) => Effect.promise(async () => JSON.parse(await run.
 const ended = (run: Run) => Effect.promise(() => run.ended)
 
 const live = (name: string, effect: Effect.Effect<void, unknown, Scope.Scope>) =>
-  it.live(name, () => Effect.scoped(effect), 30_000)
+  it.live(name, () => Effect.scoped(effect), 60_000)
 
 describe("effect-smb serve", () => {
   live(
