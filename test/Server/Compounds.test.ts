@@ -53,7 +53,7 @@ const opened = async (client: RawClient, name: string, how = {}): Promise<FileId
 
 const statuses = (frame: Buffer | undefined) => frame === undefined ? undefined : responses(frame).map(statusOf)
 
-const standardInformation = 5
+const standardInformation = "FileStandardInformation"
 
 describe("a compound of related requests", () => {
   it("has the file of its first request, even if a later request names another FileId", () =>
@@ -109,7 +109,7 @@ describe("a compound of related requests", () => {
       name.copy(rename, 20)
       client.sayRelated([
         Requests.query(file, "file", standardInformation),
-        Requests.set(anyFileId, "file", 10, rename),
+        Requests.set(anyFileId, "file", "FileRenameInformation", rename),
         Requests.close(anyFileId)
       ])
       const told = await holder.nextBreak()

@@ -10,8 +10,15 @@ import { NtStatus as Status } from "effect-smb/Codec"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
-import { AccessMask, CompletionFilter, CreateOptions, NotifyAction } from "../../src/Smb2/Message/Constants.ts"
+import {
+  AccessMask,
+  CompletionFilter,
+  CreateDisposition,
+  CreateOptions,
+  NotifyAction
+} from "../../src/Smb2/Message/Constants.ts"
 import { HANDLE, lease, LeaseClient, READ, WRITE } from "./LeaseClient.ts"
+import { RawClient } from "./RawClient.ts"
 import * as Requests from "./requests.ts"
 
 const { NtStatus } = Status
@@ -47,9 +54,8 @@ const directory = {
   createOptions: CreateOptions.FILE_DIRECTORY_FILE,
   desiredAccess: AccessMask.FILE_LIST_DIRECTORY | AccessMask.FILE_READ_ATTRIBUTES | AccessMask.SYNCHRONIZE
 }
-const endOfFileInformation = 20
-const dispositionInformation = 13
-const renameInformation = 10
+/** The MessageId of a message that is no response (MS-SMB2 2.2.23.2). */
+const noMessageId = 0xffff_ffff_ffff_ffffn
 
 /** The next break, or undefined if the server has sent none before the response to an ECHO. */
 const breakSoFar = async (client: LeaseClient) => {
@@ -66,13 +72,27 @@ describe("a lease of a directory", () => {
       await watcher.create("d", [lease(1, READ | HANDLE)], directory)
       const size = Buffer.alloc(8)
       size.writeUInt32LE(100)
-      assert.strictEqual(await writer.set(file.fileId, endOfFileInformation, size), 0)
+      assert.strictEqual(await writer.set(file.fileId, "FileEndOfFileInformation", size), 0)
       const told = await watcher.nextBreak()
       assert.strictEqual(told?.newLeaseState, 0)
       assert.strictEqual(await watcher.acknowledge(told!), 0)
       assert.strictEqual((await watcher.create("d", [lease(1, READ | HANDLE)], directory)).leaseState, READ | HANDLE)
       assert.strictEqual(await writer.shut(file.fileId), 0)
       assert.isUndefined(await breakSoFar(watcher))
+    }))
+
+  it("is broken after the response to the request that changes the directory", () =>
+    withClients(async (connect) => {
+      const client = await connect(1)
+      await client.create("d", [lease(1, READ | HANDLE)], directory)
+      const { fileId } = await client.create("d\\f", [], { createDisposition: CreateDisposition.FILE_CREATE })
+      assert.strictEqual((await client.nextBreak())?.leaseKey[0], 1)
+      await client.create("d", [lease(2, READ | HANDLE)], directory)
+      const size = Buffer.alloc(8)
+      size.writeUInt32LE(100)
+      client.say(Requests.set(fileId, "file", "FileEndOfFileInformation", size))
+      const unsolicited = async () => (await RawClient.prototype.next.call(client))?.readBigUInt64LE(24) === noMessageId
+      assert.deepStrictEqual([await unsolicited(), await unsolicited()], [false, true])
     }))
 
   for (const same of [true, false]) {
@@ -84,7 +104,10 @@ describe("a lease of a directory", () => {
         // Without HANDLE caching of the other client, no break of that lease is waited for.
         const first = await (same ? one : two).create("d\\f", same ? [lease(3, READ, { parent: 1 })] : [lease(4, READ)])
         assert.strictEqual(first.status, 0)
-        assert.strictEqual(await (same ? one : two).set(first.fileId, dispositionInformation, Uint8Array.of(1)), 0)
+        assert.strictEqual(
+          await (same ? one : two).set(first.fileId, "FileDispositionInformation", Uint8Array.of(1)),
+          0
+        )
         const broken = await one.nextBreak()
         assert.strictEqual(broken?.leaseKey[0], 2)
         assert.strictEqual(await one.acknowledge(broken!), 0)
@@ -172,7 +195,7 @@ describe("a rename", () => {
         const rename = Buffer.alloc(20 + name.length)
         rename.writeUInt32LE(name.length, 16)
         name.copy(rename, 20)
-        assert.strictEqual(await client.set(fileId, renameInformation, rename), 0)
+        assert.strictEqual(await client.set(fileId, "FileRenameInformation", rename), 0)
         // The end of the watch shows that no other change came before it.
         if (expected.length === 0) watcher.say(Requests.close(root.fileId))
         const answer = await watcher.next()
