@@ -20,7 +20,7 @@ import { LogRate } from "./LogRate.ts"
 import type { Connection, FileOpen, Lease, Server, Session, Share } from "./Model.ts"
 import { ReplayTable } from "./ReplayTable.ts"
 import type { ServerSettings } from "./ServerSettings.ts"
-import type { StoreTimeout } from "./StoreTimeout.ts"
+import { longestTimer, type StoreTimeout } from "./StoreTimeout.ts"
 import { UsageTable } from "./UserUsage.ts"
 
 /** The fields that the server is made with. */
@@ -172,7 +172,7 @@ export class ServerState implements Server {
   /** Waits at most this many milliseconds for an effect, which then continues in the background. */
   private within(millis: number, effect: Effect.Effect<unknown>): Effect.Effect<void> {
     return Effect.callback((resume) => {
-      const timer = setTimeout(() => resume(Effect.void), millis)
+      const timer = setTimeout(() => resume(Effect.void), Math.min(millis, longestTimer))
       this.fork(effect, this.ending).addObserver(() => {
         clearTimeout(timer)
         resume(Effect.void)

@@ -20,6 +20,9 @@ interface Waiting {
 /** Timer ticks in the time that a call may take. A timeout can be late by one tick. */
 const looks = 8
 
+/** The longest time of a Node timer, in milliseconds. Node calls a longer timer at once. */
+export const longestTimer = 2 ** 31 - 1
+
 /**
  * Waits for at most `millis`, and up to an eighth of it longer. One timer serves all calls.
  *
@@ -44,7 +47,7 @@ export class StoreTimeout {
   private wait(giveUp: () => void): Waiting {
     const one: Waiting = { left: looks, giveUp }
     this.waiting.add(one)
-    this.timer ??= setInterval(() => this.look(), this.millis / looks).unref()
+    this.timer ??= setInterval(() => this.look(), Math.min(this.millis / looks, longestTimer)).unref()
     return one
   }
 
