@@ -28,14 +28,16 @@ export const rooms: ReadonlyArray<Room> = [
     folder: "src/Client",
     modules: words(
       `internal/Transfer internal/Paths internal/TreeRemoval internal/Removing internal/Renaming internal/Resume
-       internal/ServerCopy internal/Whole internal/OverwriteAttributes internal/EndOfFile internal/RemoveUnfinished`
+       internal/ServerCopy internal/Whole internal/OverwriteAttributes internal/EndOfFile internal/RemoveUnfinished
+       internal/Placement internal/Links internal/StoppedLink internal/Metadata internal/RefusedCredentials`
     ),
-    tests: ["test/Client"]
+    tests: ["test/Client", "test/Dfs/Resume.test.ts"]
   },
   {
     folder: "src/Dfs",
     modules: words(
-      "ReferralCache ReferralResponse Namespace DfsResolver internal/Targets internal/Locate internal/Referrals"
+      `ReferralCache ReferralResponse Namespace DfsResolver TargetHealth internal/Targets internal/Locate
+       internal/Referrals internal/State internal/TargetOrder internal/Race internal/Domains`
     ),
     tests: ["test/Dfs"]
   },
@@ -59,7 +61,11 @@ export const rooms: ReadonlyArray<Room> = [
     ),
     tests: ["test/store", "test/Server"]
   },
-  { folder: "src/Cli", modules: words("Download Upload LocalFile LocalName Failure"), tests: ["test/Cli"] },
+  {
+    folder: "src/Cli",
+    modules: words("Download Upload RemoteFile LocalFile LocalName CaseClash Failure"),
+    tests: ["test/Cli"]
+  },
   { folder: "src/Codec", modules: words("Codec SecurityDescriptor DosWildcard"), tests: ["test/Codec"] }
 ]
 
