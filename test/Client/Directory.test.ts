@@ -400,6 +400,34 @@ describe("a recursive removal", () => {
       }
     }))
 
+  it.effect("lists folders next to those on the path only in the root of the share, and at most eight", () =>
+    Effect.gen(function*() {
+      const top = new Folder(1)
+      for (let i = 0; i < 12; i++) top.add(`near${i}`, new Folder(30 + i))
+      top.add("deep", new Folder(2).add("x", new Folder(3)).add("beside", new Folder(4)))
+      const disk = new Disk(top, "wrong")
+      assert.deepStrictEqual(yield* disk.run("deep\\x"), Result.succeed(1))
+      assert.notInclude(disk.listings, `${root}\\deep\\beside`)
+      const near = Array.from({ length: 8 }, (_, i) => `${root}\\near${i}`)
+      assert.deepStrictEqual(disk.listings.filter((path) => path.includes("near")), near)
+    }))
+
+  it.effect("refuses a folder that has two names in its parent, and names the other one", () =>
+    Effect.gen(function*() {
+      for (const dots of ["true", "wrong"] as const) {
+        for (const [name, other] of [["real", "again"], ["again", "real"]] as const) {
+          const real = new Folder(3).add("f", "file")
+          const disk = new Disk(new Folder(1), dots)
+          disk.top.add("real", real).add("again", { leadsTo: real })
+          const result = yield* disk.run(name)
+          assert(Result.isFailure(result) && result.failure._tag === "RemovalError", name)
+          assert(result.failure.reason._tag === "RootOrLink")
+          assert.deepInclude(result.failure.reason, { kind: "server-link", target: `${root}\\${other}` })
+          assert.strictEqual(real.entries.size, 1)
+        }
+      }
+    }))
+
   it.effect("succeeds when other programs remove entries at the same time", () =>
     Effect.gen(function*() {
       const { a, top } = small()
