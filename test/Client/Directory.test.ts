@@ -400,6 +400,19 @@ describe("a recursive removal", () => {
       }
     }))
 
+  it.effect("refuses a server's link to its own folder, and names no second name of it", () =>
+    Effect.gen(function*() {
+      for (const dots of ["true", "by path", "wrong"] as const) {
+        const { top, x } = small()
+        x.add("self", { leadsTo: x })
+        const result = yield* new Disk(top, dots).run("x\\self")
+        assert(Result.isFailure(result) && result.failure._tag === "RemovalError", dots)
+        assert(result.failure.reason._tag === "RootOrLink")
+        assert.deepStrictEqual([result.failure.reason.kind, result.failure.reason.target], ["server-link", undefined])
+        assert.deepStrictEqual([...x.entries.keys()], ["a", "b", "self"])
+      }
+    }))
+
   it.effect("lists folders next to those on the path only in the root of the share, and at most eight", () =>
     Effect.gen(function*() {
       const top = new Folder(1)
