@@ -537,6 +537,35 @@ describe("a local file that is replaced", () => {
       )
     }).pipe(Effect.scoped, onDisk))
 
+  it.effect("costs one listing of its folder, no matter how many files of the folder are copied", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      Fs.mkdirSync(join(here, "d"))
+      const fs = yield* FileSystem.FileSystem
+      const listed: Array<string> = []
+      const counting = {
+        ...fs,
+        readDirectory: (...given: Parameters<typeof fs.readDirectory>) => {
+          listed.push(given[0])
+          return fs.readDirectory(...given)
+        }
+      }
+      const outdated = LocalFile.outdatedParts()
+      for (const name of ["a", "b", "c"]) {
+        for (const within of [here, join(here, "d")]) {
+          const old = join(within, `.${name}.ffffffffffff.part`)
+          if (name === "a") {
+            for (const each of ["a", "b", "c"]) Fs.writeFileSync(join(within, `.${each}.ffffffffffff.part`), "")
+          }
+          yield* outdated(join(within, name), `.${name}.0123456789ab.part`).pipe(
+            Effect.provideService(FileSystem.FileSystem, counting)
+          )
+          assert.isFalse(Fs.existsSync(old))
+        }
+      }
+      assert.deepStrictEqual(listed, [here, join(here, "d")])
+    }).pipe(Effect.scoped, onDisk))
+
   it.effect("goes into a folder that exists, or that is written as one", () =>
     Effect.gen(function*() {
       const here = yield* folder

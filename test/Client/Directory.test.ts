@@ -375,6 +375,72 @@ describe("a recursive removal", () => {
       assert.deepStrictEqual(yield* new Disk(other, "wrong").run("x"), Result.succeed(6))
     }))
 
+  it.effect("refuses a path that is a server's link in a share whose root has many files or many links", () =>
+    Effect.gen(function*() {
+      const precious = new Folder(5).add("f", "file")
+      const far = new Folder(6).add("precious", precious)
+      // The root's files have no `..`, so only its folders can show that `..` is right.
+      const files = new Folder(1)
+      for (let i = 0; i < 10; i++) files.add(`file${i}`, "file")
+      files.add("more", new Folder(7).add("far", far)).add("link", { leadsTo: precious })
+      // The first folders of the root are links. The `..` of a folder above the path shows that `..` is right.
+      const links = new Folder(1)
+      for (let i = 0; i < 10; i++) {
+        const place = new Folder(20 + i)
+        far.add(`place${i}`, place)
+        links.add(`link${i}`, { leadsTo: place })
+      }
+      links.add("deep", new Folder(8).add("below", new Folder(9).add("link", { leadsTo: precious }))).add("far", far)
+      for (const [top, name] of [[files, "link"], [links, "deep\\below\\link"]] as const) {
+        const result = yield* new Disk(top).run(name)
+        assert(Result.isFailure(result) && result.failure._tag === "RemovalError", name)
+        assert(result.failure.reason._tag === "RootOrLink")
+        assert.strictEqual(result.failure.reason.kind, "server-link")
+        assert.strictEqual(precious.entries.size, 1)
+      }
+    }))
+
+  it.effect("refuses a server's link to its own folder, and names no second name of it", () =>
+    Effect.gen(function*() {
+      for (const dots of ["true", "by path", "wrong"] as const) {
+        const { top, x } = small()
+        x.add("self", { leadsTo: x })
+        const result = yield* new Disk(top, dots).run("x\\self")
+        assert(Result.isFailure(result) && result.failure._tag === "RemovalError", dots)
+        assert(result.failure.reason._tag === "RootOrLink")
+        assert.deepStrictEqual([result.failure.reason.kind, result.failure.reason.target], ["server-link", undefined])
+        assert.deepStrictEqual([...x.entries.keys()], ["a", "b", "self"])
+      }
+    }))
+
+  it.effect("lists folders next to those on the path only in the root of the share, and at most eight", () =>
+    Effect.gen(function*() {
+      const top = new Folder(1)
+      for (let i = 0; i < 12; i++) top.add(`near${i}`, new Folder(30 + i))
+      top.add("deep", new Folder(2).add("x", new Folder(3)).add("beside", new Folder(4)))
+      const disk = new Disk(top, "wrong")
+      assert.deepStrictEqual(yield* disk.run("deep\\x"), Result.succeed(1))
+      assert.notInclude(disk.listings, `${root}\\deep\\beside`)
+      const near = Array.from({ length: 8 }, (_, i) => `${root}\\near${i}`)
+      assert.deepStrictEqual(disk.listings.filter((path) => path.includes("near")), near)
+    }))
+
+  it.effect("refuses a folder that has two names in its parent, and names the other one", () =>
+    Effect.gen(function*() {
+      for (const dots of ["true", "wrong"] as const) {
+        for (const [name, other] of [["real", "again"], ["again", "real"]] as const) {
+          const real = new Folder(3).add("f", "file")
+          const disk = new Disk(new Folder(1), dots)
+          disk.top.add("real", real).add("again", { leadsTo: real })
+          const result = yield* disk.run(name)
+          assert(Result.isFailure(result) && result.failure._tag === "RemovalError", name)
+          assert(result.failure.reason._tag === "RootOrLink")
+          assert.deepInclude(result.failure.reason, { kind: "server-link", target: `${root}\\${other}` })
+          assert.strictEqual(real.entries.size, 1)
+        }
+      }
+    }))
+
   it.effect("succeeds when other programs remove entries at the same time", () =>
     Effect.gen(function*() {
       const { a, top } = small()
@@ -402,6 +468,29 @@ describe("a recursive removal", () => {
       const error = incomplete(yield* disk.run("x"))
       assert.strictEqual(error.removed, 4)
       assert.match(error.message, /\\x\\b: .*DELETE_PENDING/)
+    }))
+
+  it.effect("says that the server hides something when a folder that lists nothing is never empty", () =>
+    Effect.gen(function*() {
+      for (const [name, hides] of [["a\\deep", true], ["a", false]] as const) {
+        const { a, top } = small()
+        const hiding = new Disk(top)
+        hiding.refused.set(`${root}\\x\\${name}`, NtStatus.STATUS_DIRECTORY_NOT_EMPTY)
+        // What another program creates in the other folder is listed, and is not hidden.
+        const { list } = hiding
+        let count = 0
+        Object.assign(hiding, {
+          list: (path: string) => {
+            if (!hides && path === `${root}\\x\\a`) a.add(`new${count++}`, "file")
+            return list(path)
+          }
+        })
+        const error = incomplete(yield* hiding.run("x"))
+        const [failure] = error.failures
+        assert.deepStrictEqual([error.failed, failure!.path], [1, `${root}\\x\\${name}`])
+        assert.strictEqual(/the server lists nothing in it/.test(failure!.error.message), hides)
+        assert.match(failure!.error.message, /DIRECTORY_NOT_EMPTY/)
+      }
     }))
 
   it.effect("continues after the error of one entry, and ends when the connection is closed", () =>

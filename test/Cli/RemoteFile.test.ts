@@ -1,0 +1,172 @@
+/**
+ * Which name `put` writes to if the server refuses the name of the incomplete file, and what stays after a failure: with
+ * servers in memory that refuse names by a pattern, as `veto files` of smbd does.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Redacted, Result, Stream } from "effect"
+import { Credentials, SmbClient, TestTransport } from "effect-smb"
+import type { Report } from "../../src/Cli/Failure.ts"
+import * as RemoteFile from "../../src/Cli/RemoteFile.ts"
+import * as UncPath from "../../src/Client/UncPath.ts"
+import { SmbError } from "../../src/Protocol/Errors.ts"
+import { AccessMask } from "../../src/Smb2/Message/Constants.ts"
+
+const target = Result.getOrThrow(UncPath.parse("\\\\nas\\data\\f.txt"))
+const content = Buffer.from("new content")
+const part = /^f\.txt\.[0-9a-f]{12}(?:\.part)?$/
+
+type Refusal = Extract<TestTransport.Fault["is"], { readonly status?: unknown }>["status"]
+
+/** Refuses CREATE of new files with a matching name, and `rights`, if given, among those that it asks for. */
+const refuses = (pattern: RegExp, status: Refusal, rights?: number): TestTransport.Fault => ({
+  on: "CREATE",
+  when: ({ request }) =>
+    request._tag === "CREATE" && pattern.test(request.body.name) && request.body.createDisposition !== 1 &&
+    (rights === undefined || (request.body.desiredAccess & rights) !== 0),
+  is: { status } as TestTransport.Fault["is"]
+})
+
+const run = <A, E>(
+  faults: ReadonlyArray<TestTransport.Fault>,
+  use: (
+    put: (path?: UncPath.UncPath, isNew?: boolean) => Effect.Effect<bigint, SmbError, SmbClient.SmbClient>,
+    world: {
+      readonly smb: SmbClient.Client
+      readonly told: ReadonlyArray<Report>
+      /** The names and attributes of all CREATEs of new files. */
+      readonly creates: Effect.Effect<ReadonlyArray<readonly [string, number]>>
+      readonly names: Effect.Effect<ReadonlyArray<string>>
+    }
+  ) => Effect.Effect<A, E, SmbClient.SmbClient>,
+  files: TestTransport.Files = {}
+) =>
+  Effect.gen(function*() {
+    const smb = yield* SmbClient.SmbClient
+    const servers = yield* TestTransport.TestServers
+    const told: Array<Report> = []
+    const replace = RemoteFile.make((report) => Effect.sync(() => void told.push(report)))
+    const put = (path = target, isNew = false) =>
+      replace(path, { _tag: "Bytes", bytes: content }, isNew) as Effect.Effect<bigint, SmbError, SmbClient.SmbClient>
+    const creates = Effect.map(servers.requests, (all) =>
+      all.flatMap(({ request }) =>
+        request._tag === "CREATE" && request.body.createDisposition !== 1
+          ? [[request.body.name, request.body.fileAttributes] as const]
+          : []
+      ))
+    const names = Effect.map(
+      Effect.orDie(Stream.runCollect(smb.list("\\\\nas\\data"))),
+      (entries) =>
+        entries.map(({ name }) =>
+          name
+        ).toSorted()
+    )
+    return yield* use(put, { smb, told, creates, names })
+  }).pipe(
+    Effect.provide(
+      SmbClient.layer().pipe(
+        Layer.provideMerge(TestTransport.layerFiles({ data: files }, { faults })),
+        Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password"))))
+      )
+    )
+  )
+
+const unwelcome = [
+  "STATUS_OBJECT_NAME_NOT_FOUND",
+  "STATUS_NO_SUCH_FILE",
+  "STATUS_ACCESS_DENIED",
+  "STATUS_OBJECT_NAME_INVALID",
+  "STATUS_NAME_TOO_LONG"
+] as const
+
+describe.each(unwelcome)("a server that says %s to the names of incomplete files", (status) => {
+  it.effect("takes the second name if it refuses only the first", () =>
+    run([refuses(/\.part$/, status)], (put, { creates, names, smb }) =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* put(), BigInt(content.length))
+        assert.strictEqual(yield* smb.readFileString("\\\\nas\\data\\f.txt"), "new content")
+        const tried = (yield* creates).map(([name]) => name)
+        assert.strictEqual(tried.length, 2)
+        for (const name of tried) assert.match(name, part)
+        assert.deepStrictEqual(yield* names, ["f.txt"])
+      })))
+
+  it.effect("gets a new file at its final name", () =>
+    run([refuses(part, status)], (put, { creates, names, smb }) =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* put(), BigInt(content.length))
+        assert.strictEqual(yield* smb.readFileString("\\\\nas\\data\\f.txt"), "new content")
+        assert.deepStrictEqual((yield* creates).map(([name]) => name).slice(2), ["f.txt"])
+        assert.deepStrictEqual(yield* names, ["f.txt"])
+      })))
+
+  it.effect("keeps an existing file, and the error names --in-place and the final name", () =>
+    run([refuses(part, status)], (put, { names, smb }) =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(put())
+        assert(error instanceof SmbError)
+        assert.match(error.message, /--in-place writes into the file itself/)
+        assert.strictEqual(yield* smb.readFileString("\\\\nas\\data\\f.txt"), "old")
+        assert.deepStrictEqual(yield* names, ["f.txt"])
+      }), { "f.txt": "old" }))
+})
+
+describe("a server that refuses the part for another reason", () => {
+  it.effect.each((["STATUS_DISK_FULL", "STATUS_SHARING_VIOLATION"] as const).map((status) => ({ status })))(
+    "is not asked for a second name: $status",
+    ({ status }) =>
+      run([refuses(part, status)], (put, { creates, names }) =>
+        Effect.gen(function*() {
+          const error = yield* Effect.flip(put())
+          assert.strictEqual(error.statusName, status)
+          assert.strictEqual((yield* creates).length, 1)
+          assert.deepStrictEqual(yield* names, [])
+        }))
+  )
+})
+
+describe("a new file at its final name", () => {
+  it.effect("is created without DELETE if the server refuses that right", () =>
+    run(
+      [refuses(part, "STATUS_ACCESS_DENIED"), refuses(/^f\.txt$/, "STATUS_ACCESS_DENIED", AccessMask.DELETE)],
+      (put, { names, smb }) =>
+        Effect.gen(function*() {
+          yield* put()
+          assert.strictEqual(yield* smb.readFileString("\\\\nas\\data\\f.txt"), "new content")
+          assert.deepStrictEqual(yield* names, ["f.txt"])
+        })
+    ))
+
+  it.effect("that the server vetoes too fails with its status, and with the advice to use another name", () =>
+    Effect.gen(function*() {
+      for (
+        const [status, isVeto] of [
+          ["STATUS_OBJECT_NAME_NOT_FOUND", true],
+          ["STATUS_NO_SUCH_FILE", true],
+          ["STATUS_OBJECT_NAME_INVALID", false],
+          ["STATUS_ACCESS_DENIED", false]
+        ] as const
+      ) {
+        yield* run([refuses(/^f\.txt/, status)], (put) =>
+          Effect.gen(function*() {
+            const error = yield* Effect.flip(put())
+            assert.deepStrictEqual([error.statusName, error.command], [status, "CREATE"])
+            assert.strictEqual(error.path, "\\\\nas\\data\\f.txt")
+            assert.strictEqual(/may have vetoed it/.test(error.message), isVeto, status)
+          }))
+      }
+    }))
+})
+
+it.effect("a file that replaces a hidden or system file gets its attributes, and any other file none", () =>
+  run([], (put, { creates, smb }) =>
+    Effect.gen(function*() {
+      const wanted = [[0x20, 0], [0x22, 0x22], [0x24, 0x24], [0x26, 0x26], [0x102, 0x22]] as const
+      for (const [fileAttributes, kept] of wanted) {
+        yield* smb.setAttributes("\\\\nas\\data\\f.txt", { fileAttributes })
+        const before = (yield* creates).length
+        yield* put()
+        const made = (yield* creates).slice(before)
+        assert.deepStrictEqual(made.map(([, attributes]) => attributes), [kept])
+        assert.strictEqual(yield* smb.readFileString("\\\\nas\\data\\f.txt"), "new content")
+      }
+    }), { "f.txt": "old" }))
