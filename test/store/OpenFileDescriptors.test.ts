@@ -1,8 +1,8 @@
-// oxlint-disable no-await-in-loop -- the calls come one after the other
 /**
  * Proves which descriptors of files are open: as few as the limit allows, the longest unused closed first, none closed
  * while a call uses it, and none left in the end. Each test opens real files and asks the platform which are open.
  */
+// oxlint-disable no-await-in-loop -- the calls come one after the other
 import { assert, describe, it } from "@effect/vitest"
 import * as Fs from "node:fs"
 import { syncBuiltinESMExports } from "node:module"
