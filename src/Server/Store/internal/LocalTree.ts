@@ -411,7 +411,10 @@ export class LocalTree {
 
   #release(found: Directory): void {
     found.users--
-    if (found.dropped && found.users === 0) this.#close(found)
+    if (found.users > 0) return
+    if (found.dropped) this.#close(found)
+    // More directories than the limit were in use at the same time.
+    else if (this.#directories.size > this.#limits.directories) this.#trim()
   }
 
   #drop(found: Directory): void {
