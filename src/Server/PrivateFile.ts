@@ -74,25 +74,68 @@ export const replace = Effect.fnUntraced(function*(path: string, text: string): 
   )
 })
 
-/** Milliseconds. An older lock was left behind by a process that has ended. */
+/** Milliseconds. A lock that stays longer was left behind by a process that has ended. */
 const abandoned = 5_000
 const pause = "20 millis"
 
-const age = (path: string): Effect.Effect<number, Error> =>
+const make = (lock: string): Effect.Effect<void, Error> => call(async () => (await open(lock, "wx", 0o600)).close())
+
+const remove = (lock: string): Effect.Effect<void, Error> => call(() => rm(lock, { force: true }))
+
+/** A lock file that a process waits for. */
+interface Lock {
+  /** Differs from that of any other file with the same name. */
+  readonly identity: string
+  /** Milliseconds since 1970, by the clock of the file system. */
+  readonly made: number
+  /** When this process saw it first, in milliseconds. No change of the system's clock changes this. */
+  readonly seen: number
+}
+
+const find = (path: string): Effect.Effect<Lock | undefined, Error> =>
   Effect.catch(
-    call(async () => Date.now() - (await stat(path)).mtimeMs),
-    (cause) => codeOf(cause) === "ENOENT" ? Effect.succeed(0) : Effect.fail(cause)
+    call(async (): Promise<Lock | undefined> => {
+      const { ctimeMs, dev, ino, mtimeMs } = await stat(path)
+      return { identity: `${dev} ${ino} ${mtimeMs} ${ctimeMs}`, made: mtimeMs, seen: performance.now() }
+    }),
+    (cause) => codeOf(cause) === "ENOENT" ? Effect.succeed(undefined) : Effect.fail(cause)
   )
 
-/** Makes a lock file, and waits while another process has it. */
-const take = (lock: string): Effect.Effect<void, Error> =>
+/**
+ * Removes a lock that was left behind. Only one process does this at a time. Otherwise a second one could remove the
+ * new lock that the first one made after it had removed the old lock.
+ */
+const removeAbandoned = Effect.fnUntraced(function*(path: string, { identity }: Lock): Effect.fn.Return<void, Error> {
+  const removal = `${path}.removal`
+  yield* Effect.acquireUseRelease(
+    make(removal),
+    () => Effect.flatMap(find(path), (now) => now?.identity === identity ? remove(path) : Effect.void),
+    () => remove(removal)
+  ).pipe(
+    Effect.catch(Effect.fnUntraced(function*(cause) {
+      if (codeOf(cause) !== "EEXIST") return yield* Effect.fail(cause)
+      const other = yield* find(removal)
+      // A removal takes much less time.
+      if (other !== undefined && Math.abs(Date.now() - other.made) > abandoned) yield* remove(removal)
+      else yield* Effect.sleep(pause)
+    }))
+  )
+})
+
+/** Makes a lock file, and waits while another process has it. `before` is the lock that the process waited for. */
+const take = (path: string, before?: Lock): Effect.Effect<void, Error> =>
   Effect.catch(
-    call(async () => (await open(lock, "wx", 0o600)).close()),
+    make(path),
     Effect.fnUntraced(function*(cause) {
       if (codeOf(cause) !== "EEXIST") return yield* Effect.fail(cause)
-      if ((yield* age(lock)) > abandoned) yield* call(() => rm(lock, { force: true }))
+      const now = yield* find(path)
+      if (now === undefined) return yield* take(path)
+      const lock = before?.identity === now.identity ? before : now
+      // The second condition is for a clock that was set back: the lock then seems to be made in the future.
+      const isAbandoned = Date.now() - lock.made > abandoned || performance.now() - lock.seen > abandoned
+      if (isAbandoned) yield* removeAbandoned(path, lock)
       else yield* Effect.sleep(pause)
-      return yield* take(lock)
+      return yield* take(path, lock)
     })
   )
 
@@ -106,6 +149,6 @@ export const alone = <A, E>(path: string, body: Effect.Effect<A, E>): Effect.Eff
   const lock = `${path}.lock`
   return Effect.andThen(
     makeFolder(path),
-    Effect.acquireUseRelease(take(lock), () => body, () => call(() => rm(lock, { force: true })))
+    Effect.acquireUseRelease(take(lock), () => body, () => remove(lock))
   )
 }

@@ -105,6 +105,16 @@ describe("IdentityStore.fromFile", () => {
       assert.strictEqual(yield* again.sidOf("bob"), `${again.domainSid}-1002`)
     }).pipe(Effect.scoped))
 
+  it.live("ignores the lock of a process that was killed before the clock was set back", () =>
+    Effect.gen(function*() {
+      const path = yield* place
+      const store = yield* IdentityStore.fromFile(path)
+      writeFileSync(`${path}.lock`, "")
+      const later = Date.now() / 1000 + 3600
+      utimesSync(`${path}.lock`, later, later)
+      assert.strictEqual(yield* store.sidOf("joe"), `${store.domainSid}-1000`)
+    }).pipe(Effect.scoped))
+
   it.effect("refuses a file that others may read or write, and a damaged file, and leaves it unchanged", () =>
     Effect.gen(function*() {
       const path = yield* place

@@ -108,6 +108,26 @@ it.live("UserStore.layer takes the function's services, and turns its errors int
   }))
 
 describe("an identity store that gives no SID", () => {
+  it.live("leaves no session behind, so a client can log on by the same connection when it works again", () => {
+    const memory = IdentityStore.inMemory()
+    const down = new IdentityStore.IdentityError({ reason: { _tag: "LookupFailed", cause: new Error("down") } })
+    let failures = 10
+    return Effect.scoped(Effect.gen(function*() {
+      const server = yield* SmbServer.make({
+        host,
+        port: 0,
+        shares,
+        limits: { logonAttempts: 4 },
+        users: UserStore.inMemory({ joe: secret }),
+        identity: { ...memory, sidOf: (name) => failures-- > 0 ? Effect.fail(down) : memory.sidOf(name) }
+      })
+      assert.deepStrictEqual(yield* logOns(server.port, Array.from({ length: 11 }, () => joe)), [
+        ...Array.from({ length: 10 }, () => "STATUS_INTERNAL_ERROR"),
+        "STATUS_SUCCESS"
+      ])
+    })).pipe(Effect.provide(Logger.layer([])))
+  })
+
   const memory = IdentityStore.inMemory()
   const cause = new Error("no connection")
   const broken: Readonly<Record<string, IdentityStore.Identities["sidOf"]>> = {
@@ -116,7 +136,8 @@ describe("an identity store that gives no SID", () => {
     "throws": () => {
       throw cause
     },
-    "does not answer in time": () => Effect.never
+    "does not answer in time": () => Effect.never,
+    "interrupts itself": () => Effect.interrupt
   }
   for (const [how, sidOf] of Object.entries(broken)) {
     it.live(`lets no user without a SID log on while it ${how}, and logs the cause`, () => {
@@ -159,7 +180,8 @@ describe("a user store that does not say who exists", () => {
     "throws": () => {
       throw new Error("no connection")
     },
-    "does not answer in time": () => Effect.never
+    "does not answer in time": () => Effect.never,
+    "interrupts itself": () => Effect.interrupt
   }
   for (const [how, find] of Object.entries(broken)) {
     it.live(`lets no user log on while it ${how}, neither as a guest nor after a wrong password, and logs the cause`, () => {

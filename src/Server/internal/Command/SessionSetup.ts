@@ -171,12 +171,7 @@ export const sessionSetup = Effect.fnUntraced(function*(
     connection.failedLogons++
     const judged = logon.judged()
     if (judged !== undefined) yield* server.logonDelays.refused(judged, connection.network)
-    if (logon.kind !== "binding") {
-      incoming.session = session
-      yield* SessionEnd.end(session)
-      if (logon.kind === "again") SessionEnd.leave(session, connection)
-      else SessionEnd.forget(session, connection)
-    }
+    yield* endFailed(incoming, session, logon)
     if (connection.failedLogons >= server.limits.logonAttempts) connection.close()
     // MS-APDS 2.2.1: what a Windows server answers while no domain controller can look the account up.
     const { _tag: reason } = step.failure.reason
@@ -212,10 +207,7 @@ export const sessionSetup = Effect.fnUntraced(function*(
   const found = done.guest ? undefined : logon.found()
   const user = found === undefined
     ? outsider(server, done.caller.anonymous)
-    : yield* Effect.tapError(
-      identity(server, found),
-      () => logon.kind === "binding" ? Effect.void : SessionEnd.end(session)
-    )
+    : yield* Effect.tapError(identity(server, found), () => endFailed(incoming, session, logon))
   const key = done.sessionKey === undefined ? undefined : Redacted.value(done.sessionKey)
   // A connection that is closed cannot be a channel: it would keep the session for ever.
   if (session.ended || connection.closed) return yield* refuse(NtStatus.STATUS_USER_SESSION_DELETED)
@@ -290,6 +282,16 @@ export const sessionSetup = Effect.fnUntraced(function*(
     sessionId: session.id
   }
 })
+
+/** Ends the session of a logon that failed. If a channel could not be bound to a session, that session continues. */
+const endFailed = (incoming: Incoming, session: Session, { kind }: Logon): Effect.Effect<void> => {
+  if (kind === "binding") return Effect.void
+  incoming.session = session
+  return Effect.map(SessionEnd.end(session), () =>
+    kind === "again"
+      ? SessionEnd.leave(session, incoming.connection)
+      : SessionEnd.forget(session, incoming.connection))
+}
 
 /** Ends a logon that succeeded but does not meet the server's settings: signed, encrypted, or with a known user. */
 const turnAway = (connection: Connection, session: Session, logon: Named): Effect.Effect<never, Refusal> => {

@@ -5,8 +5,10 @@
  * Memory that was lent to a call is not waited for: it is left to the store that still reads or fills it, and then to
  * the garbage collector. Calls that complete at once cost no timer.
  */
+import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
 import { type ShareStore, type StoreError, storeError, type StoreFile } from "../../ShareStore.ts"
 
@@ -22,6 +24,15 @@ const looks = 8
 
 /** The longest time of a Node timer, in milliseconds. Node calls a longer timer at once. */
 export const longestTimer = 2 ** 31 - 1
+
+/**
+ * How a call ended. A store can interrupt itself, for example when it waits for a fiber that was interrupted. That is a
+ * failure of the store: otherwise the interruption would also end the client's request, without a response.
+ */
+const answered = <A, E>(exit: Exit.Exit<A, E>): Exit.Exit<A, E | StoreError> =>
+  Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+    ? Exit.fail(storeError("Failed", new Error("the store interrupted its own work")))
+    : exit
 
 /**
  * Waits for at most `millis`, and up to an eighth of it longer. One timer serves all calls.
@@ -57,7 +68,7 @@ export class StoreTimeout {
     return Effect.contextWith((context: Context.Context<R>) => {
       const fiber = Effect.runForkWith(context)(effect)
       const done = fiber.pollUnsafe()
-      if (done !== undefined) return done
+      if (done !== undefined) return answered(done)
       return Effect.callback<A, E | StoreError>((resume) => {
         const one = this.wait(() => {
           this.waiting.delete(one)
@@ -66,7 +77,7 @@ export class StoreTimeout {
         })
         fiber.addObserver((exit) => {
           this.waiting.delete(one)
-          resume(exit)
+          resume(answered(exit))
         })
         return Effect.sync(() => {
           this.waiting.delete(one)
