@@ -32,16 +32,15 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
     }
     const { dialect } = incoming.connection
     // If there can be several channels, a client may have to repeat any lock request.
-    const sequenced = dialect >= Dialect.SMB_3_0 || dialect === Dialect.SMB_2_1 && open.durable !== undefined
+    const mayRepeat = dialect >= Dialect.SMB_3_0 || dialect === Dialect.SMB_2_1 && open.durable !== undefined
     const { lockSequenceIndex, lockSequenceNumber } = body.lockSequence
-    if (sequenced && lockSequenceIndex > 0 && lockSequenceIndex <= 64) {
+    const sequenced = mayRepeat && lockSequenceIndex > 0 && lockSequenceIndex <= 64
+    if (sequenced) {
       if (open.lockSequences?.get(lockSequenceIndex) === lockSequenceNumber) return done()
       open.lockSequences?.delete(lockSequenceIndex)
     }
     const remember = (answer: Reply): Reply => {
-      if (sequenced && lockSequenceIndex > 0 && lockSequenceIndex <= 64) {
-        ;(open.lockSequences ??= new Map()).set(lockSequenceIndex, lockSequenceNumber)
-      }
+      if (sequenced) (open.lockSequences ??= new Map()).set(lockSequenceIndex, lockSequenceNumber)
       return answer
     }
     const run = has(first.flags, UNLOCK) ? unlock(open, locks) : lock(incoming, open, locks)
