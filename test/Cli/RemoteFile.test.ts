@@ -170,3 +170,31 @@ it.effect("a file that replaces a hidden or system file gets its attributes, and
         assert.strictEqual(yield* smb.readFileString("\\\\nas\\data\\f.txt"), "new content")
       }
     }), { "f.txt": "old" }))
+
+describe("a part that is not complete", () => {
+  const full = TestTransport.fault("WRITE", { status: "STATUS_DISK_FULL" })
+  const isDeletion = ({ request }: TestTransport.Received) =>
+    request._tag === "SET_INFO" && request.body.fileInfoClass === 13
+
+  it.effect("is removed, and nothing is reported", () =>
+    run([full], (put, { names, told }) =>
+      Effect.gen(function*() {
+        assert.strictEqual((yield* Effect.flip(put())).statusName, "STATUS_DISK_FULL")
+        assert.deepStrictEqual(yield* names, [])
+        assert.deepStrictEqual(told, [])
+      })))
+
+  it.effect("is reported by its name if the server refuses to remove it", () =>
+    run(
+      [full, { on: "SET_INFO", when: isDeletion, is: { status: "STATUS_ACCESS_DENIED" } }],
+      (put, { names, told }) =>
+        Effect.gen(function*() {
+          assert.strictEqual((yield* Effect.flip(put())).statusName, "STATUS_DISK_FULL")
+          const [name] = yield* names
+          assert.match(name!, part)
+          assert.strictEqual(told.length, 1)
+          assert.include(told[0]!.message, `\\${name!}: an unfinished file is left there`)
+          assert.include(told[0]!.message, "Remove it.")
+        })
+    ))
+})

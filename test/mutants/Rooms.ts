@@ -75,7 +75,7 @@ export const rooms: ReadonlyArray<Room> = [
     folder: "src/Cli",
     modules: words("Download Upload RemoteFile LocalFile LocalName CaseClash Failure"),
     // The others start whole processes, and reach none of these modules in this one.
-    tests: words("Copies RemoteFile Names CaseClash Output").map((name) => `test/Cli/${name}.test.ts`)
+    tests: words("Copies RemoteFile Names CaseClash Output Failure").map((name) => `test/Cli/${name}.test.ts`)
   },
   { folder: "src/Codec", modules: words("Codec SecurityDescriptor DosWildcard"), tests: ["test/Codec"] }
 ]
