@@ -6,7 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Credentials } from "effect-smb/Auth"
 import { NtStatus as Status } from "effect-smb/Codec"
-import { type ShareStore, type StoreError, storeError } from "../../src/Server/ShareStore.ts"
+import { type ShareStore, type StoreError, storeError, type StoreOpen } from "../../src/Server/ShareStore.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
@@ -38,6 +38,8 @@ const outcome = async (client: Client, name: string, how: Partial<Create.Request
   const answer = (await client.ask(Requests.create(name, how)))!
   const status = statusOf(answer)!
   if (status !== 0) return Status.name(status)
+  // No oplock was asked for, and no flag has a meaning here.
+  assert.deepStrictEqual([...answer.subarray(66, 68)], [0, 0])
   const fileId = { persistent: answer.readBigUInt64LE(128), volatile: answer.readBigUInt64LE(136) }
   assert.strictEqual(await client.status(Requests.close(fileId)), 0)
   return fieldsOf(answer)
@@ -353,6 +355,64 @@ describe("a CREATE whose store fails after the file is open", () => {
           NtStatus.STATUS_OBJECT_NAME_NOT_FOUND
         )
       }
+    }))
+})
+
+describe("the store of a CREATE", () => {
+  const asked = (run: (client: Client, last: () => StoreOpen | undefined) => Promise<void>) =>
+    Effect.scoped(Effect.gen(function*() {
+      const inner = yield* MemoryStore.make()
+      let first: StoreOpen | undefined
+      const store: ShareStore = {
+        ...inner,
+        open: (path, options) => {
+          if (path[0] === "f" && options.mode === "existing") first ??= options
+          return inner.open(path, options)
+        }
+      }
+      const { port } = yield* SmbServer.make({
+        host,
+        port: 0,
+        users: UserStore.inMemory({ joe: { password: secret, sid: sids.joe } }),
+        shares: { data: { store } },
+        signing: "enabled"
+      })
+      const client = new Client(host, port)
+      yield* Effect.addFinalizer(() => Effect.sync(() => client.close()))
+      yield* Effect.promise(async () => {
+        assert.isTrue(await client.logOn("data", Credentials.password("joe", secret)))
+        await run(client, () => {
+          const found = first
+          first = undefined
+          return found
+        })
+      })
+    }))
+
+  it.live("is told the kind of file, whether a link itself is meant, and whether the data is used", () =>
+    asked(async (client, last) => {
+      for (const createDisposition of [D.FILE_OPEN, D.FILE_OPEN_IF, D.FILE_OVERWRITE_IF, D.FILE_SUPERSEDE]) {
+        for (const createOptions of [0, O.FILE_OPEN_REPARSE_POINT, O.FILE_NON_DIRECTORY_FILE]) {
+          for (const name of ["f", "f:s"]) {
+            await outcome(client, name, { createDisposition, createOptions })
+            const told = last()
+            const linkItself = createDisposition === D.FILE_OPEN && createOptions === O.FILE_OPEN_REPARSE_POINT &&
+              name === "f"
+            assert.deepInclude(told, { type: "file", linkItself, forData: false }, `${name} ${createOptions}`)
+            assert.strictEqual(told?.stream, name === "f" ? undefined : "s")
+          }
+        }
+      }
+      for (const [name, right] of Object.entries(A)) {
+        await outcome(client, "f", { createDisposition: D.FILE_OPEN, desiredAccess: right })
+        const forData = ["FILE_READ_DATA", "FILE_WRITE_DATA", "GENERIC_READ", "GENERIC_WRITE", "GENERIC_ALL"]
+        assert.strictEqual(last()?.forData, forData.includes(name) || (right & 3) !== 0, name)
+      }
+      await outcome(client, "f", { createDisposition: D.FILE_OPEN, createOptions: O.FILE_DIRECTORY_FILE })
+      assert.strictEqual(last()?.type, "directory")
+      // A CREATE of a new file does not look for an existing one.
+      await outcome(client, "f", { createDisposition: D.FILE_CREATE })
+      assert.isUndefined(last())
     }))
 })
 

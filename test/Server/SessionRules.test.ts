@@ -34,7 +34,7 @@ const served = (
       host,
       port: 0,
       users: UserStore.inMemory({ ann: secret, joe: secret }),
-      shares: { data: { store }, fixed: { store, readOnly: true } },
+      shares: { data: { store }, fixed: { store, readOnly: true }, closed: { store, guest: false } },
       guest: "unknown",
       signing: "enabled",
       ...options
@@ -107,6 +107,93 @@ describe("a logon to an existing session", () => {
       }
       assert.strictEqual(statusOf(await first.ask(Requests.create("f"))), 0)
     }))
+})
+
+describe("a channel", () => {
+  const begin = async (client: Client) => {
+    await client.meet("3.0")
+    await client.as("ann")
+    client.treeId = treeOf(await client.send(client.signed(connect("data"))))
+  }
+  const binding = (channel: Client, session: Client) => {
+    channel.sign = session.sign
+    return {
+      sessionId: session.sessionId,
+      binding: true,
+      ask: (request: Parameters<Client["signed"]>[0]) => channel.send(channel.signed(request))
+    }
+  }
+
+  it.live("has its own key, keeps the session when the first connection ends, and ends it by LOGOFF", () =>
+    served(async (port, keep) => {
+      const [first, channel] = [keep(new Client(host, port)), keep(new Client(host, port))]
+      await begin(first)
+      await channel.meet("3.0")
+      await channel.as("ann", binding(channel, first))
+      channel.treeId = first.treeId
+      assert.strictEqual(await channel.status(Requests.create("f")), 0)
+      // The key of the first connection is not the key of this one.
+      const own = channel.sign
+      channel.sign = first.sign
+      assert.strictEqual(await channel.status(Requests.create("f")), NtStatus.STATUS_ACCESS_DENIED)
+      channel.sign = own
+      first.close()
+      for (const name of ["f", "g"]) assert.strictEqual(await channel.status(Requests.create(name)), 0)
+      assert.strictEqual(await channel.status({ _tag: "LOGOFF", body: {} }), 0)
+      assert.strictEqual(await channel.status(Requests.create("f")), NtStatus.STATUS_USER_SESSION_DELETED)
+    }))
+
+  it.live("is refused to a connection that is one already, to a missing session, and beyond 32", () =>
+    served(async (port, keep) => {
+      const first = keep(new Client(host, port))
+      await begin(first)
+      assert.strictEqual(
+        await first.setup(ann, binding(first, first)),
+        NtStatus.STATUS_REQUEST_NOT_ACCEPTED
+      )
+      const missing = keep(new Client(host, port))
+      await missing.meet("3.0")
+      assert.strictEqual(
+        await missing.setup(ann, { ...binding(missing, first), sessionId: 12_345n }),
+        NtStatus.STATUS_USER_SESSION_DELETED
+      )
+      for (let count = 2; count <= 33; count++) {
+        const channel = keep(new Client(host, port))
+        await channel.meet("3.0")
+        assert.strictEqual(
+          await channel.setup(ann, binding(channel, first)),
+          count <= 32 ? 0 : NtStatus.STATUS_INSUFFICIENT_RESOURCES,
+          `${count}`
+        )
+      }
+      assert.strictEqual(await first.status(Requests.create("f")), 0)
+    }))
+})
+
+describe("the response to a logon", () => {
+  it.live("says whether the user is a guest or anonymous, and whether the session is encrypted (2.2.6)", () =>
+    Effect.forEach(
+      [
+        [ann, "enabled", 0],
+        [stranger, "enabled", 1],
+        [Credentials.anonymous, "enabled", 2],
+        [ann, "required", 4]
+      ] as const,
+      ([credential, encryption, flags]) =>
+        served(async (port, keep) => {
+          const client = keep(new Client(host, port))
+          await client.meet("3.0")
+          let last: Buffer | undefined
+          const status = await client.setup(credential, {
+            ask: async (request) => {
+              last = await client.ask(request)
+              return last
+            }
+          })
+          assert.strictEqual(status, 0)
+          assert.strictEqual(last!.readUInt16LE(66), flags)
+        }, { encryption })
+    ))
 })
 
 describe("a connection", () => {
@@ -259,15 +346,17 @@ describe("TREE_CONNECT", () => {
     }, { limits: { trees: 2 } }))
 
   it.live("of a guest is refused by a share without guests", () =>
-    Effect.flatMap(MemoryStore.make(), (store) =>
-      served(async (port, keep) => {
-        const client = keep(new RawClient(host, port))
-        await client.negotiate()
-        assert.strictEqual(await client.setup(stranger), 0)
-        assert.strictEqual(await client.connect("closed"), NtStatus.STATUS_ACCESS_DENIED)
-        assert.strictEqual(await client.connect("open"), 0)
-        assert.strictEqual(await client.connect("IPC$"), 0)
-      }, { shares: { closed: { store, guest: false }, open: { store, guest: true } } as never }) as never))
+    served(async (port, keep) => {
+      const client = keep(new RawClient(host, port))
+      await client.negotiate()
+      assert.strictEqual(await client.setup(stranger), 0)
+      assert.strictEqual(await client.connect("closed"), NtStatus.STATUS_ACCESS_DENIED)
+      for (const share of ["data", "IPC$"]) assert.strictEqual(await client.connect(share), 0)
+      const user = keep(new RawClient(host, port))
+      await user.negotiate()
+      assert.strictEqual(await user.setup(ann), 0)
+      assert.strictEqual(await user.connect("closed"), 0)
+    }))
 })
 
 describe("a session that ends", () => {
