@@ -4,7 +4,12 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { Credentials } from "effect-smb/Auth"
 import { NtStatus as Status } from "effect-smb/Codec"
+import { type ShareStore, type StoreError, storeError, type StoreOpen } from "../../src/Server/ShareStore.ts"
+import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
+import * as UserStore from "../../src/Server/UserStore.ts"
 import {
   AccessMask as A,
   CreateDisposition as D,
@@ -12,7 +17,7 @@ import {
   FileAttributes as F
 } from "../../src/Smb2/Message/Constants.ts"
 import type * as Create from "../../src/Smb2/Message/Create.ts"
-import { type Client, descriptor, encode, everything, type People, people, place, read, sids } from "./people.ts"
+import { Client, descriptor, encode, everything, type People, people, place, read, secret, sids } from "./people.ts"
 import { statusOf } from "./RawClient.ts"
 import * as Requests from "./requests.ts"
 
@@ -33,6 +38,8 @@ const outcome = async (client: Client, name: string, how: Partial<Create.Request
   const answer = (await client.ask(Requests.create(name, how)))!
   const status = statusOf(answer)!
   if (status !== 0) return Status.name(status)
+  // No oplock was asked for, and no flag has a meaning here.
+  assert.deepStrictEqual([...answer.subarray(66, 68)], [0, 0])
   const fileId = { persistent: answer.readBigUInt64LE(128), volatile: answer.readBigUInt64LE(136) }
   assert.strictEqual(await client.status(Requests.close(fileId)), 0)
   return fieldsOf(answer)
@@ -267,6 +274,163 @@ describe("a CREATE in a directory", () => {
       }
     }
   )
+})
+
+// A client that is told of a failure must not have an open that it does not know of.
+describe("a CREATE whose store fails after the file is open", () => {
+  const failing = (run: (root: Client, fail: (operation: string | undefined) => void) => Promise<void>) =>
+    Effect.scoped(Effect.gen(function*() {
+      const inner = yield* MemoryStore.make()
+      let failed: string | undefined
+      const guard = <B>(operation: string, effect: Effect.Effect<B, StoreError>) =>
+        Effect.suspend(() => operation === failed ? Effect.fail(storeError("Full")) : effect)
+      const store: ShareStore = {
+        ...inner,
+        open: (path, options) =>
+          Effect.map(inner.open(path, options), (opened) => ({
+            ...opened,
+            file: {
+              ...opened.file,
+              stat: guard("stat", opened.file.stat),
+              truncate: (size) => guard("truncate", opened.file.truncate(size)),
+              set: (changes) => guard("set", opened.file.set(changes)),
+              setBlob: (blob, bytes) => guard("setBlob", opened.file.setBlob(blob, bytes))
+            }
+          }))
+      }
+      const { port } = yield* SmbServer.make({
+        host,
+        port: 0,
+        users: UserStore.inMemory({ joe: { password: secret, sid: sids.joe } }),
+        shares: { data: { store } },
+        signing: "enabled",
+        limits: { userOpens: 2 }
+      })
+      const client = new Client(host, port)
+      yield* Effect.addFinalizer(() => Effect.sync(() => client.close()))
+      yield* Effect.promise(async () => {
+        assert.isTrue(await client.logOn("data", Credentials.password("joe", secret)))
+        await run(client, (operation) => {
+          failed = operation
+        })
+      })
+    }))
+
+  it.live("leaves no open, no oplock, no place in the limits, and no new file behind", () =>
+    failing(async (client, fail) => {
+      // FILE_FULL_EA_INFORMATION (MS-FSCC 2.4.16) with the name A.
+      const createContexts = [{ _tag: "EaBuffer" as const, eaBuffer: Buffer.from("0000000000010100410001", "hex") }]
+      const cases: ReadonlyArray<readonly [string, boolean, Partial<Create.Request>]> = [
+        ["stat", false, { createDisposition: D.FILE_CREATE }],
+        ["stat", true, { createDisposition: D.FILE_OPEN }],
+        ["setBlob", false, { createDisposition: D.FILE_CREATE, createContexts }],
+        ["truncate", true, { createDisposition: D.FILE_OVERWRITE }],
+        ["set", true, { createDisposition: D.FILE_OVERWRITE }],
+        ["setBlob", true, { createDisposition: D.FILE_SUPERSEDE, createContexts }]
+      ]
+      for (const [operation, exists, how] of cases) {
+        const about = `${operation} ${how.createDisposition}`
+        if (exists) assert.strictEqual(await client.status(Requests.close(await client.must("f"))), 0)
+        for (let turn = 0; turn < 3; turn++) {
+          fail(operation)
+          assert.strictEqual(
+            await client.open("f", { ...how, shareAccess: 0, requestedOplockLevel: 9 }),
+            NtStatus.STATUS_DISK_FULL,
+            about
+          )
+          fail(undefined)
+          if (!exists) {
+            assert.strictEqual(
+              await client.open("f", { createDisposition: D.FILE_OPEN }),
+              NtStatus.STATUS_OBJECT_NAME_NOT_FOUND,
+              about
+            )
+          }
+        }
+        // Alone: no open is in its way, and no oplock must be broken before.
+        const file = await client.must("f", { shareAccess: 0, createOptions: O.FILE_DELETE_ON_CLOSE })
+        assert.strictEqual(await client.status(Requests.close(file)), 0, about)
+        assert.strictEqual(
+          await client.open("f", { createDisposition: D.FILE_OPEN }),
+          NtStatus.STATUS_OBJECT_NAME_NOT_FOUND
+        )
+      }
+    }))
+})
+
+describe("the store of a CREATE", () => {
+  const asked = (run: (client: Client, last: () => StoreOpen | undefined) => Promise<void>) =>
+    Effect.scoped(Effect.gen(function*() {
+      const inner = yield* MemoryStore.make()
+      let first: StoreOpen | undefined
+      const store: ShareStore = {
+        ...inner,
+        open: (path, options) => {
+          if (path[0] === "f" && options.mode === "existing") first ??= options
+          return inner.open(path, options)
+        }
+      }
+      const { port } = yield* SmbServer.make({
+        host,
+        port: 0,
+        users: UserStore.inMemory({ joe: { password: secret, sid: sids.joe } }),
+        shares: { data: { store } },
+        signing: "enabled"
+      })
+      const client = new Client(host, port)
+      yield* Effect.addFinalizer(() => Effect.sync(() => client.close()))
+      yield* Effect.promise(async () => {
+        assert.isTrue(await client.logOn("data", Credentials.password("joe", secret)))
+        await run(client, () => {
+          const found = first
+          first = undefined
+          return found
+        })
+      })
+    }))
+
+  it.live("is told the kind of file, whether a link itself is meant, and whether the data is used", () =>
+    asked(async (client, last) => {
+      for (const createDisposition of [D.FILE_OPEN, D.FILE_OPEN_IF, D.FILE_OVERWRITE_IF, D.FILE_SUPERSEDE]) {
+        for (const createOptions of [0, O.FILE_OPEN_REPARSE_POINT, O.FILE_NON_DIRECTORY_FILE]) {
+          for (const name of ["f", "f:s"]) {
+            await outcome(client, name, { createDisposition, createOptions })
+            const told = last()
+            const linkItself = createDisposition === D.FILE_OPEN && createOptions === O.FILE_OPEN_REPARSE_POINT &&
+              name === "f"
+            assert.deepInclude(told, { type: "file", linkItself, forData: false }, `${name} ${createOptions}`)
+            assert.strictEqual(told?.stream, name === "f" ? undefined : "s")
+          }
+        }
+      }
+      for (const [name, right] of Object.entries(A)) {
+        await outcome(client, "f", { createDisposition: D.FILE_OPEN, desiredAccess: right })
+        const forData = ["FILE_READ_DATA", "FILE_WRITE_DATA", "GENERIC_READ", "GENERIC_WRITE", "GENERIC_ALL"]
+        assert.strictEqual(last()?.forData, forData.includes(name) || (right & 3) !== 0, name)
+      }
+      await outcome(client, "f", { createDisposition: D.FILE_OPEN, createOptions: O.FILE_DIRECTORY_FILE })
+      assert.strictEqual(last()?.type, "directory")
+      // A CREATE of a new file does not look for an existing one.
+      await outcome(client, "f", { createDisposition: D.FILE_CREATE })
+      assert.isUndefined(last())
+    }))
+})
+
+describe("a CREATE that names a type of its stream", () => {
+  it.live("opens only a file as ::$DATA, and only a directory as ::$INDEX_ALLOCATION", () =>
+    alone(async (root) => {
+      const existing = { createDisposition: D.FILE_OPEN, desiredAccess: A.FILE_READ_ATTRIBUTES }
+      await root.must("f")
+      await root.must("d", { createOptions: O.FILE_DIRECTORY_FILE })
+      const opens = async (name: string, createOptions = 0) => {
+        const found = await outcome(root, name, { ...existing, createOptions })
+        return typeof found === "string" ? found : "STATUS_SUCCESS"
+      }
+      assert.strictEqual(await opens("f::$DATA"), "STATUS_SUCCESS")
+      assert.strictEqual(await opens("d::$DATA"), "STATUS_FILE_IS_A_DIRECTORY")
+      assert.strictEqual(await opens("d::$INDEX_ALLOCATION"), "STATUS_SUCCESS")
+      assert.strictEqual(await opens("f::$INDEX_ALLOCATION"), "STATUS_NOT_A_DIRECTORY")
+    }))
 })
 
 const text = (_: string, value: unknown) => (typeof value === "bigint" ? Number(value) : value)

@@ -269,7 +269,9 @@ export const opened = (frame: Buffer | undefined): Opened => {
   const status = statusOf(frame)
   const none = { fileId: nowhere, oplockLevel: 0, allocationSize: 0n, contexts: [] }
   if (frame === undefined || status !== 0) return { ...none, status, leaseState: undefined, epoch: undefined }
-  const { allocationSize, createContexts: contexts, fileId, oplockLevel } = decode(Create.Response, frame)
+  const { allocationSize, createContexts: contexts, fileId, flags, oplockLevel } = decode(Create.Response, frame)
+  // SMB2_CREATE_FLAG_REPARSEPOINT is reserved (MS-SMB2 2.2.14).
+  if (flags !== 0) throw new Error(`a CREATE response with the flags ${flags}`)
   const granted = contexts.find((one) => one._tag === "ResponseLeaseV2")
   return {
     status,

@@ -62,8 +62,7 @@ const place = () => {
 const wanted = (access: number, shareAccess: number = all, overwrite = false) => ({
   access,
   shareAccess,
-  overwrite,
-  wantsDelete: false
+  overwrite
 })
 
 describe("share modes", () => {

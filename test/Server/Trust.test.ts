@@ -188,6 +188,7 @@ it.live("FSCTL_VALIDATE_NEGOTIATE_INFO in 3.1.1, or without its fields, ends the
       ["3.0", said(Dialect.SMB_3_0), 23, NtStatus.STATUS_INVALID_PARAMETER],
       ["3.0", said(Dialect.SMB_3_0).subarray(0, -1), 24, undefined],
       ["3.0", new Uint8Array(0), 24, undefined],
+      ["3.0", new Uint8Array(0), 0, undefined],
       ["3.1.1", said(Dialect.SMB_3_1_1), 24, undefined]
     ]
     for (const [name, input, room, status] of cases) {

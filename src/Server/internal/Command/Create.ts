@@ -168,23 +168,15 @@ const existing = Effect.fnUntraced(function*(
     return yield* SymbolicLinks.stop(request.incoming, found.file, "")
   }
   if (!isStream) {
-    if (directory ? has(body.createOptions, O.FILE_NON_DIRECTORY_FILE) || name.type === "data" : false) {
+    if (directory && (has(body.createOptions, O.FILE_NON_DIRECTORY_FILE) || name.type === "data")) {
       return yield* refuse(NtStatus.STATUS_FILE_IS_A_DIRECTORY)
     }
     if (!directory && (has(body.createOptions, O.FILE_DIRECTORY_FILE) || name.type === "directory")) {
       return yield* refuse(NtStatus.STATUS_NOT_A_DIRECTORY)
     }
-  } else if (has(body.createOptions, O.FILE_DIRECTORY_FILE)) {
-    return yield* refuse(NtStatus.STATUS_NOT_A_DIRECTORY)
   }
   const overwrite = overwrites(body.createDisposition)
-  if (overwrite && directory && !isStream) {
-    return yield* refuse(
-      has(body.createOptions, O.FILE_DIRECTORY_FILE)
-        ? NtStatus.STATUS_INVALID_PARAMETER
-        : NtStatus.STATUS_FILE_IS_A_DIRECTORY
-    )
-  }
+  if (overwrite && directory && !isStream) return yield* refuse(NtStatus.STATUS_FILE_IS_A_DIRECTORY)
   const descriptor = Access.decode(yield* stored(kept(found.file, "SecurityDescriptor")))
   let granted = CreateCheck.grant(request.incoming, body, node, descriptor, undefined, overwrite, isStream)
   if (name.path.length > 0 && CreateCheck.mattersAbove(granted, body, contexts)) {

@@ -103,8 +103,7 @@ export const enter = Effect.fnUntraced(function*(
     const outcome = ShareModes.obstacles(server, stream, table.linkOf(file, name.path), same, {
       access: checked,
       shareAccess: body.shareAccess,
-      overwrite,
-      wantsDelete: has(body.createOptions, O.FILE_DELETE_ON_CLOSE)
+      overwrite
     })
     if (outcome._tag === "Refused") {
       table.release(stream)

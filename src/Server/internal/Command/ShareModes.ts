@@ -36,7 +36,6 @@ export interface Wanted {
   readonly access: number
   readonly shareAccess: number
   readonly overwrite: boolean
-  readonly wantsDelete: boolean
 }
 
 /** Whether a file may be opened now. If not: the reason, or the leases to wait for. */
