@@ -22,6 +22,9 @@ interface Waiting {
 /** Timer ticks in the time that a call may take. A timeout can be late by one tick. */
 const looks = 8
 
+/** Milliseconds. Node takes a longer interval for one of 1 millisecond. */
+const longest = 2 ** 31 - 1
+
 /**
  * How a call ended. A store can interrupt itself, for example when it waits for a fiber that was interrupted. That is a
  * failure of the store: otherwise the interruption would also end the client's request, without a response.
@@ -55,7 +58,7 @@ export class StoreTimeout {
   private wait(giveUp: () => void): Waiting {
     const one: Waiting = { left: looks, giveUp }
     this.waiting.add(one)
-    this.timer ??= setInterval(() => this.look(), this.millis / looks).unref()
+    this.timer ??= setInterval(() => this.look(), Math.min(this.millis / looks, longest)).unref()
     return one
   }
 
