@@ -343,6 +343,15 @@ describe("layers from the configuration", () => {
       )
     ))
 
+  it.effect("take no transfer that is too long for a packet, whose length has 24 bits", () =>
+    Effect.gen(function*() {
+      const of = (text: string) =>
+        Effect.result(Limits.config.parse(ConfigProvider.fromEnv({ env: { SMB_SERVER_LIMIT_TRANSFER: text } })))
+      assert.strictEqual((yield* of("16711680"))._tag, "Success")
+      assert.strictEqual((yield* of("16711681"))._tag, "Failure")
+      assert.strictEqual((yield* of("4294967296"))._tag, "Failure")
+    }))
+
   it.effect("fail with ConfigError when they are built", () =>
     Effect.gen(function*() {
       const provider = ConfigProvider.fromEnv({

@@ -31,7 +31,10 @@ const ConfiguredLimits: Schema.Codec<Partial<Limits.Limits>> = Schema.Struct(
       name,
       Schema.optionalKey(
         typeof value === "number"
-          ? Schema.Int.check(Schema.isGreaterThanOrEqualTo(Limits.least(name as keyof Limits.Limits)))
+          ? Schema.Int.check(Schema.isBetween({
+            minimum: Limits.least(name as keyof Limits.Limits),
+            maximum: Limits.most(name as keyof Limits.Limits)
+          }))
           : time
       )
     ])

@@ -173,6 +173,14 @@ export const defaults: Limits = {
 export const least = (name: keyof Limits): number => name === "transfer" ? 65_536 : 1
 
 /**
+ * The largest value of a limit that is a number. The length of a packet has 24 bits, and a transfer needs room for its
+ * header (MS-SMB2 2.1).
+ *
+ * @since 0.2.0
+ */
+export const most = (name: keyof Limits): number => name === "transfer" ? 0xff_0000 : Number.MAX_SAFE_INTEGER
+
+/**
  * The variable of a limit in the configuration: `SMB_SERVER_LIMIT_`, and the limit's name in capitals with `_` between
  * its words. `userOpens` is SMB_SERVER_LIMIT_USER_OPENS.
  *
@@ -194,7 +202,7 @@ export const config: Config.Config<Given<Limits>> = Config.all(
     (Object.keys(defaults) as Array<keyof Limits>).map((name) => [
       name,
       typeof defaults[name] === "number"
-        ? Environment.integer(variable(name), least(name), Number.MAX_SAFE_INTEGER)
+        ? Environment.integer(variable(name), least(name), most(name))
         : Environment.positiveTime(variable(name))
     ])
   )

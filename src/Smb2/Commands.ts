@@ -5,6 +5,7 @@
  */
 import * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"
+import * as FileInformation from "../Codec/FileInformation.ts"
 import { Malformed } from "../Codec/Malformed.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import * as Changes from "../Protocol/Changes.ts"
@@ -39,7 +40,15 @@ export type CommandError = SmbError | Malformed | ProtocolError
 
 type Encoded = Pick<
   Outgoing,
-  "command" | "body" | "payload" | "creditCharge" | "readLength" | "destination" | "mutates" | "waits"
+  | "command"
+  | "body"
+  | "payload"
+  | "creditCharge"
+  | "readLength"
+  | "destination"
+  | "mutates"
+  | "waits"
+  | "waitsForOthers"
 >
 
 /**
@@ -94,6 +103,12 @@ const information = (info: Operation.Information) => {
   }
 }
 
+const { FileRenameInformation, FileRenameInformationEx } = FileInformation.classes
+
+const isRename = (info: Operation.Information): boolean =>
+  info._tag === "File" && (info.fileInformationClass === FileRenameInformation.number ||
+    info.fileInformationClass === FileRenameInformationEx.number)
+
 const lockFlags = (operation: Operation.Lock): number =>
   (operation.exclusive ? LockFlags.SMB2_LOCKFLAG_EXCLUSIVE_LOCK : LockFlags.SMB2_LOCKFLAG_SHARED_LOCK) |
   (operation.wait ? 0 : LockFlags.SMB2_LOCKFLAG_FAIL_IMMEDIATELY)
@@ -142,7 +157,8 @@ export const encode = (operation: Operation.Any, fileId: FileId): Encoded => {
         command: Command.SET_INFO,
         body: Codec.encode(SetInfo.Request)({ ...information(operation.information), fileId, buffer: operation.data }),
         creditCharge: creditsFor(operation.data.length),
-        mutates: Changes.operation(operation)
+        mutates: Changes.operation(operation),
+        waitsForOthers: isRename(operation.information)
       }
     case "QueryDirectory":
       return {

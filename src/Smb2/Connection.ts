@@ -389,7 +389,8 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
       }
       // The server is alive, but lost this request, or its work does not end.
       if (limit === "requestTimeout") {
-        this.giveUp([pending], this.transportError("TimedOut", `no response to a request for ${requestTimeout} ms`))
+        const patience = RequestExpiration.patience(pending, this.options)
+        this.giveUp([pending], this.transportError("TimedOut", `no response to a request for ${patience} ms`))
         continue
       }
       const command = Commands.commandName(pending.outgoing.command)

@@ -53,6 +53,11 @@ export interface Outgoing extends OutstandingRequests.Outgoing<Reply> {
   readonly flags?: number
   /** 1 for each 64 KiB of payload in either direction. Default: 1. */
   readonly creditCharge?: number
+  /**
+   * Its server may wait for another client before it responds, and does not call it pending: a rename, which waits until
+   * another client has closed the handles that it caches. Windows does this.
+   */
+  readonly waitsForOthers?: boolean
   /** Called with the packet when it is sent, for the preauthentication hash. */
   readonly onSent?: (packet: Uint8Array) => void
 }

@@ -11,18 +11,18 @@ const base = "\\\\nas\\data"
 const path = `${base}\\file.bin`
 const content = new Uint8Array(200_000).fill(7)
 
-const provide = (faults: ReadonlyArray<TestTransport.Fault>, options: SmbClient.Options = {}) =>
-  Effect.provide(
-    SmbClient.layer({ idle: "1 hour", ...options }).pipe(
-      Layer.provideMerge(
-        TestTransport.layerFiles({ data: { "file.bin": content, folder: { a: "a" } } }, {
-          faults,
-          maximumTransfer: 65536
-        })
-      ),
-      Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password"))))
-    )
+const layer = (faults: ReadonlyArray<TestTransport.Fault>, options: SmbClient.Options = {}) =>
+  SmbClient.layer({ idle: "1 hour", ...options }).pipe(
+    Layer.provideMerge(
+      TestTransport.layerFiles({ data: { "file.bin": content, folder: { a: "a" } } }, {
+        faults,
+        maximumTransfer: 65536
+      })
+    ),
+    Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password"))))
   )
+
+const provide = (...given: Parameters<typeof layer>) => Effect.provide(layer(...given))
 
 const hangs = (on: NonNullable<TestTransport.Fault["on"]>, some: TestTransport.Answer = {}): TestTransport.Fault => ({
   on,
@@ -134,6 +134,30 @@ describe("a request that waits", () => {
       assert.isTrue(Exit.isSuccess(exit))
       assert.approximately(took, 35_000, 2000)
     }).pipe(provide([hangs("CREATE", { delay: "35 seconds" })])))
+
+  it.effect("35 seconds in a rename that the server does not call pending, as Windows does, succeeds", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const { exit, took } = yield* VirtualTime.run(smb.rename(path, `${base}\\other.bin`))
+      assert.isTrue(Exit.isSuccess(exit))
+      assert.approximately(took, 35_000, 2000)
+    }).pipe(provide([{ on: "SET_INFO", is: { delay: "35 seconds" } }])))
+
+  it.effect("for a rename fails after `pendingTimeout`, and earlier if the server does not respond to an ECHO", () =>
+    Effect.gen(function*() {
+      const rename = Effect.gen(function*() {
+        const { exit, took } = yield* VirtualTime.run(
+          (yield* SmbClient.SmbClient).rename(path, `${base}\\other.bin`),
+          { limit: "1 hour" }
+        )
+        assert.isTrue(Exit.isFailure(exit))
+        return took
+      })
+      const unanswered: TestTransport.Fault = { on: "SET_INFO", is: "silence" }
+      assert.approximately(yield* Effect.provide(rename, layer([unanswered])), 300_000, 3000)
+      const dead: TestTransport.Fault = { on: "ECHO", is: "silence" }
+      assert.approximately(yield* Effect.provide(rename, layer([unanswered, dead])), 45_000, 3000)
+    }))
 
   it.effect("for a lock or a change can take hours", () =>
     Effect.gen(function*() {

@@ -5,6 +5,9 @@
  * A request that the server has called pending has its own, longer timeout: the server is working on it. A request that
  * waits by nature then has no timeout. While a part of a compound is pending, the server cannot have begun with the
  * later parts, so these do not count as unanswered.
+ *
+ * A server does not call a rename pending while it waits for another client, and keeps the other responses of its
+ * compound until then. So the whole compound has the longer timeout.
  */
 import type { Pending } from "../RequestInFlight.ts"
 
@@ -27,6 +30,10 @@ const isBehindPending = (pending: Pending): boolean => {
 /** Whether the server has said that the final response may take a while. */
 export const isPending = (pending: Pending): boolean => pending.isAsync || isBehindPending(pending)
 
+/** How long a request that is not pending may go without a response, in milliseconds. */
+export const patience = ({ batch }: Pending, { pendingTimeout, requestTimeout }: Limits): number =>
+  batch.some(({ outgoing }) => outgoing.waitsForOthers === true) ? pendingTimeout : requestTimeout
+
 /** Counts a tick. Returns the timeout that the request has exceeded, if any. */
 export const tick = (pending: Pending, limits: Limits): "requestTimeout" | "pendingTimeout" | undefined => {
   if (pending.isAsync) {
@@ -34,7 +41,7 @@ export const tick = (pending: Pending, limits: Limits): "requestTimeout" | "pend
     return ++pending.ticks * limits.tickInterval > limits.pendingTimeout ? "pendingTimeout" : undefined
   }
   if (isBehindPending(pending)) return undefined
-  return ++pending.ticks * limits.tickInterval > limits.requestTimeout ? "requestTimeout" : undefined
+  return ++pending.ticks * limits.tickInterval > patience(pending, limits) ? "requestTimeout" : undefined
 }
 
 /** A request and the later parts of its compound, which are not answered before it. */
