@@ -5,8 +5,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Result } from "effect"
 import { NtStatus as Status } from "effect-smb/Codec"
+import { FileTable } from "../../src/Server/internal/State/FileTable.ts"
 import { Incoming } from "../../src/Server/internal/State/Incoming.ts"
-import { FileNode, Lease, type PendingRequest, Session, type Tree } from "../../src/Server/internal/State/Model.ts"
+import {
+  FileNode,
+  FileOpen,
+  Lease,
+  type PendingRequest,
+  PipeOpen,
+  Session,
+  Share,
+  type Tree
+} from "../../src/Server/internal/State/Model.ts"
 
 const { NtStatus } = Status
 
@@ -165,6 +175,91 @@ describe("a session", () => {
     assert.isFalse(session.valid)
     for (let i = 0; i < 2; i++) session.leaveUser()
     assert.deepStrictEqual([other.value.sessions, other.released(), session.usage], [0, 1, undefined])
+  })
+})
+
+describe("the shares and opens of a server", () => {
+  const volume = (readOnly: boolean) => ({ readOnly }) as Share["volume"]
+
+  it("are read-only if the share or its volume is", () => {
+    for (
+      const [option, disk, expected] of [
+        [undefined, false, false],
+        [false, false, false],
+        [true, false, true],
+        [undefined, true, true]
+      ] as const
+    ) {
+      const options = { store: {}, readOnly: option } as Share["options"]
+      const table = new FileTable()
+      const share = new Share("docs", options, volume(disk), table)
+      assert.strictEqual(share.readOnly, expected)
+      assert.deepStrictEqual([share.name, share.options, share.store, share.table], [
+        "docs",
+        options,
+        options.store,
+        table
+      ])
+    }
+  })
+
+  it("are entered in their share's table, and know their rights, their name and its deletion", () => {
+    const table = new FileTable()
+    const share = new Share("docs", { store: {} } as Share["options"], volume(false), table)
+    const tree: Tree = { id: 1, share, encrypted: false, maximalAccess: 0 }
+    const absent = new Set<FileOpen>()
+    const usage = { durables: 1 }
+    const stream = table.file("1", false).stream("s")
+    const fields = {
+      id: 9n,
+      stream,
+      file: {},
+      scope: {},
+      usage,
+      grantedAccess: 6,
+      shareAccess: 1,
+      createOptions: 2,
+      directory: false,
+      path: ["F"]
+    }
+    const session = new Session(1n)
+    const open = new FileOpen({ absent } as never, fields as never, session, tree)
+    const { path, ...kept } = fields
+    for (const [name, value] of Object.entries(kept)) assert.strictEqual(open[name as keyof FileOpen], value, name)
+    assert.deepStrictEqual([open.persistentId, open.session, open.tree, open.share, open.table], [
+      9n,
+      session,
+      tree,
+      share,
+      table
+    ])
+    assert.deepStrictEqual([open.path, table.at(["f"])], [path, [open.link]])
+    assert.isTrue(open.link.opens.has(open) && stream.opens.has(open))
+    assert.deepStrictEqual([1, 2, 4, 3, 8].map((access) => open.may(access)), [false, true, true, true, false])
+    assert.isFalse(open.deletePending)
+    stream.deletePending = true
+    assert.isTrue(open.deletePending)
+    stream.deletePending = false
+    open.link.deletePending = true
+    assert.isTrue(open.deletePending)
+    // Only an open that waits for its client counts as one that does.
+    open.endWaiting()
+    assert.strictEqual(usage.durables, 1)
+    absent.add(open)
+    for (let i = 0; i < 2; i++) open.endWaiting()
+    assert.deepStrictEqual([usage.durables, absent.size], [0, 0])
+    const fresh = [open.mayBeReplayed, open.closed, open.written, open.deleteOnClose, open.lockCount, open.position]
+    assert.deepStrictEqual(fresh, [true, false, false, false, 0, 0n])
+    assert.deepStrictEqual(open.outstanding, { sequence: 0, present: 0, before: 0 })
+    const pipe = new PipeOpen(open.server, 3n, {} as never, usage as never, session, tree)
+    assert.deepStrictEqual([pipe.id, pipe.server, pipe.usage, pipe.session, pipe.tree, pipe.closed], [
+      3n,
+      open.server,
+      usage as never,
+      session,
+      tree,
+      false
+    ])
   })
 })
 
