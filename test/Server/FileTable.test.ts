@@ -204,6 +204,13 @@ describe("FileTable", () => {
     table.release(named.stream, named.link)
     assert.strictEqual(table.files.get("1")?.streams.get("S"), later.stream)
     assert.deepStrictEqual(table.at(["f"]), [later.link])
+    // A second release of a stream does not take a later one of its name out of the file.
+    const other = enter("t")
+    table.leave(later)
+    table.release(later.stream)
+    const last = enter("s")
+    table.release(later.stream)
+    assert.deepStrictEqual([...last.stream.file.streams.values()], [other.stream, last.stream])
     assert.strictEqual(table.renames, 0)
     table.renamed(later.link, ["g"])
     assert.strictEqual(table.renames, 1)

@@ -340,6 +340,45 @@ describe("the connection for a break", () => {
     assert.deepStrictEqual(toldBy(1, session, make), [1, 1n])
   })
 
+  it("that is lost does not repeat a break that another connection has told of", () => {
+    const { connection, lease, server, session, told, ...known } = setUp(1, R | W | H)
+    OplocksAndLeases.breakTo(server, lease, R | H)
+    OplocksAndLeases.settle(server, lease, R | H)
+    connection.closed = true
+    const second = connect({ server, ...known }, "second", "client", session)
+    OplocksAndLeases.breakTo(server, lease, R)
+    assert.deepStrictEqual([told.length, second.told.length], [1, 1])
+    OplocksAndLeases.tellAgain(server, connection)
+    assert.strictEqual(second.told.length, 1)
+  })
+
+  it("that is lost tells its successor of every break that it has told of, and of no other", () => {
+    const { connection, lease, server, session, ...known } = setUp(1, R | W)
+    const leases = [
+      lease,
+      makeLease({ server, ...known }, "oplock", R | W),
+      makeLease({ server, ...known }, "oplock", R | W)
+    ]
+    for (const [i, one] of leases.entries()) {
+      if (i > 0) addOpen(one, session, BigInt(10 + i))
+      OplocksAndLeases.breakTo(server, one, R)
+    }
+    const quiet = makeLease({ server, ...known }, "oplock", R)
+    addOpen(quiet, session, 20n)
+    OplocksAndLeases.breakTo(server, quiet, 0)
+    OplocksAndLeases.settle(server, leases[1]!, R)
+    connection.closed = true
+    const second = connect({ server, ...known }, "second", "client", session)
+    OplocksAndLeases.tellAgain(server, connection)
+    assert.deepStrictEqual(
+      second.told.map(({ body }) => body._tag === "OplockBreak" ? body.fileId.volatile : "lease"),
+      [
+        "lease",
+        12n
+      ]
+    )
+  })
+
   it("that is lost before the acknowledgment is replaced by another, which tells the client again", () => {
     for (const kind of ["oplock", 2] as const) {
       const { connection, lease, server, session, told, ...known } = setUp(kind, R | W)

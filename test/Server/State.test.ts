@@ -155,6 +155,7 @@ describe("a session", () => {
   it("numbers its trees from 1, never with a number that is in use", () => {
     const session = new Session(1n)
     const use = (id: number) => void session.trees.set(id, {} as Tree)
+    assert.deepStrictEqual([session.dialect, session.opening, session.watches], [0, 0, 0])
     assert.deepStrictEqual([session.newTreeId(), session.newTreeId()], [1, 2])
     for (const id of [3, 4, 6]) use(id)
     assert.deepStrictEqual([session.newTreeId(), session.newTreeId()], [5, 7])
@@ -297,6 +298,8 @@ describe("the files and leases of a server", () => {
       1,
       0
     ])
+    // An oplock has the key of no lease.
+    assert.deepStrictEqual(lease.key, new Uint8Array(16))
     const calls: Array<string> = []
     lease.onSettled(() => {
       calls.push("first")
