@@ -8,7 +8,7 @@ import * as Fs from "node:fs"
 import { syncBuiltinESMExports } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import type { ShareStore, StoreError } from "../../src/Server/ShareStore.ts"
+import type { ShareStore, StoreError, StoreFile } from "../../src/Server/ShareStore.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import { storeConformance } from "./conformance.ts"
 
@@ -391,6 +391,33 @@ describe("LocalStore's files for other programs", () => {
     }).pipe(Effect.scoped))
 
   if (isLinux) {
+    it.live("of an overlay get their time of birth in their record with the first change, which may copy them", () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        const sidecar = join(path, LocalStore.sidecarName, "records")
+        const records = () =>
+          Fs.readdirSync(sidecar).map((name) => JSON.parse(Fs.readFileSync(join(sidecar, name), "utf8")).born)
+        const birth = (name: string) => String(Fs.statSync(join(path, name), { bigint: true }).birthtimeNs)
+        const store = yield* makeOn(path, "overlay")
+        const changes: ReadonlyArray<(file: StoreFile) => Effect.Effect<void, StoreError>> = [
+          (file) => file.set({ lastWriteTime: written }),
+          (file) => file.write(0n, text("y")),
+          () => store.rename(["f2"], ["F2"], { replace: false })
+        ]
+        for (const [i, change] of changes.entries()) {
+          Fs.writeFileSync(join(path, `f${i}`), "x")
+          const { file } = yield* store.open([`f${i}`], existing)
+          yield* change(file)
+          yield* file.setBlob("ExtendedAttributes", text("kept"))
+          assert.include(records(), birth(i === 2 ? "F2" : `f${i}`))
+        }
+        // Without a change the time of birth is not known yet.
+        Fs.writeFileSync(join(path, "plain"), "x")
+        const { file } = yield* store.open(["plain"], existing)
+        yield* file.setBlob("ExtendedAttributes", text("kept"))
+        assert.notInclude(records(), birth("plain"))
+      }).pipe(Effect.scoped))
+
     it.live("of an overlay have their time of birth in their record, and a later file with the inode has no part of it", () =>
       Effect.gen(function*() {
         const path = yield* folder
