@@ -77,6 +77,8 @@ describe.skipIf(onLinux !== "")(`the directories that a local tree keeps open${o
     await make({ directories: 2 })
     for (const name of ["a", "b", "a", "c"]) await list(name)
     assert.deepStrictEqual(await open(), ["a", "c"])
+    // The file system is in use by its root and by the two.
+    assert.strictEqual(tree.root.volume.users, 3)
     await list()
     await list("b")
     assert.deepStrictEqual(await open(), ["b", "c"])
@@ -91,6 +93,7 @@ describe.skipIf(onLinux !== "")(`the directories that a local tree keeps open${o
     await Promise.all([list("Dir", "Sub"), list("dir", "SUB"), list("DIR", "Sub")])
     await list("DIR", "sub")
     assert.deepStrictEqual(await open(), ["Dir", "Dir/Sub"])
+    assert.strictEqual(tree.root.volume.users, 3)
     const [one, other] = [await held("dir"), await held("Dir")]
     assert.strictEqual(one.directory, other.directory)
     assert.strictEqual(one.directory.users, 2)
@@ -180,6 +183,42 @@ describe.skipIf(onLinux !== "")(`the directories that a local tree keeps open${o
     await end()
     assert.strictEqual(directory.users, 0)
     assert.strictEqual(tree.root.users, 0)
+  })
+
+  it("are closed when another directory is found in their place by a path that was not used before", async () => {
+    Fs.mkdirSync(at("d"))
+    await make()
+    await list("d")
+    Fs.renameSync(at("d"), at("moved"))
+    Fs.mkdirSync(at("d"))
+    Fs.writeFileSync(at("d", "new"), "")
+    assert.deepStrictEqual(await list("D"), ["new"])
+    assert.deepStrictEqual(await open(), ["d"])
+    assert.strictEqual(tree.root.volume.users, 2)
+  })
+
+  it("are closed when another program moves them at the moment when they are opened", async () => {
+    Fs.mkdirSync(at("d"))
+    await make()
+    const platform = process.getBuiltinModule("node:fs")
+    const original = platform.open
+    Object.assign(platform, {
+      open: (path: string, flags: number, mode: number, done: (error: Error | null, fd: number) => void) =>
+        original(path, flags, mode, (error, fd) => {
+          if (path.endsWith("/d")) Fs.renameSync(at("d"), at("moved"))
+          done(error, fd)
+        })
+    })
+    syncBuiltinESMExports()
+    try {
+      assert.strictEqual(await reason(list("d")), "PathNotFound")
+    } finally {
+      Object.assign(platform, { open: original })
+      syncBuiltinESMExports()
+    }
+    assert.deepStrictEqual(await open(), [])
+    assert.strictEqual(tree.root.volume.users, 1)
+    assert.deepStrictEqual(await list("moved"), [])
   })
 
   it("are all closed when the tree cannot be made", async () => {
