@@ -195,4 +195,97 @@ describe("Access.forChild", () => {
       Access.generic.read
     )
   })
+
+  it("passes CREATOR GROUP, generic rights and unknown entries on as a table says", () => {
+    const generic = 0x8000_0000 | 0
+    const { creatorGroup, creatorOwner } = Access.sids
+    const read = Access.generic.read
+    const group = `${domain}-513`
+    /** An entry of the parent; the entries of a new file and of a new folder. */
+    const table: ReadonlyArray<readonly [Sd.Ace, ReadonlyArray<Sd.Ace>, ReadonlyArray<Sd.Ace>]> = [
+      [ace(creatorGroup, 1, OI | CI), [ace(group, 1)], [ace(group, 1), ace(creatorGroup, 1, OI | CI | IO)]],
+      [ace(creatorOwner, 1, CI), [], [ace(joe, 1), ace(creatorOwner, 1, CI | IO)]],
+      [ace(creatorOwner, generic, OI), [ace(joe, read)], [ace(creatorOwner, generic, OI | IO)]],
+      [ace(staff, generic, OI | CI), [ace(staff, read)], [ace(staff, read), ace(staff, generic, OI | CI | IO)]],
+      [ace(staff, generic, OI | CI | NP), [ace(staff, read)], [ace(staff, read)]],
+      [ace(creatorOwner, generic, CI | NP), [], [ace(joe, read)]],
+      [ace(staff, 1, OI | CI, ACCESS_DENIED_ACE_TYPE), [ace(staff, 1, 0, ACCESS_DENIED_ACE_TYPE)], [
+        ace(staff, 1, OI | CI, ACCESS_DENIED_ACE_TYPE)
+      ]],
+      [{ _tag: "Other", aceType: 9, aceFlags: OI | CI, data: new Uint8Array(8) } as never, [], []]
+    ]
+    const always = ace(ann, 1, OI | CI)
+    for (const marked of [false, true]) {
+      const control = Sd.Control.SE_DACL_PRESENT | Sd.Control.SE_DACL_AUTO_INHERITED | Sd.Control.SE_SACL_PRESENT
+      const mark = (entry: Sd.Ace) =>
+        marked ? { ...entry, aceFlags: entry.aceFlags | Sd.AceFlags.INHERITED_ACE } : entry
+      for (const [entry, ...expected] of table) {
+        const parent = { ...descriptor([entry, always]), ...(marked ? { control } : {}) }
+        for (const [i, directory] of [false, true].entries()) {
+          const child = childOf(parent, directory)
+          const last = ace(ann, 1, directory ? OI | CI : 0)
+          assert.deepStrictEqual<unknown>(child.dacl, { aclRevision: 2, aces: [...expected[i]!, last].map(mark) })
+          assert.strictEqual(
+            child.control,
+            Sd.Control.SE_DACL_PRESENT | (marked ? Sd.Control.SE_DACL_AUTO_INHERITED : 0)
+          )
+          assert.isUndefined(child.sacl)
+        }
+      }
+    }
+  })
+
+  it("gives the creator and the system all rights when nothing is inherited, without the mark of inheritance", () => {
+    for (const aces of [undefined, [], [ace(staff, 1)]]) {
+      const parent = descriptor(aces)
+      const child = childOf({ ...parent, control: parent.control | Sd.Control.SE_DACL_AUTO_INHERITED }, true)
+      assert.deepStrictEqual<unknown>(child, {
+        sbz1: 0,
+        control: Sd.Control.SE_DACL_PRESENT,
+        owner: joe,
+        group: `${domain}-513`,
+        sacl: undefined,
+        dacl: { aclRevision: 2, aces: [ace(joe, rights), ace(Access.sids.system, rights)] }
+      })
+    }
+  })
+
+  it("keeps the owner, group and audit list that the creator asks for, with or without a list of rights", () => {
+    const parent = descriptor([ace(staff, 1, OI | CI)])
+    const sacl = { aclRevision: 2, aces: [ace(staff, 1)] }
+    const { SE_DACL_PRESENT, SE_SACL_PRESENT, SE_SELF_RELATIVE } = Sd.Control
+    const child = (asked: Sd.SecurityDescriptor) => Access.forChild(parent, asked, identity(joe, []), domain, false)
+    const without = child({
+      ...descriptor(undefined, ann),
+      control: SE_SACL_PRESENT | SE_SELF_RELATIVE,
+      group: staff,
+      sacl
+    })
+    assert.deepStrictEqual<unknown>(without, {
+      sbz1: 0,
+      control: SE_DACL_PRESENT | SE_SACL_PRESENT,
+      owner: ann,
+      group: staff,
+      sacl,
+      dacl: { aclRevision: 2, aces: [ace(staff, 1)] }
+    })
+    // A list that is present and null gives all rights to all users.
+    const open = { ...descriptor(undefined, ann), owner: undefined, group: undefined }
+    assert.deepStrictEqual<unknown>(child(open), { ...open, owner: joe, group: `${domain}-513`, dacl: undefined })
+    const generic = 0x8000_0000 | 0
+    const other = { _tag: "Other", aceType: 9, aceFlags: 0, data: new Uint8Array(8) } as never as Sd.Ace
+    const asked = descriptor([ace(ann, generic), ace(ann, generic, IO | OI), other])
+    assert.deepStrictEqual(child(asked).dacl!.aces, [ace(ann, Access.generic.read), ace(ann, generic, IO | OI), other])
+  })
+
+  it("lets a user own files under the own SID only, and an administrator under any", () => {
+    for (
+      const [user, owner, may] of [
+        [identity(joe, [staff]), joe, true],
+        [identity(joe, [staff]), staff, false],
+        [identity(joe, [staff]), ann, false],
+        [identity(joe, [], true), ann, true]
+      ] as const
+    ) assert.strictEqual(Access.mayOwn(user, owner), may)
+  })
 })

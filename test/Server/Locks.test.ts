@@ -7,7 +7,7 @@ import { Effect, Exit, Result } from "effect"
 import { NtStatus as Status } from "effect-smb/Codec"
 import * as Lock from "../../src/Server/internal/Command/Lock.ts"
 import * as Locks from "../../src/Server/internal/State/Locks.ts"
-import type { StreamLocks } from "../../src/Server/internal/State/Model.ts"
+import { type FileOpen, StreamLocks, type WaitingLock } from "../../src/Server/internal/State/Model.ts"
 import * as Limits from "../../src/Server/Limits.ts"
 import { Dialect, LockFlags } from "../../src/Smb2/Message/Constants.ts"
 import { random } from "../random.ts"
@@ -93,6 +93,7 @@ describe("Locks", () => {
       const next = random(seed * 104_729)
       const file = makeFile()
       const opens = [0, 1, 2].map(() => makeOpen(file))
+      const before = server.locks
       const model = new Model()
       const got: Array<number> = []
       const ask = (owner: number, from: number, length: number, flags: number, id = -1) => {
@@ -167,8 +168,75 @@ describe("Locks", () => {
         }
         assert.deepStrictEqual(got.splice(0), model.settle(), where)
         assert.strictEqual(file.locks?.size ?? 0, model.held.length, where)
+        for (const [owner, open] of opens.entries()) {
+          const held = model.held.filter((one) => one.owner === owner)
+          const waiting = model.waiting.filter((one) => one.owner === owner)
+          assert.strictEqual(open.lockCount, held.length, where)
+          assert.strictEqual(open.usage.locks, held.length + waiting.length, where)
+          const all = (open as unknown as FileOpen).locks?.values() ?? []
+          assert.strictEqual([...all].flat().length, held.length, where)
+        }
+        assert.strictEqual(server.locks - before, model.held.length + model.waiting.length, where)
       }
     }
+  })
+
+  it("keep the table of a file when an open is closed while other opens hold locks or wait, and drop it after the last", () => {
+    const range = (open: object, offset: bigint) => ({
+      open: open as FileOpen,
+      exclusive: true,
+      offset,
+      end: offset + 5n,
+      serial: Locks.nextSerial()
+    })
+    const granted: Array<string> = []
+    const waiting = (open: object, offset: bigint, name: string): WaitingLock => ({
+      ...range(open, offset),
+      granted: () => void granted.push(name)
+    })
+    const file = makeFile()
+    const [one, other, third] = [makeOpen(file), makeOpen(file), makeOpen(file)]
+    const release = (open: object) => Locks.releaseAll(open as FileOpen)
+    release(one)
+    const all = new StreamLocks()
+    file.locks = all
+    Locks.add(all, range(one, 0n))
+    Locks.add(all, range(other, 10n))
+    Locks.wait(all, waiting(third, 0n, "first"))
+    Locks.wait(all, waiting(third, 10n, "second"))
+    release(one)
+    assert.deepStrictEqual([file.locks, all.size, all.waiting.size, granted], [all, 2, 1, ["first"]])
+    release(other)
+    assert.deepStrictEqual([file.locks, all.size, all.waiting.size, granted], [all, 2, 0, ["first", "second"]])
+    // A request that waits keeps the table, although no lock is held.
+    Locks.wait(all, waiting(one, 50n, "third"))
+    release(third)
+    assert.deepStrictEqual([file.locks, all.size, all.waiting.size], [all, 0, 1])
+    release(one)
+    assert.isUndefined(file.locks)
+    assert.deepStrictEqual([one, other, third].map(({ lockCount, usage }) => [lockCount, usage.locks]), [
+      [0, 0],
+      [0, 0],
+      [0, 0]
+    ])
+    assert.strictEqual(granted.length, 2)
+  })
+
+  it("find the oldest lock of an open for exactly a range, and remove one at a time", () => {
+    const file = makeFile()
+    const open = makeOpen(file) as unknown as FileOpen
+    const all = new StreamLocks()
+    const lock = (end: bigint) => ({ open, exclusive: false, offset: 1n, end, serial: Locks.nextSerial() })
+    const [first, second, longer] = [lock(5n), lock(5n), lock(6n)]
+    for (const one of [first, second, longer]) Locks.add(all, one)
+    assert.strictEqual(Locks.held(open, 1n, 5n), first)
+    Locks.remove(all, first)
+    assert.strictEqual(Locks.held(open, 1n, 5n), second)
+    assert.strictEqual(Locks.held(open, 1n, 6n), longer)
+    Locks.remove(all, second)
+    assert.isUndefined(Locks.held(open, 1n, 5n))
+    assert.strictEqual(open.locks?.size, 1)
+    assert.isUndefined(Locks.held(open, 0n, 6n))
   })
 
   it("accept ranges up to offset 2^64 - 1, and refuse longer ones with STATUS_INVALID_LOCK_RANGE", () => {

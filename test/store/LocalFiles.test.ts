@@ -8,7 +8,7 @@ import * as Fs from "node:fs"
 import { syncBuiltinESMExports } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import type { ShareStore, StoreError } from "../../src/Server/ShareStore.ts"
+import type { ShareStore, StoreError, StoreFile } from "../../src/Server/ShareStore.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import { storeConformance } from "./conformance.ts"
 
@@ -391,6 +391,33 @@ describe("LocalStore's files for other programs", () => {
     }).pipe(Effect.scoped))
 
   if (isLinux) {
+    it.live("of an overlay get their time of birth in their record with the first change, which may copy them", () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        const sidecar = join(path, LocalStore.sidecarName, "records")
+        const records = () =>
+          Fs.readdirSync(sidecar).map((name) => JSON.parse(Fs.readFileSync(join(sidecar, name), "utf8")).born)
+        const birth = (name: string) => String(Fs.statSync(join(path, name), { bigint: true }).birthtimeNs)
+        const store = yield* makeOn(path, "overlay")
+        const changes: ReadonlyArray<(file: StoreFile) => Effect.Effect<void, StoreError>> = [
+          (file) => file.set({ lastWriteTime: written }),
+          (file) => file.write(0n, text("y")),
+          () => store.rename(["f2"], ["F2"], { replace: false })
+        ]
+        for (const [i, change] of changes.entries()) {
+          Fs.writeFileSync(join(path, `f${i}`), "x")
+          const { file } = yield* store.open([`f${i}`], existing)
+          yield* change(file)
+          yield* file.setBlob("ExtendedAttributes", text("kept"))
+          assert.include(records(), birth(i === 2 ? "F2" : `f${i}`))
+        }
+        // Without a change the time of birth is not known yet.
+        Fs.writeFileSync(join(path, "plain"), "x")
+        const { file } = yield* store.open(["plain"], existing)
+        yield* file.setBlob("ExtendedAttributes", text("kept"))
+        assert.notInclude(records(), birth("plain"))
+      }).pipe(Effect.scoped))
+
     it.live("of an overlay have their time of birth in their record, and a later file with the inode has no part of it", () =>
       Effect.gen(function*() {
         const path = yield* folder
@@ -415,4 +442,134 @@ describe("LocalStore's files for other programs", () => {
         assert.isUndefined(yield* descriptor)
       }).pipe(Effect.scoped))
   }
+})
+
+describe("LocalStore's reads", () => {
+  it.live("keep no more than twice the memory of their bytes", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      const bytes = new Uint8Array(50_000).fill(3)
+      Fs.writeFileSync(join(path, "f"), bytes)
+      const { file } = yield* store.open(["f"], existing)
+      for (
+        const [length, memory] of [[50_000, 50_000], [100_000, 100_000], [100_001, 50_000], [900_000, 50_000]] as const
+      ) {
+        const read = yield* file.read(0n, length)
+        assert.deepStrictEqual([read.length, read.buffer.byteLength], [50_000, memory])
+        assert.isTrue(read.every((byte) => byte === 3))
+      }
+      const far = BigInt(Number.MAX_SAFE_INTEGER)
+      for (const [offset, length] of [[0n, 0], [0n, -1], [50_000n, 9], [far, 9], [far + 1n, 9]] as const) {
+        assert.strictEqual((yield* file.read(offset, length)).length, 0)
+        if (length >= 0) assert.strictEqual(yield* file.readInto!(offset, new Uint8Array(length)), 0)
+      }
+      const target = new Uint8Array(9)
+      assert.strictEqual(yield* file.readInto!(49_995n, target), 5)
+      assert.deepStrictEqual(Array.from(target), [3, 3, 3, 3, 3, 0, 0, 0, 0])
+      assert.strictEqual(yield* reason(file.write(far + 1n, text("x"))), "Full")
+      assert.strictEqual(yield* reason(file.truncate(far + 1n)), "Full")
+      for (
+        const [offset, length, expected] of [
+          [0, 9, [0, 9]],
+          [49_990, 9, [49_990, 9]],
+          [49_990, 10, [49_990, 10]],
+          [49_990, 99, [49_990, 10]],
+          [50_000, 9, undefined],
+          [60_000, 9, undefined]
+        ] as const
+      ) {
+        const ranges = yield* file.allocated({ offset: BigInt(offset), length: BigInt(length) })
+        assert.deepStrictEqual(
+          ranges.map((range) => [Number(range.offset), Number(range.length)]),
+          expected === undefined ? [] : [[...expected]]
+        )
+      }
+    }).pipe(Effect.scoped))
+})
+
+describe("LocalStore's opens that fail", () => {
+  /** The descriptors of a file, after a close that is under way. */
+  const closed = (place: string) =>
+    Effect.repeat(Effect.sync(() => openCount(place)), {
+      until: (count) => count === 0,
+      schedule: Schedule.spaced("2 millis"),
+      times: 500
+    })
+
+  for (const type of isLinux ? ["prompt", "other", "overlay"] as const : []) {
+    it.live(`with Stale close the file that another program has put there at that moment: ${type}`, () =>
+      Effect.gen(function*() {
+        const path = yield* folder
+        const store = yield* makeOn(path, type)
+        const at = (name: string) => join(path, name)
+        Fs.writeFileSync(at("f"), "old")
+        Fs.writeFileSync(at("g"), "new")
+        const { file } = yield* store.open(["f"], existing)
+        const platform = process.getBuiltinModule("node:fs")
+        const { open } = platform
+        let acted = false
+        yield* Effect.acquireRelease(
+          Effect.sync(() => {
+            Object.assign(platform, {
+              open: (...args: ReadonlyArray<unknown>) => {
+                if (!acted && String(args[0]).endsWith("/f")) {
+                  acted = true
+                  Fs.renameSync(at("g"), at("f"))
+                }
+                return Reflect.apply(open, platform, args)
+              }
+            })
+            syncBuiltinESMExports()
+          }),
+          () =>
+            Effect.sync(() => {
+              Object.assign(platform, { open })
+              syncBuiltinESMExports()
+            })
+        )
+        assert.strictEqual(yield* reason(file.read(0n, 9)), "Stale")
+        assert.isTrue(acted)
+        assert.strictEqual(yield* closed(at("f")), 0)
+        assert.strictEqual(yield* reason(file.write(0n, text("x"))), "Stale")
+        assert.strictEqual(Fs.readFileSync(at("f"), "utf8"), "new")
+      }).pipe(Effect.scoped))
+  }
+
+  it.live("leave no open file, and no open stream", () =>
+    Effect.gen(function*() {
+      const path = yield* folder
+      const store = yield* LocalStore.make(path)
+      const streams = join(path, LocalStore.sidecarName, "streams")
+      Fs.writeFileSync(join(path, "f"), "x")
+      yield* Effect.scoped(
+        Effect.flatMap(store.open(["f"], { ...fresh, stream: "s" }), ({ file }) => file.write(0n, text("y")))
+      )
+      const [key] = Fs.readdirSync(streams)
+      const [number] = Fs.readdirSync(join(streams, key!))
+      const place = join(streams, key!, number!)
+      // Another program has taken the bytes of the stream.
+      Fs.renameSync(place, `${place}.away`)
+      assert.strictEqual(yield* reason(Effect.scoped(store.open(["f"], { ...existing, stream: "s" }))), "Stale")
+      Fs.renameSync(`${place}.away`, place)
+      yield* Effect.scoped(Effect.gen(function*() {
+        const { file, node } = yield* store.open(["f"], { ...existing, stream: "s" })
+        assert.strictEqual(node.size, 1n)
+        assert.strictEqual(string(yield* file.read(0n, 9)), "y")
+      }))
+      // A stream that stayed open would keep its descriptor.
+      if (isLinux) assert.strictEqual(yield* closed(place), 0)
+      assert.strictEqual(yield* reason(Effect.scoped(store.open(["f"], { ...fresh, stream: "s" }))), "Exists")
+      assert.strictEqual(yield* reason(Effect.scoped(store.open(["f"], { ...existing, stream: "t" }))), "NotFound")
+      for (const stream of ["", "\ud800", "a/b"]) {
+        assert.strictEqual(yield* reason(Effect.scoped(store.open(["f"], { ...fresh, stream }))), "InvalidName")
+      }
+      // The file is not open either: another program's removal takes it, and its record goes with the next open file.
+      yield* Effect.scoped(Effect.gen(function*() {
+        const { file } = yield* store.open(["f"], existing)
+        yield* file.read(0n, 1)
+        Fs.unlinkSync(join(path, "f"))
+      }))
+      assert.deepStrictEqual(Fs.readdirSync(join(path, LocalStore.sidecarName, "records")), [])
+    }).pipe(Effect.scoped))
 })

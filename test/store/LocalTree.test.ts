@@ -77,6 +77,8 @@ describe.skipIf(onLinux !== "")(`the directories that a local tree keeps open${o
     await make({ directories: 2 })
     for (const name of ["a", "b", "a", "c"]) await list(name)
     assert.deepStrictEqual(await open(), ["a", "c"])
+    // The file system is in use by its root and by the two.
+    assert.strictEqual(tree.root.volume.users, 3)
     await list()
     await list("b")
     assert.deepStrictEqual(await open(), ["b", "c"])
@@ -91,6 +93,7 @@ describe.skipIf(onLinux !== "")(`the directories that a local tree keeps open${o
     await Promise.all([list("Dir", "Sub"), list("dir", "SUB"), list("DIR", "Sub")])
     await list("DIR", "sub")
     assert.deepStrictEqual(await open(), ["Dir", "Dir/Sub"])
+    assert.strictEqual(tree.root.volume.users, 3)
     const [one, other] = [await held("dir"), await held("Dir")]
     assert.strictEqual(one.directory, other.directory)
     assert.strictEqual(one.directory.users, 2)
@@ -182,6 +185,69 @@ describe.skipIf(onLinux !== "")(`the directories that a local tree keeps open${o
     assert.strictEqual(tree.root.users, 0)
   })
 
+  it("are closed when another directory is found in their place by a path that was not used before", async () => {
+    Fs.mkdirSync(at("d"))
+    await make()
+    await list("d")
+    Fs.renameSync(at("d"), at("moved"))
+    Fs.mkdirSync(at("d"))
+    Fs.writeFileSync(at("d", "new"), "")
+    assert.deepStrictEqual(await list("D"), ["new"])
+    assert.deepStrictEqual(await open(), ["d"])
+    assert.strictEqual(tree.root.volume.users, 2)
+  })
+
+  it("are closed when another program moves them at the moment when they are opened", async () => {
+    Fs.mkdirSync(at("d"))
+    await make()
+    const platform = process.getBuiltinModule("node:fs")
+    const original = platform.open
+    Object.assign(platform, {
+      open: (path: string, flags: number, mode: number, done: (error: Error | null, fd: number) => void) =>
+        original(path, flags, mode, (error, fd) => {
+          if (path.endsWith("/d")) Fs.renameSync(at("d"), at("moved"))
+          done(error, fd)
+        })
+    })
+    syncBuiltinESMExports()
+    try {
+      assert.strictEqual(await reason(list("d")), "PathNotFound")
+    } finally {
+      Object.assign(platform, { open: original })
+      syncBuiltinESMExports()
+    }
+    assert.deepStrictEqual(await open(), [])
+    assert.strictEqual(tree.root.volume.users, 1)
+    assert.deepStrictEqual(await list("moved"), [])
+  })
+
+  it("are all closed when the tree cannot be made", async () => {
+    await make()
+    await tree.close()
+    const roots = async () => {
+      await closed()
+      return Fs.readdirSync(Local.descriptors).filter((fd) => {
+        try {
+          return Fs.readlinkSync(`${Local.descriptors}/${fd}`) === folder
+        } catch {
+          return false
+        }
+      }).length
+    }
+    assert.strictEqual(await roots(), 0)
+    const stamp = at(sidecarName, "stamp")
+    const bytes = Fs.readFileSync(stamp)
+    Fs.writeFileSync(stamp, "{}")
+    const refused = LocalTree.make(folder, sidecarName, { directories: 9, names: 9, byPath: false }, false)
+    assert.strictEqual(await reason(refused), "Failed")
+    assert.strictEqual(await roots(), 0)
+    Fs.writeFileSync(stamp, bytes)
+    const file = LocalTree.make(stamp, sidecarName, { directories: 9, names: 9, byPath: false }, false)
+    assert.strictEqual(await reason(file), "NotDirectory")
+    await make()
+    assert.isAtLeast(await roots(), 1)
+  })
+
   it("are found without a look at their names, with their own case and at their own place only", async () => {
     Fs.mkdirSync(at("Dir", "Sub"), { recursive: true })
     Fs.mkdirSync(at("other"))
@@ -213,6 +279,34 @@ describe.skipIf(onLinux !== "")(`the directories that a local tree keeps open${o
       Fs.statSync(folder, { bigint: true }).ino
     ])
     assert.strictEqual(tree.root.users, 0)
+  })
+})
+
+describe("a local tree on a file system that ignores case", () => {
+  it("finds a file in any case by the name that the file system keeps, before and after it knows the names", async () => {
+    const platform = process.getBuiltinModule("node:fs")
+    const { lstat } = platform
+    const system = Object.getOwnPropertyDescriptor(process, "platform")!
+    Fs.writeFileSync(at("Name"), "x")
+    Object.defineProperty(process, "platform", { ...system, value: "darwin" })
+    Object.assign(platform, {
+      lstat: (path: string, ...rest: ReadonlyArray<unknown>) =>
+        Reflect.apply(lstat, platform, [path.replace(/\/name$/i, "/Name"), ...rest])
+    })
+    syncBuiltinESMExports()
+    try {
+      await make({ byPath: true })
+      const lookup = (name: string) => tree.within([], (root) => tree.lookup(root, name))
+      for (const name of ["NAME", "Name", "name", "NAME"]) {
+        const found = await lookup(name)
+        assert.deepStrictEqual([found?.name, found?.stats.size], ["Name", 1n])
+      }
+      assert.isUndefined(await lookup("other"))
+    } finally {
+      Object.assign(platform, { lstat })
+      Object.defineProperty(process, "platform", system)
+      syncBuiltinESMExports()
+    }
   })
 })
 

@@ -364,7 +364,6 @@ export class LocalTree {
       const opened = await this.#open(parent, found.name, found.stats)
       if (this.#aliases.size > 4 * this.#limits.directories) this.#aliases.clear()
       this.#aliases.set(alias, opened.place)
-      this.#trim()
       return opened
     } finally {
       this.#release(parent)
