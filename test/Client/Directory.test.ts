@@ -349,7 +349,7 @@ describe("a recursive removal", () => {
         const error = incomplete(yield* disk.run("x"))
         const [failure] = error.failures
         assert.deepStrictEqual([error.failures.length, failure!.path], [1, `${root}\\x\\up`])
-        assert.match(failure!.error.message, /is a link that the server follows to a folder elsewhere/)
+        assert.match(failure!.error.message, /is a link that the server follows to another folder/)
         assert.deepStrictEqual([error.removed, ...x.entries.keys()], [5, "self", "up"])
         assert.isTrue(top.entries.has("x"))
         assert.isBelow(disk.listings.length, 60)
