@@ -475,7 +475,7 @@ describe("effect-smb serve", () => {
       })
       const complaints: ReadonlyArray<readonly [args: ReadonlyArray<string>, code: number, words: RegExp]> = [
         [["--users", users], 1, /other users can read or change it; `chmod 600` it/],
-        [["--users", `${users}.none`], 1, /the file does not exist/],
+        [["--users", `${users}.none`], 1, /there is no such file/],
         [["--user", "joe", "--password-file", users], 1, /other users can read or change it; `chmod 600` it/],
         [["--keytab", users], 1, /users: other users can read or change it; `chmod 600` it/],
         [["--config", join(home, "none.json")], 1, /none\.json: there is no such file/],
