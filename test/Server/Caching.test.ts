@@ -3,17 +3,12 @@
  * server does not have (MS-SMB2 3.3.4.7, 3.3.5.9 and 3.3.5.2.10), with raw clients of dialect 3.0.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Redacted, Scope } from "effect"
-import { Credentials } from "effect-smb"
 import { Codec } from "effect-smb/Codec"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
-import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
-import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
-import * as UserStore from "../../src/Server/UserStore.ts"
 import {
   CreateDisposition,
   CreateOptions,
@@ -24,55 +19,20 @@ import {
   OplockLevel
 } from "../../src/Smb2/Message/Constants.ts"
 import { Fsctl, SrvCopychunkCopy } from "../../src/Smb2/Message/Fsctl.ts"
-import {
-  type Break,
-  createRequest,
-  durable,
-  HANDLE,
-  key,
-  lease,
-  LeaseClient,
-  opened,
-  READ,
-  statusOf,
-  WRITE
-} from "./LeaseClient.ts"
+import { type Break, createRequest, durable, HANDLE, key, lease, opened, READ, statusOf, WRITE } from "./LeaseClient.ts"
+import * as LeaseServer from "./LeaseServer.ts"
 import * as Requests from "./requests.ts"
 
 const host = "127.0.38.1"
-const secret = Redacted.make("secret")
 
 const { SMB2_NOTIFY_BREAK_LEASE_FLAG_ACK_REQUIRED: ackRequired } = LeaseFlags
 const anyFileId = { persistent: 0xffff_ffff_ffff_ffffn, volatile: 0xffff_ffff_ffff_ffffn }
 
-/** Clients by their ClientGuid, each on its own connection to a server that has no other clients. */
-const withClients = async (
-  use: (connect: (guid: number) => Promise<LeaseClient>) => Promise<void>,
-  store: SmbServer.Share<unknown, Scope.Scope> = MemoryStore.make({ capacity: 1024 * 1024 })
-): Promise<void> => {
-  const scope = Scope.makeUnsafe()
-  const server = await Effect.runPromise(
-    Scope.provide(
-      SmbServer.make({
-        host,
-        port: 0,
-        users: UserStore.inMemory({ joe: secret }),
-        shares: { data: store },
-        signing: "enabled"
-      }),
-      scope
-    )
-  )
-  try {
-    await use(async (guid) => {
-      const client = new LeaseClient(host, server.port, guid)
-      assert.isTrue(await client.begin("data", Credentials.password("joe", secret)))
-      return client
-    })
-  } finally {
-    await Effect.runPromise(Scope.close(scope, Exit.void))
-  }
-}
+/** Runs a test with clients of a server that has no other clients. */
+const withClients = (
+  use: Parameters<typeof LeaseServer.withClients>[1],
+  store?: Parameters<typeof LeaseServer.withClients>[2]
+) => LeaseServer.withClients(host, use, store)
 
 const basic = (fileAttributes: number): Uint8Array => {
   const buffer = new Uint8Array(40)

@@ -3,45 +3,19 @@
  * request in the middle holds up the others without end. A client without the client library sends each compound.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Redacted, Scope } from "effect"
-import { Credentials } from "effect-smb/Auth"
 import { NtStatus as Status } from "effect-smb/Codec"
-import * as SmbServer from "../../src/Server/SmbServer.ts"
-import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
-import * as UserStore from "../../src/Server/UserStore.ts"
 import { anyFileId, type FileId } from "../../src/Smb2/Message/Common.ts"
 import { HANDLE, lease, LeaseClient, READ } from "./LeaseClient.ts"
+import { joe, withServer } from "./LeaseServer.ts"
 import { RawClient, responses, statusOf } from "./RawClient.ts"
 import * as Requests from "./requests.ts"
 
 const { NtStatus } = Status
 const host = "127.0.38.2"
-const secret = Redacted.make("secret")
-
-const withServer = async (use: (port: number) => Promise<void>): Promise<void> => {
-  const scope = Scope.makeUnsafe()
-  const server = await Effect.runPromise(
-    Scope.provide(
-      SmbServer.make({
-        host,
-        port: 0,
-        users: UserStore.inMemory({ joe: secret }),
-        shares: { data: MemoryStore.make() },
-        signing: "enabled"
-      }),
-      scope
-    )
-  )
-  try {
-    await use(server.port)
-  } finally {
-    await Effect.runPromise(Scope.close(scope, Exit.void))
-  }
-}
 
 const begin = async (port: number): Promise<RawClient> => {
   const client = new RawClient(host, port)
-  assert.isTrue(await client.logOn("data", Credentials.password("joe", secret)))
+  assert.isTrue(await client.logOn("data", joe))
   return client
 }
 
@@ -57,7 +31,7 @@ const standardInformation = "FileStandardInformation"
 
 describe("a compound of related requests", () => {
   it("has the file of its first request, even if a later request names another FileId", () =>
-    withServer(async (port) => {
+    withServer(host, async (port) => {
       const client = await begin(port)
       const [one, two] = [await opened(client, "one"), await opened(client, "two")]
       assert.strictEqual(statusOf(await client.ask(Requests.write(one, Buffer.from("text")))), 0)
@@ -77,7 +51,7 @@ describe("a compound of related requests", () => {
     }))
 
   it("uses the FileId of a request if no request before it has a file", () =>
-    withServer(async (port) => {
+    withServer(host, async (port) => {
       const client = await begin(port)
       const one = await opened(client, "one")
       client.sayRelated([Requests.echo, Requests.query(one, "file", standardInformation)])
@@ -86,7 +60,7 @@ describe("a compound of related requests", () => {
     }))
 
   it("gets STATUS_INTERNAL_ERROR for a CHANGE_NOTIFY that is not the last, and its other requests run at once", () =>
-    withServer(async (port) => {
+    withServer(host, async (port) => {
       const client = await begin(port)
       const folder = await opened(client, "d", Requests.directory)
       client.sayRelated([Requests.notify(folder), Requests.query(anyFileId, "file", standardInformation)])
@@ -96,9 +70,9 @@ describe("a compound of related requests", () => {
     }))
 
   it("is answered as a whole when its rename waits for a break, without an interim response", () =>
-    withServer(async (port) => {
+    withServer(host, async (port) => {
       const [holder, client] = [new LeaseClient(host, port, 1), await begin(port)]
-      assert.isTrue(await holder.begin("data", Credentials.password("joe", secret)))
+      assert.isTrue(await holder.begin("data", joe))
       const held = await holder.create("f", [lease(1, READ | HANDLE)])
       assert.strictEqual(held.leaseState, READ | HANDLE)
       const file = await opened(client, "f")

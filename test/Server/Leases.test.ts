@@ -4,12 +4,7 @@
  * 3.3.5.9.11, MS-FSA 2.1.5.18).
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Redacted, Scope } from "effect"
-import { Credentials } from "effect-smb/Auth"
 import { NtStatus as Status } from "effect-smb/Codec"
-import * as SmbServer from "../../src/Server/SmbServer.ts"
-import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
-import * as UserStore from "../../src/Server/UserStore.ts"
 import {
   AccessMask,
   CompletionFilter,
@@ -17,38 +12,19 @@ import {
   CreateOptions,
   NotifyAction
 } from "../../src/Smb2/Message/Constants.ts"
-import { HANDLE, lease, LeaseClient, READ, WRITE } from "./LeaseClient.ts"
+import { HANDLE, lease, type LeaseClient, READ, WRITE } from "./LeaseClient.ts"
+import * as LeaseServer from "./LeaseServer.ts"
 import { RawClient } from "./RawClient.ts"
 import * as Requests from "./requests.ts"
 
 const { NtStatus } = Status
 const host = "127.0.38.3"
-const secret = Redacted.make("secret")
 
-const withClients = async (use: (connect: (guid: number) => Promise<LeaseClient>) => Promise<void>): Promise<void> => {
-  const scope = Scope.makeUnsafe()
-  const server = await Effect.runPromise(
-    Scope.provide(
-      SmbServer.make({
-        host,
-        port: 0,
-        users: UserStore.inMemory({ joe: secret }),
-        shares: { data: MemoryStore.make() },
-        signing: "enabled"
-      }),
-      scope
-    )
-  )
-  try {
-    await use(async (guid) => {
-      const client = new LeaseClient(host, server.port, guid)
-      assert.isTrue(await client.begin("data", Credentials.password("joe", secret)))
-      return client
-    })
-  } finally {
-    await Effect.runPromise(Scope.close(scope, Exit.void))
-  }
-}
+/** Runs a test with clients of a server that has no other clients. */
+const withClients = (
+  use: Parameters<typeof LeaseServer.withClients>[1],
+  store?: Parameters<typeof LeaseServer.withClients>[2]
+) => LeaseServer.withClients(host, use, store)
 
 const directory = {
   createOptions: CreateOptions.FILE_DIRECTORY_FILE,
