@@ -19,11 +19,10 @@ import * as Signing from "../../../Smb2/Signing.ts"
 import * as Events from "../../Events.ts"
 import type { User } from "../../UserStore.ts"
 import * as Access from "../State/Access.ts"
-import * as Identities from "../State/Identities.ts"
+import * as AppStores from "../State/AppStores.ts"
 import { type Identity, isSamePerson } from "../State/Identity.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import { type Connection, type Logon, type Server, Session } from "../State/Model.ts"
-import * as Users from "../State/Users.ts"
 import { Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
 import { limitReached } from "./LimitRefusal.ts"
 import * as Negotiation from "./Negotiation.ts"
@@ -90,7 +89,7 @@ const makeLogon = (connection: Connection, kind: Logon["kind"]): Named => {
             guest !== "never" && kind !== "binding" ? { _tag: "Guest" } : undefined
           )
         }
-        return Effect.mapBoth(Users.find(server, caller.user, caller.domain), {
+        return Effect.mapBoth(AppStores.findUser(server, caller.user, caller.domain), {
           onSuccess: (user): Acceptor.Account | undefined => {
             found = user
             if (user !== undefined) return { _tag: "User", ntHash: user.ntHash }
@@ -138,7 +137,7 @@ const identity = (server: Server, user: User): Effect.Effect<Identity, Refusal> 
 
 /** A SID that cannot be kept may belong to another user after a restart: a logon with such a SID is refused. */
 const sidOf = (server: Server, name: string): Effect.Effect<string, Refusal> =>
-  Effect.catch(Identities.sidOf(server, name), () => refuse(NtStatus.STATUS_INTERNAL_ERROR))
+  Effect.catch(AppStores.sidOf(server, name), () => refuse(NtStatus.STATUS_INTERNAL_ERROR))
 
 /** Handles SESSION_SETUP. */
 export const sessionSetup = Effect.fnUntraced(function*(

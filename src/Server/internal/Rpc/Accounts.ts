@@ -6,9 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Lsat from "../../../Codec/Rpc/Lsat.ts"
 import { fold } from "../../../Codec/UpCase.ts"
 import type { User } from "../../UserStore.ts"
-import * as Identities from "../State/Identities.ts"
+import * as AppStores from "../State/AppStores.ts"
 import type { Server } from "../State/Model.ts"
-import * as Users from "../State/Users.ts"
 
 /** A user, group or domain. */
 export interface Account {
@@ -133,7 +132,7 @@ const ownAccounts = (domain: Domain): ReadonlyArray<Account> => [
 
 /** A user who cannot be looked up counts as unknown: the client then shows the SID. */
 const find = (server: Server, name: string, domain: Domain): Effect.Effect<User | undefined> =>
-  Effect.orElseSucceed(Users.find(server, name, domain.name), () => undefined)
+  Effect.orElseSucceed(AppStores.findUser(server, name, domain.name), () => undefined)
 
 /** The account of a SID; undefined if the server does not know the SID. */
 export const ofSid = Effect.fnUntraced(function*(
@@ -154,7 +153,7 @@ export const ofSid = Effect.fnUntraced(function*(
  * identity store does not answer, only the latter are known.
  */
 const nameOf = (server: Server, sid: string): Effect.Effect<string | undefined> =>
-  Effect.map(Effect.orElseSucceed(Identities.nameOf(server, sid), () => undefined), (name) => {
+  Effect.map(Effect.orElseSucceed(AppStores.nameOf(server, sid), () => undefined), (name) => {
     if (name !== undefined) return name
     for (const { user } of server.sessions.values()) if (user?.sid === sid && !user.guest) return user.name
     return undefined
@@ -177,7 +176,7 @@ export const ofName = Effect.fnUntraced(function*(
     return ownAccounts(own).find((account) => fold(account.name) === fold(name))
   }
   if (user.sid !== undefined) return { name: user.name, sid: user.sid, use: SidTypeUser, domain: own }
-  return yield* Effect.match(Identities.sidOf(server, user.name), {
+  return yield* Effect.match(AppStores.sidOf(server, user.name), {
     onSuccess: (sid): Account => ({ name: user.name, sid, use: SidTypeUser, domain: own }),
     // A name whose SID cannot be kept counts as unknown.
     onFailure: () => undefined
