@@ -366,10 +366,13 @@ const referral = (
       }
     }
   })
+  const { ReferralServers, StorageServers, TargetFailback } = ReferralHeaderFlags
   return fit({
     pathConsumed: dfsPath.length * 2,
+    // A version 1 referral has both bits set, no matter what its targets are (MS-DFSC 3.2.5.5 and 3.3.5.4).
     referralHeaderFlags: to.flags |
-      (to.targetFailback && versionNumber === 4 ? ReferralHeaderFlags.TargetFailback : 0),
+      (versionNumber === 1 ? ReferralServers | StorageServers : 0) |
+      (to.targetFailback && versionNumber === 4 ? TargetFailback : 0),
     referralEntries: entries
   }, options)
 }
@@ -377,8 +380,8 @@ const referral = (
 /**
  * Answers a referral request, plain or EX.
  *
- * Statuses: BUFFER_OVERFLOW if not even one entry fits, NOT_FOUND for a path in no namespace, DFS_UNAVAILABLE if all
- * targets are offline, INVALID_PARAMETER for an unknown domain or a malformed name; UNSUCCESSFUL for a domain or its
+ * Statuses: BUFFER_OVERFLOW if not even one entry fits, NO_SUCH_FILE for a root that a domain does not have, NOT_FOUND
+ * for another path in no namespace, DFS_UNAVAILABLE if all targets are offline, INVALID_PARAMETER for an unknown domain or a malformed name; UNSUCCESSFUL for a domain or its
  * controllers below level 3, which has no lists of names. Slashes separate as backslashes do, and level 0 counts as 1.
  * A path below a root without a link gets the root's referral. A path below SYSVOL is in no namespace (MS-DFSC 3.3.5.2
  * to 3.3.5.4, and what Samba answers).
@@ -427,7 +430,13 @@ export const answer = (namespace: Namespace, request: ReferralRequestEx, options
   const mine = domain !== undefined || serverNames === undefined ||
     serverNames.some((name) => DfsPath.fold(name) === DfsPath.fold(server))
   const found = mine ? rootsOf(namespace).get(DfsPath.fold(share)) : undefined
-  if (found === undefined) return status(NtStatus.STATUS_NOT_FOUND)
+  if (found === undefined) {
+    // The two statuses of MS-DFSC 3.3.5.5: a domain's controller says that its domain has no such root. For a link below
+    // such a root, and for other servers, the path is in no namespace.
+    return status(
+      domain !== undefined && below.length === 0 ? NtStatus.STATUS_NO_SUCH_FILE : NtStatus.STATUS_NOT_FOUND
+    )
+  }
   const { root } = found
   const limit = root.maxReferralLevel ?? 4
   const link = covers(namespace, share, below)

@@ -11,7 +11,7 @@ import * as Codec from "../Codec/Codec.ts"
 import { Reader, Writer } from "../Codec/Cursor.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
 import { Unencodable } from "../Protocol/DfsError.ts"
-import { fromBytes, readTerminated, Text, UInt16 } from "./internal/Text.ts"
+import { fromBytes, readCounted, Text, UInt16 } from "./internal/Text.ts"
 
 /**
  * RequestFlags of REQ_GET_DFS_REFERRAL_EX (MS-DFSC 2.2.3).
@@ -92,14 +92,14 @@ export const encodeReferralRequest = (
 const counted = (reader: Reader, what: string): string => {
   const length = reader.u16()
   const window = reader.window(reader.offset, length, `${what} inside the request data`)
-  const text = readTerminated(window, what)
+  const text = readCounted(window, what)
   reader.offset = window.end
   return text
 }
 
 /**
- * Decodes REQ_GET_DFS_REFERRAL_EX. All lengths are in bytes and count the NUL. Accepts bytes after the request data
- * (Windows appends one), and flags that have no meaning.
+ * Decodes REQ_GET_DFS_REFERRAL_EX. All lengths are in bytes. A length may count a NUL at the end of its text, as Windows
+ * does, or the text alone. Accepts bytes after the request data (Windows appends one), and flags that have no meaning.
  *
  * @category decoding
  * @since 0.1.0

@@ -14,7 +14,7 @@ import * as Codec from "../Codec/Codec.ts"
 import { Reader, Writer } from "../Codec/Cursor.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
 import { Unencodable, Unsupported } from "../Protocol/DfsError.ts"
-import { fromBytes, readTerminated, Text, UInt16, UInt32 } from "./internal/Text.ts"
+import { fromBytes, readCounted, Text, UInt16, UInt32 } from "./internal/Text.ts"
 
 /**
  * ReferralHeaderFlags (MS-DFSC 2.2.4).
@@ -172,7 +172,7 @@ class Texts {
     if (at + 2 > this.message.end) this.message.fail(`${what} that ends with a NUL`, offset)
     const end = at + 2
     this.spend(end - offset, offset)
-    const found = { text: readTerminated(this.message.window(offset, end - offset), what), end }
+    const found = { text: readCounted(this.message.window(offset, end - offset), what), end }
     this.known.set(offset, found)
     return found
   }

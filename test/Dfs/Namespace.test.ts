@@ -185,6 +185,23 @@ describe("Namespace.answer", () => {
     assert(interlink._tag === "Response")
     assert.strictEqual(interlink.response.referralHeaderFlags & 3, 1)
   })
+
+  it("sets both header bits in each version 1 referral: of a root, a link, an interlink and SYSVOL", () => {
+    const domains = { "corp.test": { controllers: ["dc1"] } }
+    for (const path of ["\\s\\public", "\\s\\public\\far", "\\s\\public\\other", "\\corp.test\\SYSVOL"]) {
+      const answer = ask({ ...sets, domains }, path, { level: 1 })
+      assert(answer._tag === "Response", path)
+      assert.strictEqual(answer.response.referralEntries[0]!.versionNumber, 1)
+      assert.strictEqual(answer.response.referralHeaderFlags, 3, path)
+    }
+  })
+
+  it("says STATUS_NO_SUCH_FILE of a root that the domain does not have, and STATUS_NOT_FOUND below it", () => {
+    const domain = { ...sets, domains: { "corp.test": { controllers: ["dc1"] } } }
+    assert.strictEqual(statusOf(ask(domain, "\\corp.test\\nowhere")), NtStatus.STATUS_NO_SUCH_FILE)
+    assert.strictEqual(statusOf(ask(domain, "\\corp.test\\nowhere\\link")), NtStatus.STATUS_NOT_FOUND)
+    assert.strictEqual(statusOf(ask(domain, "\\other\\nowhere")), NtStatus.STATUS_NOT_FOUND)
+  })
 })
 
 describe("Namespace.answer for a domain's controllers", () => {

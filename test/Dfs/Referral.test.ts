@@ -231,7 +231,7 @@ describe("decoding refuses", () => {
       assert.match(error.message, new RegExp(`referral version ${version} at byte 8 is not supported`))
     }
   })
-  it("EX lengths that are odd, too long, or without a NUL", () => {
+  it("EX lengths that are odd or too long, and texts with a NUL inside", () => {
     const ex = (at: number, value: number) => {
       const bytes = vectors["request-ex-root"]!.slice()
       bytes[at] = value
@@ -243,9 +243,32 @@ describe("decoding refuses", () => {
     assert.match(ex(8, 33), /an even number of bytes, not 33/)
     // A length in characters, as some clients have sent it.
     assert.match(ex(8, 17), /an even number of bytes/)
-    assert.match(ex(8, 32), /RequestFileName that ends with a NUL/)
     assert.match(ex(44, 50), /SiteName inside the request data/)
-    assert.match(ex(8, 0), /RequestFileName that ends with a NUL/)
+    assert.match(ex(12, 0), /RequestFileName without a NUL inside/)
+  })
+
+  it("nothing of an EX request whose texts have no NUL, or one each: the lengths say where a text ends", () => {
+    const request = (name: string, site: string | undefined) => {
+      const texts = [name, ...(site === undefined ? [] : [site])].map((text) => Buffer.from(text, "utf16le"))
+      const data = Buffer.concat(texts.flatMap((text) => [Buffer.from([text.length & 0xff, text.length >> 8]), text]))
+      const head = Buffer.alloc(8)
+      head.writeUInt16LE(4, 0)
+      head.writeUInt16LE(site === undefined ? 0 : 1, 2)
+      head.writeUInt32LE(data.length, 4)
+      return Result.getOrThrow(decodeReferralRequestEx(Buffer.concat([head, data])))
+    }
+    const requestFileName = "\\corp.test\\data"
+    for (const end of ["", "\0"]) {
+      for (const siteEnd of ["", "\0"]) {
+        assert.deepStrictEqual(request(requestFileName + end, `Berlin${siteEnd}`), {
+          maxReferralLevel: 4,
+          requestFileName,
+          siteName: "Berlin"
+        })
+      }
+      assert.deepStrictEqual(request(requestFileName + end, undefined), { maxReferralLevel: 4, requestFileName })
+      assert.deepStrictEqual(request(end, end), { maxReferralLevel: 4, requestFileName: "", siteName: "" })
+    }
   })
 
   it("many entries that all point into one text", () => {

@@ -15,13 +15,11 @@ export const UInt32 = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 0
 
 const buffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
-/** Text that fills a window up to the NUL at its end; anything else is malformed. */
-export const readTerminated = (window: Reader, what: string): string => {
+/** Text that fills a window. One NUL at its end is not part of the text; a NUL before is malformed. */
+export const readCounted = (window: Reader, what: string): string => {
   if (window.remaining % 2 !== 0) window.fail(`${what} of an even number of bytes, not ${window.remaining}`)
-  if (window.remaining === 0 || window.view.getUint16(window.end - 2, true) !== 0) {
-    window.fail(`${what} that ends with a NUL`)
-  }
-  const text = buffer(window.take(window.remaining - 2)).toString("utf16le")
+  const terminated = window.remaining > 0 && window.view.getUint16(window.end - 2, true) === 0
+  const text = buffer(window.take(window.remaining - (terminated ? 2 : 0))).toString("utf16le")
   const nul = text.indexOf("\0")
   if (nul >= 0) window.fail(`${what} without a NUL inside`, window.start + nul * 2)
   window.offset = window.end
