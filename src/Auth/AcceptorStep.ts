@@ -17,7 +17,7 @@ export type AcceptorStep =
    * it can retry once in the same logon, as Windows does when the clocks differ.
    */
   | { readonly _tag: "Continue"; readonly token: Uint8Array; readonly refused?: AuthenticationError | undefined }
-  /** Success. Guests and anonymous callers have no session key. */
+  /** Success. Guests have no session key, and the key of an anonymous caller is no secret. */
   | {
     readonly _tag: "Accepted"
     readonly token: Uint8Array

@@ -156,6 +156,22 @@ export const claim = (authenticateMessage: Uint8Array): Result.Result<Claim, Aut
 }
 
 /**
+ * The session key of an anonymous logon. It is no secret: the KeyExchangeKey is zero (MS-NLMP 3.3.2, with no response
+ * key). It shows that a message was not damaged, and no more.
+ *
+ * @category acceptor
+ * @since 0.2.0
+ */
+export const anonymousSessionKey = (state: Challenged, { message }: Claim): Redacted.Redacted<Uint8Array> => {
+  const zero = new Uint8Array(16)
+  const key = has(message.negotiateFlags & state.negotiateFlags, "NTLMSSP_NEGOTIATE_KEY_EXCH") &&
+      message.encryptedRandomSessionKey.length === 16
+    ? NtlmCrypto.exchangeKey(zero, message.encryptedRandomSessionKey)
+    : zero
+  return Redacted.make(key, { label: "anonymous session key" })
+}
+
+/**
  * Checks a claim against the NT hash of its user, `undefined` if there is no such user (MS-NLMP 3.2.5.1.2). An
  * anonymous claim passes without a hash: the caller decides whether to accept such a logon.
  *

@@ -51,6 +51,6 @@ export const apply = (sign: Sign, chunks: ReadonlyArray<Uint8Array>, sequenceNum
  */
 export const verify = (sign: Sign, chunks: ReadonlyArray<Uint8Array>, sequenceNumber: number): boolean => {
   const head = chunks[0]!
-  const claimed = head.slice(Header.signatureOffset, Header.signatureOffset + 8)
+  const claimed = Uint8Array.from(head.subarray(Header.signatureOffset, Header.signatureOffset + 8))
   return timingSafeEqual(claimed, sign(chunks, sequenceNumber))
 }

@@ -100,7 +100,7 @@ export const verify = (
   cancel = false
 ): boolean => {
   const head = chunks[0]!
-  const claimed = head.slice(Header.signatureOffset, Header.signatureOffset + 16)
+  const claimed = Uint8Array.from(head.subarray(Header.signatureOffset, Header.signatureOffset + 16))
   head.fill(0, Header.signatureOffset, Header.signatureOffset + 16)
   const expected = sign(chunks, role, messageId, cancel)
   // The hash of a logon needs the message exactly as it came.

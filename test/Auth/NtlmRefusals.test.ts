@@ -20,6 +20,7 @@ const { has, NegotiateFlags: F } = NtlmMessage
 const mechTypes = [Spnego.Mechanism.ntlmssp]
 const list = Spnego.mechTypeList(mechTypes)
 const zeros = new Uint8Array(16)
+const bytes = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, "hex"))
 const hashOf = NtlmCrypto.ntHash
 
 const acceptor = (guest = false) =>
@@ -259,15 +260,24 @@ describe("an NTLM logon", () => {
 
   it.effect("of a guest has no session key, with any response", () =>
     Effect.gen(function*() {
-      for (
-        const lie of [
-          { user: "eve" },
-          { user: "eve", hash: zeros },
-          { user: "", response: new Uint8Array(0), lmResponse: Uint8Array.of(0), encryptedKey: new Uint8Array(0) }
-        ]
-      ) {
+      for (const lie of [{ user: "eve" }, { user: "eve", hash: zeros }]) {
         const { done } = yield* logOn(lie, true)
         assert.deepInclude(done, { guest: true, sessionKey: undefined })
+      }
+      // An anonymous user's key is no secret: RC4 by a key of zeros, or zeros if the client sends no key.
+      const anonymous = { user: "", response: new Uint8Array(0), lmResponse: Uint8Array.of(0) }
+      for (
+        const [encryptedKey, key] of [
+          [new Uint8Array(0), "00000000000000000000000000000000"],
+          // The first bytes of RC4 with a key of 16 zeros: their exchange gives zeros, and zeros give them.
+          [bytes("de188941a3375d3a8a061e67576e926d"), "00000000000000000000000000000000"],
+          [new Uint8Array(16), "de188941a3375d3a8a061e67576e926d"]
+        ] as const
+      ) {
+        const { done } = yield* logOn({ ...anonymous, encryptedKey }, true)
+        assert(done._tag === "Accepted" && done.sessionKey !== undefined)
+        assert.isTrue(done.guest)
+        assert.strictEqual(Buffer.from(Redacted.value(done.sessionKey)).toString("hex"), key)
       }
       // A known user, and an empty name with a response, are not logged on as guest.
       assert.strictEqual(yield* reasonOf(logOn({ hash: zeros }, true)), "LogonRejected")

@@ -11,10 +11,12 @@ import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import { Command, LeaseState, OplockLevel } from "../../src/Smb2/Message/Constants.ts"
 import type * as Context from "../../src/Smb2/Message/CreateContext.ts"
+import * as Message from "../../src/Smb2/Message/Message.ts"
+import * as Signing from "../../src/Smb2/Signing.ts"
 import { secret } from "./people.ts"
-import { RawClient, statusOf } from "./RawClient.ts"
+import { guidOf, RawClient, statusOf } from "./RawClient.ts"
 import * as Requests from "./requests.ts"
-import { Client, connect, fileOf, guid, treeOf } from "./SigningClient.ts"
+import { Client, connect, dialects, fileOf, guid, isSigned, treeOf } from "./SigningClient.ts"
 
 const { NtStatus } = Status
 const host = "127.0.43.33"
@@ -38,7 +40,7 @@ const served = (
       host,
       port: 0,
       users: UserStore.inMemory({ ann: secret, joe: secret }),
-      shares: { data: MemoryStore.make() },
+      shares: { data: MemoryStore.make(), sealed: { store: MemoryStore.make(), encrypt: true } },
       guest: "unknown",
       signing: "enabled",
       ...options
@@ -100,7 +102,7 @@ describe("a further connection of a session", () => {
       await joe.meet(name)
       await joe.as("joe")
       const channel = signing()
-      await channel.meet(how.dialect ?? name, how.guid ?? guid, how.capabilities)
+      await channel.meet(how.dialect ?? name, how.guid ?? guidOf(dialects[name][0]), how.capabilities)
       channel.sign = how.by === "joe" ? joe.sign : ann.sign
       const got = await channel.setup(credentials[who], {
         sessionId: ann.sessionId,
@@ -159,6 +161,80 @@ describe("a further connection of a session", () => {
         const status = await second.setup(credentials[who], { sessionId: first.sessionId, binding: true })
         assert.strictEqual(status, NtStatus.STATUS_NOT_SUPPORTED)
       }
+    }))
+})
+
+describe("a client that has a session of one dialect", () => {
+  it.live("gets no session of another dialect under its ClientGuid, until the first one has ended (3.3.5.5.3)", () =>
+    served(async (signing) => {
+      const start = async (dialect: "2.1" | "3.0" | "3.1.1", who: Who, clientGuid = guid) => {
+        const client = signing()
+        await client.meet(dialect, clientGuid)
+        return { client, status: await client.setup(credentials[who]) }
+      }
+      const first = await start("3.1.1", "ann")
+      const same = await start("3.1.1", "ann")
+      assert.deepStrictEqual([first.status, same.status], [0, 0])
+      for (const dialect of ["2.1", "3.0"] as const) {
+        assert.strictEqual((await start(dialect, "ann")).status, NtStatus.STATUS_USER_SESSION_DELETED)
+        // Another client, and the client of another user who took the same ClientGuid.
+        assert.strictEqual((await start(dialect, "ann", new Uint8Array(16).fill(dialect === "2.1" ? 9 : 10))).status, 0)
+      }
+      const other = await start("3.0", "joe")
+      assert.strictEqual(other.status, 0)
+      first.client.close()
+      same.client.close()
+      for (;;) {
+        const { status } = await start("3.0", "ann")
+        if (status === 0) break
+        assert.strictEqual(status, NtStatus.STATUS_USER_SESSION_DELETED)
+      }
+    }))
+
+  it.live("is not compared if it speaks SMB 2.0.2, which has no ClientGuid", () =>
+    served(async (signing, raw) => {
+      const modern = signing()
+      await modern.meet("3.0", guidOf(0x0202))
+      assert.strictEqual(await modern.setup(credentials.ann), 0)
+      const old = raw()
+      await old.negotiate(0x0202)
+      assert.strictEqual(await old.setup(credentials.ann), 0)
+    }))
+})
+
+describe("an anonymous session", () => {
+  for (const dialect of ["2.1", "3.0", "3.1.1"] as const) {
+    it.live(`has signed responses to signed requests, and refuses wrong signatures, ${dialect}`, () =>
+      served(async (signing) => {
+        const client = signing()
+        await client.meet(dialect)
+        await client.as(undefined)
+        const answer = (await client.send(client.signed(connect("data"))))!
+        client.treeId = treeOf(answer)
+        assert.isTrue(isSigned(answer))
+        assert.isTrue(Signing.verify(client.sign!, [answer], "server", answer.readUInt32LE(24), false))
+        const wrong = client.signed(Requests.create("f"))
+        wrong.fill(9, 48, 64)
+        assert.strictEqual(statusOf(await client.send(wrong)), NtStatus.STATUS_ACCESS_DENIED)
+        // No request has to be signed, not even where the server requires signatures of users.
+        const unsigned = (await client.ask(Requests.create("f")))!
+        assert.strictEqual(statusOf(unsigned), 0)
+        assert.isFalse(isSigned(unsigned))
+      }, { signing: "required" }))
+  }
+
+  it.live("has encrypted responses to encrypted requests, but no way into a share that requires encryption", () =>
+    served(async (signing) => {
+      const client = signing()
+      await client.meet("3.0")
+      await client.as(undefined)
+      const sealed = async (request: Message.Request) => {
+        const packet = client.packet(Command[request._tag], Message.encodeRequest(request))
+        client.frame(Buffer.concat(client.seal!([packet])))
+        return statusOf(Buffer.from(client.unseal!((await client.next())!)!.packet))
+      }
+      assert.strictEqual(await sealed(connect("data")), 0)
+      assert.strictEqual(await sealed(connect("sealed")), NtStatus.STATUS_ACCESS_DENIED)
     }))
 })
 

@@ -22,6 +22,13 @@ import * as Requests from "./requests.ts"
 
 const { NtStatus } = Status
 
+/** The ClientGuid of a client that speaks this dialect: one client speaks one dialect with a server (3.3.5.5.3). */
+export const guidOf = (dialect: number): Uint8Array => {
+  const guid = new Uint8Array(16).fill(7)
+  new DataView(guid.buffer).setUint16(14, dialect, true)
+  return guid
+}
+
 export class RawClient {
   private readonly socket: Net.Socket
   private received: Buffer = Buffer.alloc(0)
@@ -31,6 +38,8 @@ export class RawClient {
   treeId = 0
   /** The key of the last logon, if that was a user's. */
   sessionKey: Uint8Array | undefined
+  /** The last token of the last logon. */
+  token: Uint8Array = new Uint8Array(0)
   messageId = 0
   /** Responses that have come and were not taken by `next`. */
   readonly frames: Array<Buffer> = []
@@ -142,7 +151,7 @@ export class RawClient {
       body: {
         securityMode: SecurityMode.SMB2_NEGOTIATE_SIGNING_ENABLED,
         capabilities: Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU | Capabilities.SMB2_GLOBAL_CAP_LEASING,
-        clientGuid: new Uint8Array(16).fill(7),
+        clientGuid: guidOf(dialect),
         dialects: [dialect],
         negotiateContexts: []
       }
@@ -170,6 +179,7 @@ export class RawClient {
     this.sessionId = sessionId
     for (let leg = 0; leg < 4; leg++) {
       const { token } = await Effect.runPromise(logon.step(input))
+      this.token = token
       const answer = await ask({
         _tag: "SESSION_SETUP",
         body: {

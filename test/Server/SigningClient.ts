@@ -1,6 +1,6 @@
 /** A client for tests that can sign its requests and has the keys to encrypt them. */
 import { assert } from "@effect/vitest"
-import { Credentials } from "effect-smb/Auth"
+import { Credentials, NtlmCrypto } from "effect-smb/Auth"
 import { createHash } from "node:crypto"
 import * as Encryption from "../../src/Smb2/Encryption.ts"
 import {
@@ -18,9 +18,10 @@ import type * as Negotiate from "../../src/Smb2/Message/Negotiate.ts"
 import { deriveKeys } from "../../src/Smb2/Session.ts"
 import * as Signing from "../../src/Smb2/Signing.ts"
 import { secret } from "./people.ts"
-import { RawClient, statusOf } from "./RawClient.ts"
+import { guidOf, RawClient, statusOf } from "./RawClient.ts"
 
-export const guid = new Uint8Array(16).fill(7)
+/** The ClientGuid of `Client` in SMB 3.0. */
+export const guid = guidOf(Dialect.SMB_3_0)
 export const capabilities = Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU | Capabilities.SMB2_GLOBAL_CAP_LEASING |
   Capabilities.SMB2_GLOBAL_CAP_ENCRYPTION
 
@@ -29,6 +30,14 @@ export const dialects = {
   "3.0": [Dialect.SMB_3_0, SigningAlgorithm.AES_CMAC],
   "3.1.1": [Dialect.SMB_3_1_1, SigningAlgorithm.AES_GMAC]
 } as const
+
+/** The key that anyone can compute of an anonymous AUTHENTICATE_MESSAGE (MS-NLMP 2.2.1.3): RC4 by a key of zeros. */
+const anonymousKey = (token: Uint8Array): Uint8Array => {
+  const message = Buffer.from(token).subarray(Buffer.from(token).indexOf("NTLMSSP\0"))
+  const { exchangeKey } = NtlmCrypto
+  const offset = message.readUInt32LE(56)
+  return exchangeKey(new Uint8Array(16), message.subarray(offset, offset + message.readUInt16LE(52)))
+}
 
 /** A client that signs the requests that a test sends by `signed` or `status`. */
 export class Client extends RawClient {
@@ -55,7 +64,11 @@ export class Client extends RawClient {
     return packets.reduce((hash, packet) => createHash("sha512").update(hash).update(packet).digest(), from)
   }
 
-  async meet(name: keyof typeof dialects, clientGuid: Uint8Array = guid, announced = capabilities): Promise<void> {
+  async meet(
+    name: keyof typeof dialects,
+    clientGuid: Uint8Array = guidOf(dialects[name][0]),
+    announced = capabilities
+  ): Promise<void> {
     ;[this.dialect, this.algorithm] = dialects[name]
     const negotiateContexts: ReadonlyArray<Negotiate.NegotiateContext> = this.dialect < Dialect.SMB_3_1_1 ? [] : [
       {
@@ -79,9 +92,12 @@ export class Client extends RawClient {
     this.agreed = this.hash(this.agreed, this.heard)
   }
 
-  async as(user: string, how: Parameters<RawClient["setup"]>[1] = {}): Promise<void> {
+  /** Logs on as this user, or anonymously without one. */
+  async as(user: string | undefined, how: Parameters<RawClient["setup"]>[1] = {}): Promise<void> {
     this.heard = []
-    assert.strictEqual(await this.setup(Credentials.password(user, secret), how), 0)
+    const credential = user === undefined ? Credentials.anonymous : Credentials.password(user, secret)
+    assert.strictEqual(await this.setup(credential, how), 0)
+    if (user === undefined) this.sessionKey = anonymousKey(this.token)
     // Without the last response: it is signed with a key that is derived here.
     const hash = this.hash(this.agreed, this.heard.slice(0, -1))
     const cipher = this.dialect >= Dialect.SMB_3_0 ? Cipher.AES_128_CCM : undefined

@@ -140,8 +140,12 @@ describe("a request that waits", () => {
 describe("a session", () => {
   const usage = () => {
     let released = 0
-    const value = { sessions: 0, release: () => released++ }
-    return { value: value as never as Session["usage"] & { sessions: number }, released: () => released }
+    const value = {
+      sessions: 0,
+      clients: new Map<string, { dialect: number; sessions: number }>(),
+      release: () => released++
+    }
+    return { value: value as never as NonNullable<Session["usage"]>, released: () => released }
   }
   const user = {
     name: "joe",
@@ -174,7 +178,10 @@ describe("a session", () => {
     assert.deepStrictEqual([one.value.sessions, other.value.sessions, one.released(), other.released()], [0, 1, 2, 0])
     session.ended = true
     assert.isFalse(session.valid)
+    assert.deepStrictEqual([...one.value.clients], [])
+    assert.deepStrictEqual([...other.value.clients.values()], [{ dialect: 0, sessions: 1 }])
     for (let i = 0; i < 2; i++) session.leaveUser()
+    assert.deepStrictEqual([...other.value.clients], [])
     assert.deepStrictEqual([other.value.sessions, other.released(), session.usage], [0, 1, undefined])
   })
 })

@@ -66,7 +66,9 @@ export const authenticate = Effect.fnUntraced(function*(
   const { anonymous, domain, user, workstation } = claim
   const caller: Caller = { user, domain, workstation, anonymous }
   const account = yield* options.lookup(caller)
-  if (account?._tag === "Guest") return accepted(at, caller, account)
+  if (account?._tag === "Guest") {
+    return accepted(at, caller, account, anonymous ? NtlmServer.anonymousSessionKey(at.challenged, claim) : undefined)
+  }
   if (anonymous) {
     return yield* failure("LogonRejected", "anonymous logons are not let in; give a user and a password")
   }

@@ -197,10 +197,10 @@ export const validate = (incoming: Incoming, input: Uint8Array, room: number): E
     const { negotiated, server } = connection
     const decoded = Codec.decode("VALIDATE_NEGOTIATE_INFO Request", Fsctl.ValidateNegotiateInfoRequest)(input)
     const heard = decoded._tag === "Success" ? decoded.success : undefined
-    if (heard !== undefined && room < 24) return Effect.fail(refusal(NtStatus.STATUS_INVALID_PARAMETER))
     const common = heard?.dialects.filter((dialect) => server.settings.dialects.includes(dialect)) ?? []
     if (
-      heard === undefined || negotiated.dialect === Dialect.SMB_3_1_1 ||
+      // 24 bytes: the size of VALIDATE_NEGOTIATE_INFO Response (2.2.32.6).
+      heard === undefined || room < 24 || negotiated.dialect === Dialect.SMB_3_1_1 ||
       Buffer.compare(heard.guid, negotiated.clientGuidBytes) !== 0 ||
       heard.capabilities !== negotiated.clientCapabilities || heard.securityMode !== negotiated.clientSecurityMode ||
       common.length === 0 || Math.max(...common) !== negotiated.dialect

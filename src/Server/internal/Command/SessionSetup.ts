@@ -22,7 +22,7 @@ import * as Access from "../State/Access.ts"
 import * as AppStores from "../State/AppStores.ts"
 import { type Identity, isSamePerson } from "../State/Identity.ts"
 import type { Incoming } from "../State/Incoming.ts"
-import { type Connection, type Logon, type Server, Session } from "../State/Model.ts"
+import { type Connection, type Logon, type Server, Session, type Usage } from "../State/Model.ts"
 import { Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
 import { limitReached } from "./LimitRefusal.ts"
 import * as Negotiation from "./Negotiation.ts"
@@ -214,11 +214,17 @@ export const sessionSetup = Effect.fnUntraced(function*(
   switch (logon.kind) {
     case "new": {
       if (
-        key === undefined &&
+        (key === undefined || user.guest) &&
         (server.settings.encryption === "required" || user.guest && server.settings.guest === "never")
       ) {
         usage.release()
         return yield* turnAway(connection, session, logon)
+      }
+      if (speaksAnotherDialect(usage, session, user)) {
+        usage.release()
+        yield* SessionEnd.end(session)
+        SessionEnd.forget(session, connection)
+        return yield* refuse(NtStatus.STATUS_USER_SESSION_DELETED)
       }
       const previous = server.sessions.get(body.previousSessionId)
       const replaced = previous !== session && isSamePerson(previous?.user, user) ? previous : undefined
@@ -241,9 +247,9 @@ export const sessionSetup = Effect.fnUntraced(function*(
       break
     }
     case "again":
-      // A session without keys would stay unsigned against the server's settings: a former guest must log on to a new
-      // session.
-      if (session.sessionKey === undefined && !user.guest) {
+      // A session without secret keys would stay unprotected against the server's settings: a former guest must log on to
+      // a new session.
+      if (!session.hasSecretKeys && !user.guest) {
         usage.release()
         return yield* turnAway(connection, session, logon)
       }
@@ -281,6 +287,17 @@ export const sessionSetup = Effect.fnUntraced(function*(
     sessionId: session.id
   }
 })
+
+/**
+ * Whether this client, by its ClientGuid, has a session of another dialect (3.3.5.5.3). One user's clients are compared:
+ * a user who knows the ClientGuid of another user's client must not keep it out. Clients of SMB 2.0.2 have no
+ * ClientGuid.
+ */
+const speaksAnotherDialect = (usage: Usage, session: Session, user: Identity): boolean => {
+  const client = usage.clients.get(session.clientGuid)
+  if (client === undefined || user.guest) return false
+  return client.dialect !== session.dialect && Math.min(client.dialect, session.dialect) > Dialect.SMB_2_0_2
+}
 
 /** Ends the session of a logon that failed. If a channel could not be bound to a session, that session continues. */
 const endFailed = (incoming: Incoming, session: Session, { kind }: Logon): Effect.Effect<void> => {
@@ -320,6 +337,11 @@ const begin = (connection: Connection): Effect.Effect<Session, Refusal> =>
     const most = connection.owner === undefined ? Math.min(logonAttempts, sessions) : sessions
     if (connection.sessions.size >= most) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
     const session = new Session(server.newSessionId())
+    const { negotiated } = connection
+    session.dialect = negotiated.dialect
+    session.cipher = negotiated.cipher
+    session.signing = negotiated.signing
+    session.clientGuid = negotiated.clientGuid
     server.sessions.set(session.id, session)
     connection.sessions.set(session.id, session)
     return Effect.succeed(session)
@@ -380,20 +402,18 @@ const establish = (
   preauthHash: Uint8Array
 ): void => {
   const { negotiated, server } = connection
-  session.dialect = negotiated.dialect
-  session.cipher = negotiated.cipher
-  session.signing = negotiated.signing
-  session.clientGuid = negotiated.clientGuid
   if (key === undefined) {
     session.channels.set(connection, { sign: undefined })
     return
   }
   session.sessionKey = key
+  session.hasSecretKeys = !session.user!.guest
   const keys = deriveKeys(negotiated.dialect, preauthHash, key, negotiated.cipher)
   session.sign = Signing.make(negotiated.signing, keys.signing!)
   session.channels.set(connection, { sign: session.sign })
-  session.signRequired = server.settings.signing === "required" ||
-    has(body.securityMode, SecurityMode.SMB2_NEGOTIATE_SIGNING_REQUIRED)
+  // A client does not expect signatures of an anonymous session, unless it signs its requests itself (3.3.5.5.3).
+  session.signRequired = session.hasSecretKeys && (server.settings.signing === "required" ||
+    has(body.securityMode, SecurityMode.SMB2_NEGOTIATE_SIGNING_REQUIRED))
   if (negotiated.cipher !== undefined && "serverToClient" in keys) {
     session.encrypt = Encryption.makeEncrypt(negotiated.cipher, keys.serverToClient!, session.id)
     session.decrypt = Encryption.makeDecrypt(negotiated.cipher, keys.clientToServer!)

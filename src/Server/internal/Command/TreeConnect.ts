@@ -37,7 +37,9 @@ export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.E
     if (share === undefined && !ipc) return refuse(NtStatus.STATUS_BAD_NETWORK_NAME)
     const encrypted = share?.options.encrypt === true
     if (share !== undefined) {
-      if (user.guest && share.options.guest === false || encrypted && session.encrypt === undefined) {
+      // Anyone can compute the keys of an anonymous session: its encryption protects nothing.
+      const protects = session.encrypt !== undefined && !user.guest
+      if (user.guest && share.options.guest === false || encrypted && !protects) {
         return Effect.andThen(
           server.logRates.requests.tell((more) => Events.shareRefused(connection, session, share.name, more)),
           refuse(NtStatus.STATUS_ACCESS_DENIED)

@@ -121,7 +121,7 @@ export class Responses {
     const logon = incoming.header.command === Command.SESSION_SETUP
     const sign = session?.channels.get(this.#connection)?.sign ?? this.foreign(incoming, sessionId)
     if (sign === undefined) return undefined
-    const logsOn = logon && status === 0
+    const logsOn = logon && status === 0 && session?.hasSecretKeys === true
     return incoming.signed || logsOn || session?.signRequired === true && session.valid ? sign : undefined
   }
 

@@ -218,6 +218,8 @@ export class Session {
   signing: Signing.Algorithm | undefined
   clientGuid = ""
   sessionKey: Uint8Array | undefined
+  /** Whether its keys are secret: those of an anonymous logon can be computed by anyone. */
+  hasSecretKeys = false
   /** Signs with the key of its first channel, by which further channels are bound. */
   sign: Signing.Sign | undefined
   signRequired = false
@@ -246,6 +248,9 @@ export class Session {
     this.leaveUser()
     this.user = user
     this.usage = usage
+    const client = usage.clients.get(this.clientGuid)
+    if (client === undefined) usage.clients.set(this.clientGuid, { dialect: this.dialect, sessions: 1 })
+    else client.sessions++
   }
 
   /** The session no longer counts for its user. */
@@ -254,6 +259,8 @@ export class Session {
     this.usage = undefined
     if (usage === undefined) return
     usage.sessions--
+    const client = usage.clients.get(this.clientGuid)!
+    if (--client.sessions === 0) usage.clients.delete(this.clientGuid)
     usage.release()
   }
 

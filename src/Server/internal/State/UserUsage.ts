@@ -24,6 +24,8 @@ export class Usage<Lease> {
   notified = 0
   /** Oplocks and leases, each with the number of the user's opens for it; the oldest comes first. */
   readonly leases = new Map<Lease, number>()
+  /** The clients of its sessions, by ClientGuid: the dialect that each speaks, and the number of its sessions. */
+  readonly clients = new Map<string, { readonly dialect: number; sessions: number }>()
 
   readonly #forget: (usage: Usage<Lease>) => void
 
