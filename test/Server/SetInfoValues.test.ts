@@ -166,14 +166,14 @@ describe("SET_INFO of a file", () => {
       assert.strictEqual(await set(ann, file, name, Buffer.alloc(size - 1)), STATUS_INFO_LENGTH_MISMATCH, name)
     }
     assert.strictEqual(await set(ann, file, 200, Buffer.alloc(8)), STATUS_INVALID_INFO_CLASS)
-    assert.strictEqual(await set(ann, file, "FileStandardInformation", Buffer.alloc(24)), STATUS_NOT_SUPPORTED)
+    assert.strictEqual(await set(ann, file, "FileStandardInformation", Buffer.alloc(24)), STATUS_INVALID_INFO_CLASS)
     assert.strictEqual(
       await ann.status(Requests.set(file, "security", 0, Buffer.alloc(19))),
       STATUS_INFO_LENGTH_MISMATCH
     )
     for (
       const [infoType, status] of [
-        [2, STATUS_NOT_SUPPORTED],
+        [2, STATUS_INVALID_INFO_CLASS],
         [4, STATUS_NOT_SUPPORTED],
         [5, STATUS_INVALID_PARAMETER],
         [0, STATUS_INVALID_PARAMETER]

@@ -114,8 +114,8 @@ it.live("a server answers queries about the volume with the values of the handle
         assert.strictEqual(id.volumeSerialNumber, BigInt(serial))
         const told = contexts.find((one) => one._tag === "QueryOnDiskIdResponse")
         assert.strictEqual(told?.volumeId, BigInt(serial))
-        const object = (await client.ioctl(fileId, Fsctl.Fsctl.FSCTL_CREATE_OR_GET_OBJECT_ID))!
-        assert.strictEqual(object.readUInt32LE(object.readUInt32LE(64 + 32) + 8), serial)
+        const data = (await client.ioctl(fileId, Fsctl.Fsctl.FSCTL_GET_NTFS_VOLUME_DATA))!
+        assert.strictEqual(data.readUInt32LE(data.readUInt32LE(64 + 32)), serial)
       }
     }))))
 

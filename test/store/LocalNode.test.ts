@@ -44,7 +44,8 @@ const kept = (value: bigint, whileNanos: bigint): KeptTime => ({ ticks: String(v
 
 const platform: LocalNode.Times = {
   creationTime: ticks(born),
-  lastAccessTime: ticks(accessed),
+  // A modification is an access too.
+  lastAccessTime: ticks(modified),
   lastWriteTime: ticks(modified),
   changeTime: ticks(changed)
 }
@@ -68,6 +69,21 @@ describe("the times of a local file", () => {
     ],
     ["have the record's creation time", { creationTime: "5" }, {}, { creationTime: 5n }],
     ["have the record's access time", { lastAccessTime: kept(5n, accessed) }, {}, { lastAccessTime: 5n }],
+    ["have the time of a later access", {}, { atimeNs: modified + 1_000_000n }, {
+      lastAccessTime: ticks(modified + 1_000_000n)
+    }],
+    [
+      "have the record's access time, which is earlier than the modification",
+      { lastAccessTime: { ...kept(5n, accessed), modifiedNanos: String(modified) } },
+      {},
+      { lastAccessTime: 5n }
+    ],
+    [
+      "forget an access time after a later modification",
+      { lastAccessTime: { ...kept(5n, accessed), modifiedNanos: String(modified - 1n) } },
+      {},
+      {}
+    ],
     ["forget an access time after a newer one", { lastAccessTime: kept(5n, accessed + 1n) }, {}, {}],
     ["have the record's write time", { lastWriteTime: kept(5n, modified) }, {}, { lastWriteTime: 5n }],
     ["forget a write time after a newer one", { lastWriteTime: kept(5n, modified - 1n) }, {}, {}],
@@ -216,6 +232,8 @@ describe("the record of a new local file", () => {
 describe("the record of a local file after a change", () => {
   const change = (value: bigint) => ({ ...kept(value, changed), modifiedNanos: String(modified) })
   const before = { ...platform, lastAccessTime: 11n, lastWriteTime: 12n }
+  /** An access time before the modification, kept until a later one. */
+  const earlier = (value: bigint) => ({ ...kept(value, accessed), modifiedNanos: String(modified) })
   const streams = [{ name: "s", file: "1" }]
   const full: FileRecord = {
     attributes: HIDDEN,
@@ -257,21 +275,21 @@ describe("the record of a local file after a change", () => {
     ["has a new creation time", full, { creationTime: 8n }, "file", undefined, { ...full, creationTime: "8" }],
     ["has a new access time, and the old write time as exactly", full, { lastAccessTime: 9n }, "file", undefined, {
       ...full,
-      lastAccessTime: kept(9n, accessed),
+      lastAccessTime: earlier(9n),
       lastWriteTime: kept(12n, modified)
     }],
     ["has a new write time, and the old access time as exactly", full, { lastWriteTime: 9n }, "file", undefined, {
       ...full,
-      lastAccessTime: kept(11n, accessed),
+      lastAccessTime: earlier(11n),
       lastWriteTime: kept(9n, modified)
     }],
     [
-      "leaves out times that the platform has",
+      "leaves out a write time that the platform has, and keeps an access time before it",
       { lastAccessTime: kept(2n, 1n), lastWriteTime: kept(3n, 1n) },
       { lastAccessTime: ticks(accessed), lastWriteTime: ticks(modified) },
       "file",
       undefined,
-      {}
+      { lastAccessTime: earlier(ticks(accessed)) }
     ]
   ]
   for (const [title, record, changes, kind, now, expected] of cases) {

@@ -214,7 +214,9 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
     if (identity !== undefined && identity !== String(inode.id)) refuse("Stale")
   }
 
+  /** A change of the data is an access too (MS-FSA 2.1.4.17). */
   const written = (inode: Inode, now: bigint) => {
+    inode.lastAccessTime = now
     inode.lastWriteTime = now
     inode.changeTime = now
   }

@@ -19,6 +19,19 @@ export interface Times {
 const known = (kept: KeptTime | undefined, nanos: bigint): bigint =>
   kept !== undefined && BigInt(kept.whileNanos) === nanos ? BigInt(kept.ticks) : FileTime.fromNanos(nanos)
 
+/**
+ * The time of the last access. A change of the data is an access too (MS-FSA 2.1.4.17), but platforms record only reads,
+ * and often not even these. A time that a client has set stays until the data is changed.
+ */
+const lastAccess = (stats: Fs.BigIntStats, { lastAccessTime }: FileRecord): bigint => {
+  const modified = lastAccessTime?.modifiedNanos
+  const unchanged = modified === undefined || BigInt(modified) === stats.mtimeNs
+  if (unchanged && lastAccessTime !== undefined && BigInt(lastAccessTime.whileNanos) === stats.atimeNs) {
+    return BigInt(lastAccessTime.ticks)
+  }
+  return FileTime.fromNanos(stats.atimeNs > stats.mtimeNs ? stats.atimeNs : stats.mtimeNs)
+}
+
 export const times = (stats: Fs.BigIntStats, record: FileRecord): Times => {
   const change = record.changeTime
   // Without a time of birth, the earlier of the times of modification and of change is used.
@@ -29,7 +42,7 @@ export const times = (stats: Fs.BigIntStats, record: FileRecord): Times => {
     : stats.ctimeNs
   return {
     creationTime: record.creationTime === undefined ? FileTime.fromNanos(birth) : BigInt(record.creationTime),
-    lastAccessTime: known(record.lastAccessTime, stats.atimeNs),
+    lastAccessTime: lastAccess(stats, record),
     lastWriteTime: known(record.lastWriteTime, stats.mtimeNs),
     changeTime: change !== undefined && BigInt(change.modifiedNanos) !== stats.mtimeNs
       ? FileTime.fromNanos(stats.ctimeNs)
@@ -106,6 +119,12 @@ const kept = (ticks: bigint | undefined, nanos: bigint): KeptTime | undefined =>
     ? undefined
     : { ticks: String(ticks), whileNanos: String(nanos) }
 
+/** A set access time, which is not the time of the last change of the data even if it is older. */
+const keptAccess = (ticks: bigint, { atimeNs, mtimeNs }: Fs.BigIntStats): FileRecord["lastAccessTime"] =>
+  mtimeNs > atimeNs
+    ? { ticks: String(ticks), whileNanos: String(atimeNs), modifiedNanos: String(mtimeNs) }
+    : kept(ticks, atimeNs)
+
 /** Removes undefined fields, so that a record without content is empty. */
 const compact = (record: { readonly [K in keyof FileRecord]: FileRecord[K] | undefined }): FileRecord =>
   Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as FileRecord
@@ -145,7 +164,7 @@ export const recorded = (
     attributes: attributes === byDefault(stats.isDirectory()) ? undefined : attributes,
     creationTime: changes.creationTime === undefined ? record.creationTime : String(changes.creationTime),
     lastAccessTime: setsTimes
-      ? kept(changes.lastAccessTime ?? before.lastAccessTime, stats.atimeNs)
+      ? keptAccess(changes.lastAccessTime ?? before.lastAccessTime, stats)
       : record.lastAccessTime,
     lastWriteTime: setsTimes
       ? kept(changes.lastWriteTime ?? before.lastWriteTime, stats.mtimeNs)

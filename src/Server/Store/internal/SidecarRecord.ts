@@ -14,7 +14,8 @@ export interface KeptTime {
 export interface FileRecord {
   readonly attributes?: number
   readonly creationTime?: string
-  readonly lastAccessTime?: KeptTime
+  /** With `modifiedNanos`, valid while the time of modification does not change either. */
+  readonly lastAccessTime?: KeptTime & { readonly modifiedNanos?: string }
   readonly lastWriteTime?: KeptTime
   /** Valid while neither the time of change nor the time of modification changes. */
   readonly changeTime?: KeptTime & { readonly modifiedNanos: string }
@@ -78,6 +79,7 @@ export const parse = (json: string): FileRecord => {
     times.every((time) => time === undefined || (isNumber(time.ticks) && isNumber(time.whileNanos))) &&
     (record.born === undefined || isNumber(record.born)) &&
     (record.changeTime === undefined || isNumber(record.changeTime.modifiedNanos)) &&
+    (record.lastAccessTime?.modifiedNanos === undefined || isNumber(record.lastAccessTime.modifiedNanos)) &&
     (record.blobs === undefined || (isObject(record.blobs) && Object.values(record.blobs).every(isText))) &&
     (record.streams ?? []).every(({ file, name }) => isText(name) && isText(file) && /^\d+$/.test(file))
   if (!good) throw new SyntaxError("a record has other fields")

@@ -17,7 +17,11 @@ import type * as CreateContexts from "./CreateContexts.ts"
 import * as DfsNames from "./DfsNames.ts"
 import * as Pathname from "./Pathname.ts"
 
-const validAttributes = 0x0000_7fb7
+/**
+ * The attributes of MS-FSCC 2.6. A volume without integrity streams ignores FILE_ATTRIBUTE_INTEGRITY_STREAM and
+ * FILE_ATTRIBUTE_NO_SCRUB_DATA.
+ */
+const validAttributes = 0x0002_ffb7
 const validAccess = 0xf31f_01ff | 0
 
 /** The file that a CREATE names, or the status that says what is wrong with its fields. */

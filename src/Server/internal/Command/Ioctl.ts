@@ -14,11 +14,11 @@ import * as Locks from "../State/Locks.ts"
 import type { FileOpen } from "../State/Model.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
 import * as CopyChunk from "./CopyChunk.ts"
+import * as FileControls from "./FileControls.ts"
 import * as Interfaces from "./Interfaces.ts"
 import * as Negotiation from "./Negotiation.ts"
 import * as ReadWrite from "./ReadWrite.ts"
 import * as ReparsePoints from "./ReparsePoints.ts"
-import * as Volumes from "./Volumes.ts"
 
 const C = Fsctl.Fsctl
 const nothing = new Uint8Array(0)
@@ -124,16 +124,12 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
       return Effect.as(ReparsePoints.set(open, body.input), empty)
     case C.FSCTL_DELETE_REPARSE_POINT:
       return Effect.as(ReparsePoints.remove(open, body.input), empty)
-    case C.FSCTL_CREATE_OR_GET_OBJECT_ID:
-      if (room < 64) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
-      return Effect.map(Volumes.of(share, open.file), ({ serialNumber }) => {
-        const output = new Uint8Array(64)
-        const view = new DataView(output.buffer)
-        view.setBigUint64(0, open.file.id, true)
-        view.setUint32(8, serialNumber, true)
-        output.copyWithin(32, 0, 16)
-        return ok(output)
-      })
+    case C.FSCTL_GET_NTFS_VOLUME_DATA:
+      return Effect.map(FileControls.ntfsVolumeData(open, room), (bytes) => ok(bytes))
+    case C.FSCTL_QUERY_FILE_REGIONS:
+      return Effect.map(FileControls.regions(open, body.input, room), (bytes) => ok(bytes))
+    case C.FSCTL_READ_FILE_USN_DATA:
+      return Effect.map(FileControls.usnData(open, body.input, room), (bytes) => ok(bytes))
     case C.FSCTL_IS_PATHNAME_VALID:
       return Effect.succeed(empty)
     // No store compresses. As on a volume without compression, no file is compressed, and a client can only ask for
@@ -153,6 +149,7 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
       const output = Codec.encode(Fsctl.SrvSnapshotArray)(none)
       return Effect.succeed(ok(output.subarray(0, Math.min(room, output.length))))
     }
+    // Among them: object ids and the places of a file on a disk, which no store has (MS-FSA 2.1.5.10.1, 2.1.5.10.15).
     default:
       return refuse(NtStatus.STATUS_INVALID_DEVICE_REQUEST)
   }

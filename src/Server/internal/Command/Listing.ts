@@ -159,8 +159,6 @@ const mayRead = (
 
 const entryOf = (node: StoreNode, wide: boolean) => {
   const directory = node.type === "directory"
-  const fileId = new Uint8Array(16)
-  new DataView(fileId.buffer).setBigUint64(0, node.id, true)
   const reparse = has(node.fileAttributes, F.FILE_ATTRIBUTE_REPARSE_POINT)
   return {
     fileIndex: 0,
@@ -169,7 +167,8 @@ const entryOf = (node: StoreNode, wide: boolean) => {
     eaSize: reparse ? node.reparseTag : 0,
     shortName: NodeInformation.shortName(node.name),
     reparsePointTag: node.reparseTag,
-    fileId: wide ? fileId : node.id,
+    // The parent directory has no number of 64 bits here (MS-FSCC 2.4.22, 2.4.23).
+    fileId: wide ? NodeInformation.fileId128(node) : node.name === ".." ? 0n : node.id,
     fileName: node.name
   }
 }

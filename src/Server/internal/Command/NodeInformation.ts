@@ -21,6 +21,13 @@ const largest = (1n << 63n) - 1n
 /** Bytes, or another count of 64 bits, limited to the range that the wire's field holds. */
 export const size = (count: bigint): bigint => (count < 0n ? 0n : count > largest ? largest : count)
 
+/** The number of a file as FILE_ID_128 (MS-FSCC 2.1.9). */
+export const fileId128 = ({ id }: StoreNode): Uint8Array => {
+  const bytes = new Uint8Array(16)
+  new DataView(bytes.buffer).setBigUint64(0, id, true)
+  return bytes
+}
+
 /** How many names a file has. */
 export const links = (count: number): number => Math.min(Math.max(count, 0), 0xffff_ffff)
 

@@ -93,9 +93,6 @@ const standard = (open: FileOpen, node: StoreNode) => ({
   directory: open.directory
 })
 
-/** The create options that FileModeInformation shows (MS-FSCC 2.4.30). */
-const modes = 0x0000_103e
-
 const file = Effect.fnUntraced(function*(
   incoming: Incoming,
   open: FileOpen,
@@ -129,7 +126,7 @@ const file = Effect.fnUntraced(function*(
       case "FilePositionInformation":
         return Effect.succeed({ currentByteOffset: open.position })
       case "FileModeInformation":
-        return Effect.succeed({ mode: open.createOptions & modes })
+        return Effect.succeed({ mode: open.mode })
       case "FileAlignmentInformation":
         return Effect.succeed({ alignmentRequirement: 0 })
       case "FileAllInformation":
@@ -140,7 +137,7 @@ const file = Effect.fnUntraced(function*(
           eaInformation: { eaSize: eaSize(bytes) },
           accessInformation: { accessFlags: open.grantedAccess },
           positionInformation: { currentByteOffset: open.position },
-          modeInformation: { mode: open.createOptions & modes },
+          modeInformation: { mode: open.mode },
           alignmentInformation: { alignmentRequirement: 0 },
           nameInformation: { fileName: `\\${nameOf(open)}` }
         }))
@@ -172,14 +169,14 @@ const file = Effect.fnUntraced(function*(
           deletePending: open.deletePending,
           directory: open.directory
         })
-      default: {
-        const fileId = new Uint8Array(16)
-        new DataView(fileId.buffer).setBigUint64(0, node.id, true)
+      default:
         return Effect.map(
           Volumes.of(open.share, open.file),
-          ({ serialNumber }) => ({ volumeSerialNumber: BigInt(serialNumber), fileId })
+          ({ serialNumber }) => ({
+            volumeSerialNumber: BigInt(serialNumber),
+            fileId: NodeInformation.fileId128(node)
+          })
         )
-      }
     }
   }
   const bytes = Codec.encode(known.codec)(yield* value())
@@ -191,14 +188,20 @@ const shortName = (open: FileOpen): Effect.Effect<unknown, Refusal> => {
   return fileName === "" ? refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND) : Effect.succeed({ fileName })
 }
 
+/** The streams of a file. An open of a named stream knows the sizes of that stream only: the name gives the file's. */
 const streams = (open: FileOpen, node: StoreNode): Effect.Effect<unknown, Refusal> =>
-  Effect.map(stored(open.file.streams), (named) => {
-    const own = node.type === "directory"
+  Effect.gen(function*() {
+    const named = yield* stored(open.file.streams)
+    const main = open.stream.name === ""
+      ? node
+      // A file whose name is gone shows only its named streams.
+      : yield* Effect.orElseSucceed(open.share.store.stat(open.path), () => undefined)
+    const own = main === undefined || main.type === "directory"
       ? []
       : [{
         streamName: "::$DATA",
-        streamSize: NodeInformation.size(node.size),
-        streamAllocationSize: NodeInformation.size(node.allocationSize)
+        streamSize: NodeInformation.size(main.size),
+        streamAllocationSize: NodeInformation.size(main.allocationSize)
       }]
     return [
       ...own,
@@ -246,16 +249,18 @@ const fileSystemFixed: Partial<Record<FileSystemInformation.ClassName, number>> 
   FileFsDeviceInformation: 8,
   FileFsAttributeInformation: 16,
   FileFsFullSizeInformation: 32,
-  FileFsObjectIdInformation: 64,
   FileFsSectorSizeInformation: 28
 }
-
-/** Bytes of the unit in which a volume's sizes are given. */
-const unit = 4096n
 
 const fileSystem = Effect.fnUntraced(
   function*(open: FileOpen, body: Message.Request): Effect.fn.Return<Reply, Refusal> {
     const known = FileSystemInformation.byNumber(body.fileInfoClass)
+    // No store has object ids (MS-FSA 2.1.5.13.8).
+    if (known?.name === "FileFsObjectIdInformation") {
+      return yield* refuse(
+        body.outputBufferLength < 64 ? NtStatus.STATUS_INFO_LENGTH_MISMATCH : NtStatus.STATUS_INVALID_PARAMETER
+      )
+    }
     // No store has quotas: as for SMB2_0_INFO_QUOTA.
     if (known?.name === "FileFsControlInformation") return yield* refuse(NtStatus.STATUS_NOT_SUPPORTED)
     const fixed = known === undefined ? undefined : fileSystemFixed[known.name]
@@ -278,10 +283,10 @@ const fileSystem = Effect.fnUntraced(
           }
         case "FileFsSizeInformation":
           return {
-            totalAllocationUnits: total / unit,
-            availableAllocationUnits: free / unit,
-            sectorsPerAllocationUnit: 8,
-            bytesPerSector: 512
+            totalAllocationUnits: total / Volumes.bytesPerCluster,
+            availableAllocationUnits: free / Volumes.bytesPerCluster,
+            sectorsPerAllocationUnit: Number(Volumes.bytesPerCluster) / Volumes.bytesPerSector,
+            bytesPerSector: Volumes.bytesPerSector
           }
         case "FileFsDeviceInformation":
           return { deviceType: 7, characteristics: 0x20 | (readOnly ? 0x2 : 0) }
@@ -295,23 +300,18 @@ const fileSystem = Effect.fnUntraced(
           }
         case "FileFsFullSizeInformation":
           return {
-            totalAllocationUnits: total / unit,
-            callerAvailableAllocationUnits: free / unit,
-            actualAvailableAllocationUnits: free / unit,
-            sectorsPerAllocationUnit: 8,
-            bytesPerSector: 512
-          }
-        case "FileFsObjectIdInformation":
-          return {
-            objectId: `${volume.serialNumber.toString(16).padStart(8, "0")}-0000-0000-0000-000000000000`,
-            extendedInfo: new Uint8Array(48)
+            totalAllocationUnits: total / Volumes.bytesPerCluster,
+            callerAvailableAllocationUnits: free / Volumes.bytesPerCluster,
+            actualAvailableAllocationUnits: free / Volumes.bytesPerCluster,
+            sectorsPerAllocationUnit: Number(Volumes.bytesPerCluster) / Volumes.bytesPerSector,
+            bytesPerSector: Volumes.bytesPerSector
           }
         default:
           return {
-            logicalBytesPerSector: 512,
-            physicalBytesPerSectorForAtomicity: 512,
-            physicalBytesPerSectorForPerformance: 4096,
-            fileSystemEffectivePhysicalBytesPerSectorForAtomicity: 512,
+            logicalBytesPerSector: Volumes.bytesPerSector,
+            physicalBytesPerSectorForAtomicity: Volumes.bytesPerSector,
+            physicalBytesPerSectorForPerformance: Volumes.bytesPerSector,
+            fileSystemEffectivePhysicalBytesPerSectorForAtomicity: Volumes.bytesPerSector,
             flags: 0x3,
             byteOffsetForSectorAlignment: 0,
             byteOffsetForPartitionAlignment: 0

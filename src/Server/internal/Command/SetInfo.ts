@@ -2,10 +2,13 @@
 import * as Effect from "effect/Effect"
 import * as Codec from "../../../Codec/Codec.ts"
 import * as FileInformation from "../../../Codec/FileInformation.ts"
+import * as FileSystemInformation from "../../../Codec/FileSystemInformation.ts"
+import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import {
   AccessMask as A,
   CompletionFilter as N,
+  CreateOptions as O,
   FileAttributes as F,
   InfoType,
   NotifyAction
@@ -15,13 +18,14 @@ import type { StoreChanges } from "../../ShareStore.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
 import * as FileTimes from "../State/FileTimes.ts"
 import type { Incoming } from "../State/Incoming.ts"
-import type { FileOpen } from "../State/Model.ts"
+import { fileModes, type FileOpen } from "../State/Model.ts"
 import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
 import * as Watch from "../State/Watch.ts"
 import { kept, type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
 import * as Close from "./Close.ts"
 import * as DeletionCheck from "./DeletionCheck.ts"
 import * as ExtendedAttributes from "./ExtendedAttributes.ts"
+import * as NodeInformation from "./NodeInformation.ts"
 import * as ReadWrite from "./ReadWrite.ts"
 import * as Rename from "./Rename.ts"
 import * as Security from "./Security.ts"
@@ -49,12 +53,29 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
           done
         )
       case InfoType.SMB2_0_INFO_FILESYSTEM:
+        return fileSystem(body.fileInfoClass)
       case InfoType.SMB2_0_INFO_QUOTA:
         return refuse(NtStatus.STATUS_NOT_SUPPORTED)
       default:
         return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     }
   })
+
+/**
+ * No volume can be changed (MS-FSA 2.1.5.16): no store has quotas, object ids or a label of its own. Other classes
+ * cannot be set at all.
+ */
+const fileSystem = (fileInfoClass: number): Effect.Effect<never, Refusal> => {
+  switch (FileSystemInformation.byNumber(fileInfoClass)?.name) {
+    case "FileFsControlInformation":
+    case "FileFsLabelInformation":
+      return refuse(NtStatus.STATUS_NOT_SUPPORTED)
+    case "FileFsObjectIdInformation":
+      return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    default:
+      return refuse(NtStatus.STATUS_INVALID_INFO_CLASS)
+  }
+}
 
 const decode = <A>(codec: Codec.Codec<A>, bytes: Uint8Array): Effect.Effect<A, Refusal> => {
   if (bytes.length < codec.minimumSize) return refuse(NtStatus.STATUS_INFO_LENGTH_MISMATCH)
@@ -119,29 +140,80 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
         })
       })
     case "FilePositionInformation":
-      return Effect.map(decode(FileInformation.FilePositionInformation, buffer), (value) => {
+      return Effect.flatMap(decode(FileInformation.FilePositionInformation, buffer), (value) => {
+        if (value.currentByteOffset > largest) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
         open.position = value.currentByteOffset
+        return Effect.void
       })
     case "FileModeInformation":
+      return Effect.flatMap(decode(FileInformation.FileModeInformation, buffer), ({ mode }) => {
+        if ((mode & ~fileModes) !== 0) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+        open.mode = mode
+        return Effect.void
+      })
+    case "FileValidDataLengthInformation":
       return Effect.flatMap(
-        decode(FileInformation.FileModeInformation, buffer),
-        (value) => ((value.mode & ~0x103e) !== 0 ? refuse(NtStatus.STATUS_INVALID_PARAMETER) : Effect.void)
+        decode(FileInformation.FileValidDataLengthInformation, buffer),
+        (value) => validDataLength(incoming, open, value.validDataLength)
+      )
+    case "FileShortNameInformation":
+      return Effect.flatMap(
+        decode(FileInformation.FileShortNameInformation, buffer),
+        (value) => shortName(incoming, open, value.fileName)
       )
     case "FileFullEaInformation":
       return Effect.flatMap(
         decode(FileInformation.FileFullEaInformation, buffer),
         (value) => extendedAttributes(open, value)
       )
-    case undefined:
-      return refuse(NtStatus.STATUS_INVALID_INFO_CLASS)
+    // A class that does not exist, or that can only be queried (MS-FSCC 2.4).
     default:
-      return refuse(NtStatus.STATUS_NOT_SUPPORTED)
+      return refuse(NtStatus.STATUS_INVALID_INFO_CLASS)
   }
 }
 
+/**
+ * FileValidDataLengthInformation (MS-FSA 2.1.5.15.14). All bytes of a file are valid here, so that no other length than
+ * the file's own is allowed: a longer one would show what the storage held before.
+ */
+const validDataLength = Effect.fnUntraced(function*(
+  incoming: Incoming,
+  open: FileOpen,
+  length: bigint
+): Effect.fn.Return<void, Refusal> {
+  if (open.share.readOnly) return yield* refuse(NtStatus.STATUS_MEDIA_WRITE_PROTECTED)
+  if (!incoming.session!.user!.administrator) return yield* refuse(NtStatus.STATUS_PRIVILEGE_NOT_HELD)
+  const { fileAttributes, size } = yield* stored(open.file.stat)
+  const sparse = (fileAttributes & F.FILE_ATTRIBUTE_SPARSE_FILE) !== 0
+  if (open.directory || sparse || length !== size) return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
+})
+
+/** FileShortNameInformation (MS-FSA 2.1.5.15.13): no store keeps short names that clients choose. */
+const shortName = Effect.fnUntraced(function*(
+  incoming: Incoming,
+  open: FileOpen,
+  name: string
+): Effect.fn.Return<void, Refusal> {
+  const { link, path, share, stream } = open
+  if (share.readOnly) return yield* refuse(NtStatus.STATUS_MEDIA_WRITE_PROTECTED)
+  if (path.length === 0 || stream.name !== "" || name !== "" && NodeInformation.shortName(name) === "") {
+    return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
+  }
+  if (!open.may(A.FILE_WRITE_DATA | A.FILE_WRITE_ATTRIBUTES) || link.deletePending || open.deleteOnClose) {
+    return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  }
+  // SeRestorePrivilege takes effect in an open with backup intent.
+  const restores = incoming.session!.user!.administrator && has(open.createOptions, O.FILE_OPEN_FOR_BACKUP_INTENT)
+  return yield* refuse(
+    restores ? NtStatus.STATUS_SHORT_NAMES_NOT_ENABLED_ON_VOLUME : NtStatus.STATUS_PRIVILEGE_NOT_HELD
+  )
+})
+
+const largest = (1n << 63n) - 1n
+
 const resize = (open: FileOpen, size: bigint): Effect.Effect<void, Refusal> => {
   if (!open.may(A.FILE_WRITE_DATA)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
-  if (open.directory || size > (1n << 63n) - 1n) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+  if (open.directory || size > largest) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
   return Effect.map(FileTimes.keeping(open, stored(open.file.truncate(size))), () => {
     open.stream.file.delayed = undefined
     open.stream.reserved = 0n
@@ -180,8 +252,10 @@ const basic = Effect.fnUntraced(function*(
     const time = value[name]
     if (time < -2n) return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
     if (isTime(time)) changes[name] = time
-    if (time === -2n) open.fixedTimes[name] = false
-    else if (time !== 0n) open.fixedTimes[name] = true
+    if (time === -2n) {
+      if (name === "lastWriteTime" && open.fixedTimes[name]) open.showsWrites = true
+      open.fixedTimes[name] = false
+    } else if (time !== 0n) open.fixedTimes[name] = true
   }
   if (value.fileAttributes !== 0) {
     const node = yield* stored(open.file.stat)

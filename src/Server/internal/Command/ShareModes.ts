@@ -64,11 +64,16 @@ export const obstacles = (
   if (stream.deletePending || link?.deletePending === true) return refused(NtStatus.STATUS_DELETE_PENDING)
   const others = [...stream.opens]
   const violation = others.some((open) => violates(open, wanted.access, wanted.shareAccess))
-  // To delete the file, a client needs the consent of all clients that have its streams open.
+  // To delete the file, a client needs the consent of all clients that have its streams open, and a client that opens a
+  // stream must consent to the deletion that another client may do (MS-FSA 2.1.5.1.2).
+  const forbids = (access: number, shareAccess: number) =>
+    has(access, counts) && !has(shareAccess, ShareAccess.FILE_SHARE_DELETE)
   if (
-    stream.name === "" && has(wanted.access, A.DELETE) &&
     [...file.opens()].some((open) =>
-      open.stream !== stream && has(open.grantedAccess, counts) && !has(open.shareAccess, ShareAccess.FILE_SHARE_DELETE)
+      open.stream !== stream && (
+        stream.name === "" && has(wanted.access, A.DELETE) && forbids(open.grantedAccess, open.shareAccess) ||
+        open.stream.name === "" && has(open.grantedAccess, A.DELETE) && forbids(wanted.access, wanted.shareAccess)
+      )
     )
   ) return refused(NtStatus.STATUS_SHARING_VIOLATION)
   const stat = isStat(wanted.access) && !wanted.overwrite

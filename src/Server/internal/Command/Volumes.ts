@@ -9,6 +9,10 @@ import type { StoreFile, StorePath, StoreVolume } from "../../ShareStore.ts"
 import type { Share } from "../State/Model.ts"
 import { type Refusal, refuse, stored } from "../Wire/Reply.ts"
 
+/** The sizes that volumes show: a client can write any number of bytes. */
+export const bytesPerSector = 512
+export const bytesPerCluster = 4096n
+
 /** The information about the volume that a file is on, as it is now. */
 export const of = (share: Share, file: StoreFile): Effect.Effect<StoreVolume, Refusal> =>
   stored(file.volume ?? share.store.volume)

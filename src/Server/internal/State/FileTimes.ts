@@ -16,10 +16,11 @@ const now = Effect.map(Clock.currentTimeMillis, FileTime.fromMillis)
 
 /** Changes the data of a file, and keeps the times that the open has fixed. */
 export const keeping = (open: FileOpen, change: Effect.Effect<void, Refusal>): Effect.Effect<void, Refusal> => {
-  const { changeTime, lastWriteTime } = open.fixedTimes
-  if (!changeTime && !lastWriteTime) return change
+  const { changeTime, lastAccessTime, lastWriteTime } = open.fixedTimes
+  if (!changeTime && !lastAccessTime && !lastWriteTime) return change
   return Effect.flatMap(stored(open.file.stat), (before) => {
     const kept: StoreChanges = {
+      ...(lastAccessTime ? { lastAccessTime: before.lastAccessTime } : {}),
       ...(lastWriteTime ? { lastWriteTime: before.lastWriteTime } : {}),
       ...(changeTime ? { changeTime: before.changeTime } : {})
     }
@@ -31,7 +32,7 @@ export const keeping = (open: FileOpen, change: Effect.Effect<void, Refusal>): E
 export const writing = (open: FileOpen, write: Effect.Effect<void, Refusal>): Effect.Effect<void, Refusal> =>
   Effect.suspend(() => {
     const { file } = open.stream
-    if (file.delayed !== undefined || open.fixedTimes.lastWriteTime) return keeping(open, write)
+    if (file.delayed !== undefined || open.fixedTimes.lastWriteTime || open.showsWrites) return keeping(open, write)
     return Effect.gen(function*() {
       const { lastWriteTime: before } = yield* stored(open.file.stat)
       yield* keeping(open, write)

@@ -314,6 +314,9 @@ export type OpenFields = Pick<
   "id" | "stream" | "file" | "scope" | "usage" | "grantedAccess" | "shareAccess" | "createOptions" | "directory"
 >
 
+/** The create options that FileModeInformation has (MS-FSCC 2.4.31). */
+export const fileModes = 0x0000_103e
+
 /** An open of a file, a directory, or a named stream (3.3.1.10), from its CREATE to its CLOSE. */
 export class FileOpen {
   readonly _tag = "File"
@@ -347,9 +350,13 @@ export class FileOpen {
   listing: Semaphore.Semaphore | undefined
   watch: Watch | undefined
   position = 0n
+  /** FileModeInformation (MS-FSCC 2.4.31): the create options of it, until a client sets others. */
+  mode: number
   resumeKey: Uint8Array | undefined
   /** Times that this open has set or frozen: its later operations do not change them (MS-FSCC 2.4.7). */
   readonly fixedTimes = { creationTime: false, lastAccessTime: false, lastWriteTime: false, changeTime: false }
+  /** Whether the time of a write shows at once: its client has ended the freezing of that time, and waits for it. */
+  showsWrites = false
   /** The lease of its parent directory, as its client names it, in hexadecimal digits. */
   parentLeaseKey: string | undefined
   /** Whether it changed the file's data: at the close, clients that cache the directory are told. */
@@ -385,6 +392,7 @@ export class FileOpen {
     this.grantedAccess = fields.grantedAccess
     this.shareAccess = fields.shareAccess
     this.createOptions = fields.createOptions
+    this.mode = fields.createOptions & fileModes
     this.directory = fields.directory
     this.session = session
     this.tree = tree
