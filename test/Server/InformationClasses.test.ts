@@ -6,7 +6,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Codec, FileInformation, NtStatus as Status } from "effect-smb/Codec"
-import { type FileId } from "../../src/Smb2/Message/Common.ts"
+import type { FileId } from "../../src/Smb2/Message/Common.ts"
 import {
   AccessMask as A,
   CreateOptions as O,
