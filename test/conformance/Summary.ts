@@ -19,13 +19,21 @@ export interface Known {
 
 export const kinds: ReadonlySet<string> = new Set(["permanent", "to do", "skipped"])
 
+/** A file's text by its headings `## NAME`. The text before the first heading has the name "". */
+const sectionsOf = (text: string): ReadonlyArray<readonly [name: string, text: string]> =>
+  text.split(/^(?=## )/m).map((section) => {
+    const heading = /^## (.*)\n/.exec(section)
+    return [heading?.[1] ?? "", section] as const
+  })
+
 /**
- * The table of a KNOWN_FAILURES.md, by the tests' exact names. Throws if a line has another kind, no reason, a name with a
- * wildcard, or a repeated name.
+ * The tables of a KNOWN_FAILURES.md, by the tests' exact names: those below these headings, by default all tables. Throws
+ * if a line has another kind, no reason, a name with a wildcard, or a repeated name.
  */
-export const parseKnown = (text: string): Map<string, Known> => {
+export const parseKnown = (text: string, sections?: ReadonlyArray<string>): Map<string, Known> => {
   const known = new Map<string, Known>()
-  for (const line of text.split("\n")) {
+  const chosen = sectionsOf(text).filter(([name]) => sections === undefined || sections.includes(name))
+  for (const line of chosen.flatMap(([, section]) => section.split("\n"))) {
     const match = /^\| `([^`]+)` \| ([^|]*) \| (.*) \|$/.exec(line)
     if (match === null) continue
     const [, test, kind, reason] = match as unknown as [string, string, string, string]
@@ -39,17 +47,32 @@ export const parseKnown = (text: string): Map<string, Known> => {
 }
 
 /** The failures that a file names; empty if the file does not exist. */
-export const readKnown = (path: string): Map<string, Known> =>
-  existsSync(path) ? parseKnown(readFileSync(path, "utf8")) : new Map()
+export const readKnown = (path: string, sections?: ReadonlyArray<string>): Map<string, Known> =>
+  existsSync(path) ? parseKnown(readFileSync(path, "utf8"), sections) : new Map()
 
-/** Writes failures into a file's table, and keeps the text before the table. */
-export const writeKnown = (path: string, known: ReadonlyMap<string, Known>): void => {
-  const [head = ""] = readFileSync(path, "utf8").split("| test |")
+/**
+ * A file's text with these failures in the table below the heading, or in the table before all headings. The text before
+ * the table stays. A missing section is added at the end; a section without failures has no table.
+ */
+export const withKnown = (text: string, known: ReadonlyMap<string, Known>, section = ""): string => {
   const lines = [...known].sort(([a], [b]) => (a < b ? -1 : 1))
     .sort(([, a], [, b]) => (a.kind < b.kind ? -1 : a.kind > b.kind ? 1 : 0))
     .map(([test, { kind, reason }]) => `| \`${test}\` | ${kind} | ${reason} |\n`)
-  writeFileSync(path, `${head}| test | kind | reason |\n| --- | --- | --- |\n${lines.join("")}`)
+  const table = `| test | kind | reason |\n| --- | --- | --- |\n${lines.join("")}`
+  const sections = sectionsOf(text)
+  const all = sections.some(([name]) => name === section)
+    ? sections
+    : [...sections, [section, `## ${section}\n\n`] as const]
+  return all.map(([name, old], i) => {
+    if (name !== section) return old.replace(/\n*$/, i < all.length - 1 ? "\n\n" : "\n")
+    const head = old.split("| test |")[0]!
+    return `${head.replace(/\n*$/, "\n\n")}${table}${i < all.length - 1 ? "\n" : ""}`
+  }).join("")
 }
+
+/** Writes failures into a file, as `withKnown`. */
+export const writeKnown = (path: string, known: ReadonlyMap<string, Known>, section = ""): void =>
+  writeFileSync(path, withKnown(readFileSync(path, "utf8"), known, section))
 
 /**
  * The verdict of a result. An unknown skip counts as a new failure: a feature that the server no longer announces is no

@@ -3,12 +3,12 @@
  *
  * Arguments: `--gate N` for a gate's tests (repeatable; default: all of the list), `--quick`, or tests or suites by name;
  * `--jobs N` runs N tests at a time; `--verbose` shows the output of smbtorture for failures; `--write` writes the counts to
- * `docs/conformance.md`, adds new failures to the known ones and removes known ones that pass; `--archive FILE` writes the
+ * its part of `docs/conformance.md`, adds new failures to the known ones and removes known ones that pass; `--archive FILE` writes the
  * results as JSON. Prints one line for each test and a summary by suite. Ends with code 1 if there is a new failure, or a
  * known failure passes. A test that smbd itself does not pass may fail.
  */
-import { writeFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
+import * as Page from "./Page.ts"
 import * as Runner from "./Runner.ts"
 import * as Summary from "./Summary.ts"
 
@@ -78,26 +78,27 @@ const smbd = (group: (test: string) => string): ReadonlyMap<string, { readonly s
   Summary.count(new Map([...results.keys()].map((test) => [test, rowOf(test).smbd as "success"])), group)
 
 const table = (title: string, groups: ReadonlyArray<(test: string) => string>): string =>
-  [
-    `| ${title} | tests | passed | skipped | failed | smbd passes |`,
-    "| --- | --: | --: | --: | --: | --: |",
-    ...groups.flatMap((group) => {
+  Page.table(
+    [title, "tests", "passed", "skipped", "failed", "smbd passes"],
+    groups.flatMap((group) => {
       const theirs = smbd(group)
-      return [...Summary.count(results, group)].map(([name, { fail = 0, pass = 0, skip = 0 }]) =>
-        `| ${name} | ${pass + skip + fail} | ${pass} | ${skip} | ${fail} | ${theirs.get(name)?.success ?? 0} |`
-      )
+      return [...Summary.count(results, group)].map(([name, { fail = 0, pass = 0, skip = 0 }]) => [
+        name,
+        pass + skip + fail,
+        pass,
+        skip,
+        fail,
+        theirs.get(name)?.success ?? 0
+      ])
     })
-  ].join("\n")
+  )
 
 if (args.includes("--write")) {
-  writeFileSync(
-    Runner.here("../../docs/conformance.md"),
-    `# Conformance of the server
-
-Written by \`npm run conformance\`: smbtorture ${await Runner
-      .version()} against the server with memory stores. Each test has
-its own server and shares. The list of tests, with the results of smbd 4.17.12 itself, is
-[smbtorture-4.17.tsv](../test/conformance/smbtorture-4.17.tsv).
+  Page.writePart(
+    "smbtorture",
+    `Smbtorture ${await Runner
+      .version()} against the server with memory stores. Each test has its own server and shares. The list of tests,
+with the results of smbd 4.17.12 itself, is [smbtorture-4.17.tsv](../test/conformance/smbtorture-4.17.tsv).
 A small server should pass the tests of gate 1, and a full server those of gate 2. Gate 3 has the other tests that smbd
 passes. Tests that smbd does not pass, in the setting of the list, have no gate.
 [KNOWN_FAILURES.md](../test/conformance/KNOWN_FAILURES.md) names each failure of the gates with its reason. smbtorture
@@ -107,11 +108,6 @@ Three tests give files to others and run as an administrator (\`byAdministrator\
 ${table("gate", [gateOf, everything])}
 
 ${table("suite", [Runner.suite])}
-
-Microsoft's Windows Protocol Test Suites (file server) also have a runner, \`npm run conformance:windows\`, with
-their own [known failures](../test/conformance/windows/KNOWN_FAILURES.md). They need Docker and port 445. A weekly workflow
-runs them and smbtorture's whole list, and keeps the results; a failure there blocks no change. Their runner was written and
-tested without them: its reader is tested on a sample made from the schema of their results.
 `
   )
   for (const [test, verdict] of verdicts) {

@@ -1,30 +1,19 @@
 /** Runs the Windows Protocol Test Suites in their container, and the server that they test in this process. */
-import { Effect, Redacted } from "effect"
+import { Effect } from "effect"
 import { spawn, spawnSync } from "node:child_process"
 import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { basename, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import * as SmbServer from "../../../src/Server/SmbServer.ts"
-import * as MemoryStore from "../../../src/Server/Store/MemoryStore.ts"
-import * as UserStore from "../../../src/Server/UserStore.ts"
+import { placeOf } from "./Built.ts"
 import * as Ptfconfig from "./Ptfconfig.ts"
+import * as TestServer from "./TestServer.ts"
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
 
 /** The suites' own settings, of the release that their documentation names for the image. */
 const release =
   "https://github.com/microsoft/WindowsProtocolTestSuites/releases/download/4.20.9.0/fileserver-docker-ptfconfig.tar.gz"
-
-// No secrets: the server listens on loopback, while the tests run.
-const placeOf = (host: string): Ptfconfig.Place => ({
-  host,
-  client: "127.0.0.1",
-  name: "EFFECTSMB",
-  administrator: "Administrator",
-  user: "nonadmin",
-  password: "Password01!"
-})
 
 /** Writes the suites' settings for this server to a folder. */
 const configure = async (folder: string, place: Ptfconfig.Place): Promise<void> => {
@@ -46,34 +35,16 @@ const configure = async (folder: string, place: Ptfconfig.Place): Promise<void> 
   }
 }
 
-const server = ({ administrator, host, name, password, user }: Ptfconfig.Place) =>
-  SmbServer.make({
-    host,
-    port: 445,
-    name,
-    signing: "enabled",
-    users: UserStore.inMemory({
-      [administrator]: { password: Redacted.make(password), administrator: true },
-      [user]: Redacted.make(password)
-    }),
-    shares: {
-      SMBBasic: MemoryStore.make(),
-      SMBEncrypted: { store: MemoryStore.make(), encrypt: true },
-      FileShare: MemoryStore.make()
-    },
-    namespaces: { roots: { Standalone: { links: { Interlink: [`\\\\${host}\\SMBBasic`] } } } }
-  })
-
 /** Runs the tests that a filter chooses against a server at this address. Returns the result files. */
 export const run = async (host: string, filter: string): Promise<ReadonlyArray<string>> => {
-  const place = placeOf(host)
+  const place = placeOf({ host, setting: { features: "ntfs", dfs: "standalone" } })
   const scratch = mkdtempSync(join(tmpdir(), "windows-suites-"))
   try {
     const folder = join(scratch, "ptfconfig")
     mkdirSync(folder)
     await configure(folder, place)
     await Effect.runPromise(Effect.scoped(Effect.andThen(
-      server(place),
+      TestServer.make(place, "memory"),
       Effect.promise(() => compose(folder, place, filter))
     )))
     return globSync(join(folder, "**", "*.trx")).map((path) => readFileSync(path, "utf8"))

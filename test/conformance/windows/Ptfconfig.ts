@@ -1,62 +1,124 @@
 /**
- * Settings of the test suites (`*.deployment.ptfconfig`): writes the features of this server into the files of the suites.
- * A setting is found by its groups and its name, such as `Common.SutIPAddress`.
+ * Settings of the test suites (`*.ptfconfig`): writes the features of this server into the files of the suites. A setting
+ * is found by its groups and its name, such as `Common.SutIPAddress`.
  */
 
-/** The server's address, and its users. */
+/** The server's address, its users, and its domain. */
 export interface Place {
   readonly host: string
-  /** The address from which the tests come. */
-  readonly client: string
+  /** The addresses from which the tests come. A test of several channels uses both. */
+  readonly clients: readonly [string, string]
+  /** The NetBIOS name of the users' domain. */
   readonly name: string
   readonly administrator: string
   readonly user: string
+  readonly guest: string
   readonly password: string
+  /** Without it, the suites skip the tests that need a domain. */
+  readonly domain?: Domain | undefined
+  /** FSA: `claimed` are the features of a file system that this server announces, `ntfs` are all of NTFS. */
+  readonly features: Features
 }
 
-/** The settings by file. A blank value stands for something that the server does not have. */
-export const settings = (place: Place): Readonly<Record<string, Readonly<Record<string, string>>>> => ({
-  "CommonTestSuite.deployment.ptfconfig": {
-    "Common.SutComputerName": place.host,
-    "Common.SutIPAddress": place.host,
-    "Common.DomainName": place.name,
-    "Common.AdminUserName": place.administrator,
-    "Common.NonAdminUserName": place.user,
-    "Common.GuestUserName": "",
-    "Common.PasswordForAllUsers": place.password,
-    "Common.BasicFileShare": "SMBBasic",
-    "Common.EncryptedFileShare": "SMBEncrypted",
-    "Common.MaxSmbVersionSupported": "Smb311",
-    "Common.IsLeasingSupported": "true",
-    "Common.IsDirectoryLeasingSupported": "true",
-    "Common.IsMultiChannelCapable": "false",
-    "Common.IsPersistentHandlesSupported": "false",
-    "Common.IsEncryptionSupported": "true",
-    "Common.IsMultiCreditSupported": "true",
-    "Common.UnsupportedIoCtlCodes":
-      "FSCTL_LMR_REQUEST_RESILIENCY;FSCTL_OFFLOAD_READ;FSCTL_OFFLOAD_WRITE;FSCTL_FILE_LEVEL_TRIM;" +
-      "FSCTL_GET_INTEGRITY_INFORMATION;FSCTL_SET_INTEGRITY_INFORMATION",
-    "Common.UnsupportedCreateContexts": "SMB2_CREATE_APP_INSTANCE_ID;SMB2_CREATE_APP_INSTANCE_VERSION",
-    "Common.CAShareName": "",
-    "Common.CAShareServerName": "",
-    "Common.ClientNic1IPAddress": place.client,
-    "Common.ClientNic2IPAddress": place.client,
-    "Common.Platform": "NonWindows",
-    "Common.SupportedSecurityPackage": "Ntlm",
-    "Common.SupportedEncryptionAlgorithms":
-      "ENCRYPTION_AES128_GCM;ENCRYPTION_AES128_CCM;ENCRYPTION_AES256_GCM;ENCRYPTION_AES256_CCM",
-    "Common.IsRequireMessageSigning": "false",
-    "Common.IsGlobalEncryptDataEnabled": "false",
-    "Common.IsGlobalRejectUnencryptedAccessEnabled": "false"
-  },
-  "MS-SMB2_ServerTestSuite.deployment.ptfconfig": {
-    "SMB2.SutAlternativeIPAddress": place.host,
-    "SMB2.FileShareSupportingIntegrityInfo": "",
-    "SMB2.Symboliclink": "",
-    "SMB2.SymboliclinkInSubFolder": "",
-    "SMB2.NumberOfPreviousVersions": ""
+export type Features = "claimed" | "ntfs"
+
+/** The domain for the tests of DFSC and Auth. */
+export interface Domain {
+  readonly dns: string
+  /** The controller's name, as the tests connect to it. */
+  readonly controller: string
+  /** The server's name in tests that need a name instead of an address. */
+  readonly server: string
+  /** The DFS namespace of the domain, if it has one. */
+  readonly namespace?: string | undefined
+  /** `Kerberos`, `Ntlm`, or `Negotiate` for both in SPNEGO. */
+  readonly securityPackage?: string | undefined
+  readonly settings?: Readonly<Record<string, string>> | undefined
+}
+
+/** The settings by file. A blank value means that the server does not have the feature. */
+export type Settings = Readonly<Record<string, Readonly<Record<string, string>>>>
+
+/** The features of NTFS that this server does not announce. The suites expect refusals for them. */
+const notClaimed = [
+  "Compression",
+  "Encryption",
+  "Integrity",
+  "MarkHandle",
+  "ObjectID",
+  "ObjectIdIoCtlRequest",
+  "Offload",
+  "QueryFileFsObjectIdInformation",
+  "QueryFileObjectIdInformation",
+  "QueryFileQuotaInformation",
+  "Quota",
+  "RedundantStorage",
+  "SingleInstanceStorage",
+  "StreamSnapshotManagement"
+]
+
+export const settings = (place: Place): Settings => {
+  const { domain } = place
+  return {
+    "CommonTestSuite.deployment.ptfconfig": {
+      "Common.SutComputerName": domain?.server ?? place.host,
+      "Common.SutIPAddress": place.host,
+      "Common.DomainName": domain?.dns ?? place.name,
+      "Common.DCServerComputerName": domain?.controller ?? "",
+      "Common.AdminUserName": place.administrator,
+      "Common.NonAdminUserName": place.user,
+      "Common.GuestUserName": place.guest,
+      "Common.PasswordForAllUsers": place.password,
+      "Common.BasicFileShare": "SMBBasic",
+      "Common.EncryptedFileShare": "SMBEncrypted",
+      "Common.CompressedFileShare": "",
+      "Common.MaxSmbVersionSupported": "Smb311",
+      "Common.IsLeasingSupported": "true",
+      "Common.IsDirectoryLeasingSupported": "true",
+      "Common.IsMultiChannelCapable": "true",
+      "Common.IsPersistentHandlesSupported": "false",
+      "Common.IsEncryptionSupported": "true",
+      "Common.IsMultiCreditSupported": "true",
+      "Common.UnsupportedIoCtlCodes": "FSCTL_OFFLOAD_READ;FSCTL_OFFLOAD_WRITE;FSCTL_FILE_LEVEL_TRIM;" +
+        "FSCTL_GET_INTEGRITY_INFORMATION;FSCTL_SET_INTEGRITY_INFORMATION",
+      "Common.CAShareName": "",
+      "Common.CAShareServerName": "",
+      "Common.ClientNic1IPAddress": place.clients[0],
+      "Common.ClientNic2IPAddress": place.clients[1],
+      "Common.Platform": "NonWindows",
+      "Common.SupportedSecurityPackage": domain?.securityPackage ?? "Ntlm",
+      "Common.UseServerGssToken": "false",
+      "Common.SutSupportedEncryptionAlgorithms":
+        "ENCRYPTION_AES128_GCM;ENCRYPTION_AES128_CCM;ENCRYPTION_AES256_GCM;ENCRYPTION_AES256_CCM",
+      "Common.DisableVerifySignature": "false",
+      // Milliseconds. A test waits so long, and half of it again: the suites' own value is five minutes.
+      "Common.MaxResiliencyTimeout": "40000",
+      "Common.IsRequireMessageSigning": "false",
+      "Common.IsGlobalEncryptDataEnabled": "false",
+      "Common.IsGlobalRejectUnencryptedAccessEnabled": "false",
+      ...domain?.settings
+    },
+    "MS-SMB2_ServerTestSuite.deployment.ptfconfig": {
+      "SMB2.SutAlternativeIPAddress": place.host,
+      "SMB2.FileShareSupportingIntegrityInfo": "",
+      "SMB2.NumberOfPreviousVersions": "0",
+      "SMB2.ClusteredInfrastructureFileServerName": "",
+      "SMB2.InfrastructureRootShare": "",
+      "SMB2.DriverComputerName": "CLIENT",
+      "HVRS.SharePath": `\\\\${place.host}\\SMBBasic`
+    },
+    "MS-FSA_ServerTestSuite.deployment.ptfconfig": place.features === "ntfs" ? {} : Object.fromEntries(
+      // Not blank: the suite takes a blank for a setting that is missing.
+      notClaimed.map((feature) => [`FSA.WhichFileSystemSupport_${feature}`, "REFS"])
+    ),
+    "MS-DFSC_ServerTestSuite.deployment.ptfconfig": {
+      "DFSC.DomainNetBIOSName": place.name,
+      "DFSC.DomainFQDNName": domain?.dns ?? `${place.name.toLowerCase()}.test`,
+      "DFSC.StorageServerName": domain?.server ?? place.host,
+      "DFSC.DomainNamespace": domain?.namespace ?? ""
+    }
   }
-})
+}
 
 const escape = (value: string): string =>
   value.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll("\"", "&quot;")
@@ -86,4 +148,15 @@ export const apply = (
     }
   )
   return { text: changed, unknown: Object.keys(values).filter((path) => !used.has(path)) }
+}
+
+/**
+ * The text of `CommonTestSuite.ptfconfig` with the adapter that needs no PowerShell on the server. The file has both, one
+ * of them in a comment. Throws if the file does not have this form.
+ */
+export const withoutPowerShell = (text: string): string => {
+  const form =
+    /<Adapter xsi:type="powershell" name="(\w+)"[^>]*\/>(\s*)<!--\s*(<Adapter xsi:type="managed" name="\1"[^>]*\/>)\s*-->/
+  if (!form.test(text)) throw new Error("CommonTestSuite.ptfconfig has no managed adapter next to that of PowerShell")
+  return text.replace(form, "$3")
 }
