@@ -3,6 +3,7 @@
  *
  * Ownership: a chunk that `read` emits belongs to the consumer; a chunk that `readTo` lends does not.
  */
+import * as BigInts from "effect/BigInt"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
@@ -89,9 +90,9 @@ interface Ahead {
 }
 
 /**
- * Reads ahead: the requests in flight always fill the window. `next` returns the next piece in order, and `undefined`
- * at the end. With `reuseBuffers`, the pieces go into a few buffers in turn, so that a returned piece is valid until
- * `next` is called again.
+ * Reads ahead: each call fills the window with requests. `next` returns the next piece in order, and `undefined` at the
+ * end. With `reuseBuffers`, the pieces go into as many buffers as the window has requests, so that a returned piece is
+ * valid until `next` is called again.
  */
 const readAhead = Effect.fnUntraced(function*(
   source: Source,
@@ -101,29 +102,19 @@ const readAhead = Effect.fnUntraced(function*(
 ) {
   const { chunk, extent, path } = source
   const scope = yield* Effect.scope
-  const known = extent.size > offset ? extent.size - offset : 0n
-  const wanted = length === undefined || length > known ? known : length
+  const known = BigInts.max(extent.size - offset, 0n)
+  const wanted = length === undefined ? known : BigInts.min(length, known)
   const planned = pieces(offset, wanted, chunk)
   const size = windowOf(chunk)
   const free: Array<Uint8Array> = []
-  let made = 0
   const queue: Array<Ahead> = []
   const expected = offset + wanted
   let at = expected
-  let ended = false
   /** Where the file ended, if that is earlier than when it was opened. */
   let found: bigint | undefined
 
   const start = (piece: Piece) => {
-    let buffer: Uint8Array | undefined
-    if (reuseBuffers) {
-      // One buffer more than requests in flight: the consumer still uses the piece that was returned last.
-      buffer = free.shift()
-      if (buffer === undefined && made <= size) {
-        buffer = Allocate.uninitialized(chunk)
-        made++
-      }
-    }
+    const buffer = reuseBuffers ? free.shift() ?? Allocate.uninitialized(chunk) : undefined
     return Effect.map(
       Effect.forkIn(readPiece(source, piece, buffer?.subarray(0, piece.length)), scope, { startImmediately: true }),
       (fiber) => {
@@ -135,20 +126,19 @@ const readAhead = Effect.fnUntraced(function*(
   /** For bytes that were written to the file after it was opened, and for files of unknown size. */
   const readBeyond = Effect.suspend(() => {
     const left = length === undefined ? BigInt(chunk) : offset + length - at
-    if (ended || left <= 0n) return Effect.succeed(undefined)
+    if (left <= 0n) return Effect.succeed(undefined)
     return Effect.map(
-      readPiece(source, { offset: at, length: left < BigInt(chunk) ? Number(left) : chunk }),
+      readPiece(source, { offset: at, length: Number(BigInts.min(left, BigInt(chunk))) }),
       (data) => {
-        ended = data.length === 0
         at += BigInt(data.length)
-        return ended ? undefined : data
+        return data.length === 0 ? undefined : data
       }
     )
   })
 
   /** A part that this open itself has cut off is expected to be missing. */
   const shortened = (found: bigint) => {
-    const due = extent.size < expected ? extent.size : expected
+    const due = BigInts.min(extent.size, expected)
     return found < due ? Effect.fail(new FileShortened({ path, expected: due, found })) : Effect.succeed(undefined)
   }
 
@@ -156,9 +146,7 @@ const readAhead = Effect.fnUntraced(function*(
   return Effect.gen(function*() {
     if (found !== undefined) return yield* shortened(found)
     if (out !== undefined) free.push(out)
-    out = undefined
-    const wanted = ended ? 0 : size
-    while (queue.length < wanted) {
+    while (queue.length < size) {
       const piece = planned.next()
       if (piece.done === true) break
       yield* start(piece.value)
@@ -169,8 +157,6 @@ const readAhead = Effect.fnUntraced(function*(
     out = due.buffer
     // The file has become shorter: the pieces in flight are of no use.
     if (data.length < due.piece.length) {
-      ended = true
-      queue.length = 0
       found = due.piece.offset + BigInt(data.length)
       if (data.length === 0) return yield* shortened(found)
     }
@@ -234,7 +220,7 @@ export const readInto = Effect.fnUntraced(function*(
       // Bytes after a gap do not count.
       if (at >= end) return Effect.void
       return Effect.map(readPiece(source, piece, place), (data) => {
-        if (data.buffer !== place.buffer || data.byteOffset !== place.byteOffset) place.set(data)
+        if (data.buffer !== place.buffer) place.set(data)
         if (data.length < piece.length) end = Math.min(end, at + data.length)
       })
     },

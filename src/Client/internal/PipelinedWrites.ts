@@ -116,12 +116,12 @@ export const writeFrom = <E, R>(
       if (first !== undefined) yield* Fiber.join(first.fiber)
       const buffer = first?.buffer ?? Allocate.uninitialized(chunk)
       const count: number = yield* fill(buffer, at)
-      if (count === 0) break
       if (!Number.isInteger(count) || count < 0 || count > buffer.length) {
         return yield* Effect.die(
           new RangeError(`fill says that it put ${count} bytes into a buffer of ${buffer.length}`)
         )
       }
+      if (count === 0) break
       const fiber = yield* Effect.forkIn(writePiece(file, at, buffer.subarray(0, count)), scope, {
         startImmediately: true
       })

@@ -1,4 +1,5 @@
 /** How a transfer is split into requests, and how many of them are in flight at once. */
+import * as BigInts from "effect/BigInt"
 
 /** The size in bytes up to which a file is read and written in one compound: what one credit pays for. */
 export const oneCompound = 65536
@@ -23,7 +24,6 @@ export interface Piece {
 export const pieces = function*(offset: bigint, length: bigint, chunk: number): Generator<Piece> {
   const end = offset + length
   for (let at = offset; at < end; at += BigInt(chunk)) {
-    const left = end - at
-    yield { offset: at, length: left < BigInt(chunk) ? Number(left) : chunk }
+    yield { offset: at, length: Number(BigInts.min(end - at, BigInt(chunk))) }
   }
 }
