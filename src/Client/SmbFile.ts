@@ -14,7 +14,9 @@ import * as UncName from "../Protocol/UncName.ts"
 import type { FileShortened } from "./FileShortened.ts"
 import * as Information from "./Information.ts"
 import { Extent } from "./internal/EndOfFile.ts"
-import * as Transfer from "./internal/Transfer.ts"
+import * as PipelinedReads from "./internal/PipelinedReads.ts"
+import * as PipelinedWrites from "./internal/PipelinedWrites.ts"
+import { requestsInFlight } from "./internal/TransferWindow.ts"
 
 /**
  * A range of bytes. Default: `offset` is the file's start, and `length` is the rest of the file.
@@ -145,7 +147,7 @@ const locked = (
         // If the file was closed in the meantime, it holds no locks. Any other error does not matter: the CLOSE unlocks
         // the ranges.
         (ranges) => Effect.ignore(file.run<Operation.Unlock>({ _tag: "Unlock", ranges })),
-        { concurrency: Transfer.requestsInFlight, discard: true }
+        { concurrency: requestsInFlight, discard: true }
       )
     )
     const lock = Effect.forEach(requests, (ranges) =>
@@ -186,9 +188,9 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
   }
   const own: Share.OpenFile = { ...file, run }
   // The share's limits grow with the credits that the server grants.
-  const source = () => Transfer.source(share, file, extent)
+  const source = () => PipelinedReads.source(share, file, extent)
   const write = (offset: bigint, truncate = false) => <E, R>(written: Effect.Effect<bigint, E, R>) =>
-    Changes.whole(Transfer.truncatingAfter(own, offset, truncate, written))
+    Changes.whole(PipelinedWrites.truncatingAfter(own, offset, truncate, written))
   return {
     path: UncName.format(share, share.name, file.path),
     share,
@@ -198,23 +200,24 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
       Effect.suspend(() => {
         const destination = new Uint8Array(length)
         return Effect.map(
-          Transfer.readInto(source(), BigInt(offset), destination),
+          PipelinedReads.readInto(source(), BigInt(offset), destination),
           (count) => destination.subarray(0, count)
         )
       }),
-    readInto: (offset, destination) => Effect.suspend(() => Transfer.readInto(source(), BigInt(offset), destination)),
-    stream: (range) => Stream.suspend(() => Transfer.read(source(), BigInt(range?.offset ?? 0), toLength(range))),
+    readInto: (offset, destination) =>
+      Effect.suspend(() => PipelinedReads.readInto(source(), BigInt(offset), destination)),
+    stream: (range) => Stream.suspend(() => PipelinedReads.read(source(), BigInt(range?.offset ?? 0), toLength(range))),
     readTo: (use, range) =>
-      Effect.suspend(() => Transfer.readTo(source(), BigInt(range?.offset ?? 0), toLength(range), use)),
+      Effect.suspend(() => PipelinedReads.readTo(source(), BigInt(range?.offset ?? 0), toLength(range), use)),
     writeFrom: (fill, options) => {
       const offset = BigInt(options?.offset ?? 0)
-      return write(offset, options?.truncate)(Transfer.writeFrom(own, share.limits.write, offset, fill))
+      return write(offset, options?.truncate)(PipelinedWrites.writeFrom(own, share.limits.write, offset, fill))
     },
-    write: (offset, data) => Changes.whole(Transfer.writeBuffer(own, share.limits.write, BigInt(offset), data)),
+    write: (offset, data) => Changes.whole(PipelinedWrites.writeBuffer(own, share.limits.write, BigInt(offset), data)),
     sink: (options) => {
       const offset = BigInt(options?.offset ?? 0)
       return Sink.make<Uint8Array>()((chunks) =>
-        write(offset, options?.truncate)(Transfer.write(own, share.limits.write, offset, chunks))
+        write(offset, options?.truncate)(PipelinedWrites.write(own, share.limits.write, offset, chunks))
       )
     },
     flush: file.run<Operation.Flush>({ _tag: "Flush" }),

@@ -9,6 +9,7 @@ import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import * as DfsMetrics from "../../src/Dfs/DfsMetrics.ts"
 import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import type { Target } from "../../src/Dfs/DfsStep.ts"
+import * as DfsTrace from "../../src/Dfs/DfsTrace.ts"
 import * as Namespace from "../../src/Dfs/Namespace.ts"
 import * as ReferralCache from "../../src/Dfs/ReferralCache.ts"
 import { decodeReferralRequest } from "../../src/Dfs/ReferralRequest.ts"
@@ -175,9 +176,9 @@ describe("an absence", () => {
 })
 
 /** A namespace whose referrals live 100 seconds, and a log of the referrals that were asked for. */
-const scene = Effect.fnUntraced(function*(options: { readonly referral?: Effect.Effect<void, TransportError> } = {}) {
+const scene = Effect.fnUntraced(function*(options: DfsResolver.DfsResolverOptions = {}) {
   const asks: Array<string> = []
-  const state = { referral: options.referral ?? Effect.void as Effect.Effect<void, TransportError> }
+  const state = { referral: Effect.void as Effect.Effect<void, TransportError> }
   const namespace: Namespace.Namespace = {
     roots: {
       dfs: {
@@ -199,7 +200,7 @@ const scene = Effect.fnUntraced(function*(options: { readonly referral?: Effect.
         )
       })
   })
-  const resolver = yield* DfsResolver.make({ enabled: true }).pipe(
+  const resolver = yield* DfsResolver.make({ enabled: true, ...options }).pipe(
     Effect.provideService(ReferralSource, source),
     Effect.provide(noDiscovery)
   )
@@ -214,7 +215,7 @@ const scene = Effect.fnUntraced(function*(options: { readonly referral?: Effect.
   )
   /** The referrals that were asked for since the last call. */
   const since = Effect.sync(() => asks.splice(0))
-  return { use, since, state }
+  return { use, resolver, since, state }
 })
 
 const dead = new TransportError({ reason: { _tag: "ConnectionRefused" }, server: "ns", port: 445 })
@@ -271,5 +272,52 @@ describe("a renewal", () => {
       yield* use
       yield* settle
       assert.deepStrictEqual(yield* since, ["\\ns\\dfs\\link"])
+    }))
+
+  it.effect("is asked for by a resolution from the cache too, and not before its time", () =>
+    Effect.gen(function*() {
+      const { resolver, since, use } = yield* scene()
+      yield* use
+      yield* since
+      for (const [seconds, asked] of [[89, []], [1, ["\\ns\\dfs\\link"]], [1, []]] as const) {
+        yield* TestClock.adjust(`${seconds} seconds`)
+        const { resolvedPath, status } = yield* resolver.resolve("\\\\ns\\dfs\\link\\file")
+        assert.deepStrictEqual([resolvedPath, status], ["\\\\a\\data\\file", "link"])
+        yield* settle
+        // The resolution asks the link's target too whether it leads on.
+        assert.deepStrictEqual((yield* since).filter((one) => one.startsWith("\\ns")), asked)
+      }
+    }))
+
+  it.effect("that failed is tried again after the time for which an absence is believed, and is not counted", () =>
+    Effect.gen(function*() {
+      const { since, state, use } = yield* scene({ timeToLive: { negative: "3 seconds" } })
+      const asks = Effect.andThen(use, Effect.andThen(settle, since))
+      yield* asks
+      yield* TestClock.adjust("90 seconds")
+      state.referral = Effect.fail(dead)
+      assert.deepStrictEqual(yield* asks, ["\\ns\\dfs\\link"])
+      yield* TestClock.adjust("2999 millis")
+      assert.deepStrictEqual(yield* asks, [])
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(yield* asks, ["\\ns\\dfs\\link"])
+      assert.strictEqual((yield* Metric.value(DfsMetrics.refreshes)).count, 0)
+      yield* TestClock.adjust("3 seconds")
+      state.referral = Effect.void
+      assert.deepStrictEqual(yield* asks, ["\\ns\\dfs\\link"])
+      assert.strictEqual((yield* Metric.value(DfsMetrics.refreshes)).count, 1)
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
+
+  it.effect("is no part of the operation whose trace is listened to", () =>
+    Effect.gen(function*() {
+      const { use } = yield* scene()
+      yield* use
+      yield* TestClock.adjust("90 seconds")
+      const notes: Array<string> = []
+      yield* Effect.andThen(use, settle).pipe(
+        Effect.provideService(DfsTrace.TraceListener, (note) => void notes.push(note._tag))
+      )
+      assert.include(notes, "CacheHit")
+      assert.notInclude(notes, "Asking")
     }))
 })

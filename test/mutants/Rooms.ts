@@ -32,7 +32,7 @@ export const rooms: ReadonlyArray<Room> = [
   {
     folder: "src/Client",
     modules: words(
-      `internal/Transfer internal/TargetAttempt internal/Opening internal/Reading internal/Writing internal/Copying
+      `internal/PipelinedReads internal/PipelinedWrites internal/TransferWindow internal/TargetAttempt internal/Opening internal/Reading internal/Writing internal/Copying
        internal/Attributes internal/Directories internal/PathOperations internal/PathNames internal/VersionedOpen
        internal/ShareNames internal/ServerLinks internal/TreeRemoval internal/Removing internal/Renaming
        internal/ReadFailover internal/ServerCopy internal/ChangeRecords internal/OverwriteAttributes

@@ -7,11 +7,12 @@ import type { Operations } from "../Operations.ts"
 import * as UncPath from "../UncPath.ts"
 import { type OpenedFile, openOn } from "./Opening.ts"
 import { annotateSpan, text } from "./PathNames.ts"
+import * as PipelinedReads from "./PipelinedReads.ts"
+import * as PipelinedWrites from "./PipelinedWrites.ts"
 import * as RemoveUnfinished from "./RemoveUnfinished.ts"
 import * as ServerCopy from "./ServerCopy.ts"
 import * as ShareNames from "./ShareNames.ts"
 import { type PathContext, withShare } from "./TargetAttempt.ts"
-import * as Transfer from "./Transfer.ts"
 import { openVersion } from "./VersionedOpen.ts"
 
 /**
@@ -40,11 +41,11 @@ export const make = (context: PathContext): Operations["copy"] =>
             : openOn(share, below, mode)
       )
       yield* RemoveUnfinished.using(open, (target) => {
-        const throughThisMachine = Effect.asVoid(Transfer.write(
+        const throughThisMachine = Effect.asVoid(PipelinedWrites.write(
           target.file,
           target.share.limits.write,
           0n,
-          Transfer.read(Transfer.source(source.share, source.file), 0n, undefined)
+          PipelinedReads.read(PipelinedReads.source(source.share, source.file), 0n, undefined)
         ))
         const copied = source.share.sessionKey === target.share.sessionKey && ServerCopy.isOfKnownSize(source.file)
           ? Effect.catch(

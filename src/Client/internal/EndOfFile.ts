@@ -9,6 +9,7 @@
  * until a READ returns nothing. Some servers sign that last response wrongly (ksmbd of Linux 6.12). Then the size
  * decides, because its response can be trusted.
  */
+import * as BigInts from "effect/BigInt"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { ProtocolError, RequestError } from "../../Protocol/Errors.ts"
@@ -54,13 +55,13 @@ export class Extent {
 
   /** This open has cut the file at `end`. */
   cut(end: bigint): void {
-    if (end < this.size) this.size = end
-    if (this.known !== undefined && end < this.known) this.known = end
+    this.size = BigInts.min(end, this.size)
+    if (this.known !== undefined) this.known = BigInts.min(end, this.known)
   }
 
   /** This open has written up to `end`, or has extended the file to `end`. */
   extend(end: bigint): void {
-    if (this.known !== undefined && end > this.known) this.known = end
+    if (this.known !== undefined) this.known = BigInts.max(end, this.known)
   }
 
   /** Whether a READ at `at` can return data, as far as is known without a query. */
@@ -89,7 +90,7 @@ export class Extent {
       ),
       (end) => {
         if (end === undefined) return true
-        if (this.known !== undefined && end > this.known) this.known = end
+        this.extend(end)
         return at < end
       }
     )

@@ -22,6 +22,8 @@ const {
   SACL_SECURITY_INFORMATION
 } = SecurityInformation
 
+const withoutSacl = OWNER_SECURITY_INFORMATION | GROUP_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION
+
 /** The maximum size of a list of previous versions, in bytes: twenty thousand versions. */
 const maximumSnapshotBytes = 1024 * 1024
 
@@ -45,8 +47,7 @@ export const operations = (
         _tag: "QueryInfo",
         information: {
           _tag: "Security",
-          securityInformation: OWNER_SECURITY_INFORMATION | GROUP_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION |
-            (audit ? SACL_SECURITY_INFORMATION : 0)
+          securityInformation: audit ? withoutSacl | SACL_SECURITY_INFORMATION : withoutSacl
         },
         maximum: 65536,
         decode: Codec.decode("SECURITY_DESCRIPTOR", SecurityDescriptor)

@@ -10,9 +10,10 @@ import type * as UncPath from "../UncPath.ts"
 import * as EndOfFile from "./EndOfFile.ts"
 import { batch, openForFailover } from "./Opening.ts"
 import { annotateSpan, spanOptions, text } from "./PathNames.ts"
+import * as PipelinedReads from "./PipelinedReads.ts"
 import * as ReadFailover from "./ReadFailover.ts"
 import { onShare, type PathContext } from "./TargetAttempt.ts"
-import * as Transfer from "./Transfer.ts"
+import { oneCompound } from "./TransferWindow.ts"
 import { openVersion } from "./VersionedOpen.ts"
 
 /** The most bytes that `readFile` returns by default: 2 GiB. */
@@ -31,11 +32,11 @@ const readLarge = (context: PathContext, path: UncPath.PathInput, maximum: numbe
       const size = file.opened.endOfFile
       const tooLarge = (size: bigint) => new FileTooLarge({ path: text(path), size, maximum })
       if (size > BigInt(maximum)) return yield* tooLarge(size)
-      const source = Transfer.source(share, file)
+      const source = PipelinedReads.source(share, file)
       if (size === 0n) {
         // The server does not know the size, or the file is empty.
         const chunks: Array<Uint8Array> = []
-        yield* Transfer.readTo(source, 0n, undefined, (chunk, offset) => {
+        yield* PipelinedReads.readTo(source, 0n, undefined, (chunk, offset) => {
           const end = offset + BigInt(chunk.length)
           chunks.push(chunk.slice())
           return end > BigInt(maximum) ? Effect.fail(tooLarge(end)) : Effect.void
@@ -43,7 +44,7 @@ const readLarge = (context: PathContext, path: UncPath.PathInput, maximum: numbe
         return new Uint8Array(Buffer.concat(chunks))
       }
       const data = new Uint8Array(Number(size))
-      const found = BigInt(yield* Transfer.readInto(source, 0n, data))
+      const found = BigInt(yield* PipelinedReads.readInto(source, 0n, data))
       return found < size ? yield* new FileShortened({ path: source.path, expected: size, found }) : data
     }))
 
@@ -76,9 +77,9 @@ export const operations = (
   const readFile: Operations["readFile"] = Effect.fn("SmbClient.readFile")(function*(path, options) {
     yield* annotateSpan(path)
     const maximum = options?.maximum ?? defaultMaximum
-    let requested = Transfer.oneCompound
+    let requested = oneCompound
     const { opened, results } = yield* batch(context, path, OpenMode.read, (limits) => {
-      requested = Math.min(Transfer.oneCompound, limits.read)
+      requested = Math.min(oneCompound, limits.read)
       return [{ _tag: "Read", offset: 0n, length: requested }]
     })
     const data = yield* Effect.fromResult(EndOfFile.foundAtOpen(opened, results[0]))

@@ -9,8 +9,9 @@ import type { Operations } from "../Operations.ts"
 import * as SmbFile from "../SmbFile.ts"
 import { batch, firstResult, openFile } from "./Opening.ts"
 import { annotateSpan, spanOptions } from "./PathNames.ts"
+import * as PipelinedWrites from "./PipelinedWrites.ts"
 import type { PathContext } from "./TargetAttempt.ts"
-import * as Transfer from "./Transfer.ts"
+import { oneCompound } from "./TransferWindow.ts"
 
 /** Empties an existing file, except if an offset is given: the bytes before it stay. */
 const openMode = (
@@ -38,11 +39,11 @@ export const operations = (
     const writeFrom = (offset: number, mode: Share.OpenOptions) =>
       Effect.scoped(Effect.gen(function*() {
         const { file, share } = yield* openFile(context, path, mode)
-        yield* Transfer.writeBuffer(file, share.limits.write, BigInt(offset), bytes.subarray(offset))
+        yield* PipelinedWrites.writeBuffer(file, share.limits.write, BigInt(offset), bytes.subarray(offset))
         for (const operation of flush) yield* file.run(operation)
         yield* file.close
       }))
-    if (bytes.length > Transfer.oneCompound) return yield* writeFrom(0, mode)
+    if (bytes.length > oneCompound) return yield* writeFrom(0, mode)
     const { results } = yield* batch(context, path, mode, (limits): ReadonlyArray<Operation.Any> => [
       ...(bytes.length === 0 ? [] : [{ _tag: "Write" as const, offset: 0n, data: bytes.subarray(0, limits.write) }]),
       ...flush
@@ -58,12 +59,12 @@ export const operations = (
       Effect.gen(function*() {
         const { file, share } = yield* openFile(context, path, openMode(options))
         const offset = BigInt(options?.offset ?? 0)
-        const count = yield* Transfer.truncatingAfter(
+        const count = yield* PipelinedWrites.truncatingAfter(
           file,
           offset,
           // Without an offset the open has emptied the file.
           options?.truncate === true && options.offset !== undefined,
-          Transfer.write(file, share.limits.write, offset, chunks)
+          PipelinedWrites.write(file, share.limits.write, offset, chunks)
         )
         yield* file.close
         return count

@@ -1,0 +1,145 @@
+/**
+ * Writes to an open file as many WRITEs in flight: from one buffer, from a stream, or from buffers that the caller fills.
+ *
+ * Ownership: chunks given to `write` must not change until the stream asks for more.
+ */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import * as Allocate from "../../Codec/Allocate.ts"
+import type { RequestError } from "../../Protocol/Errors.ts"
+import type * as Operation from "../../Protocol/Operation.ts"
+import type * as Share from "../../Protocol/Share.ts"
+import * as Information from "../Information.ts"
+import { pieces, windowOf } from "./TransferWindow.ts"
+
+/**
+ * Splits and joins chunks so that each has `size` bytes, the last one fewer. A chunk that fits is passed on without a
+ * copy.
+ */
+const regroup = (size: number) => <E, R>(chunks: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E, R> =>
+  Stream.suspend(() => {
+    let gathered: Uint8Array | undefined
+    let fill = 0
+    const cut = (chunk: Uint8Array): Array<Uint8Array> => {
+      const out: Array<Uint8Array> = []
+      let at = 0
+      while (at < chunk.length) {
+        const left = chunk.length - at
+        if (fill === 0 && left >= size) {
+          out.push(chunk.subarray(at, at + size))
+          at += size
+          continue
+        }
+        gathered ??= Allocate.uninitialized(size)
+        const count = Math.min(left, size - fill)
+        gathered.set(chunk.subarray(at, at + count), fill)
+        fill += count
+        at += count
+        if (fill === size) {
+          out.push(gathered)
+          gathered = undefined
+          fill = 0
+        }
+      }
+      return out
+    }
+    const rest = Stream.suspend(() => fill === 0 ? Stream.empty : Stream.succeed(gathered!.subarray(0, fill)))
+    return chunks.pipe(Stream.flatMap((chunk) => Stream.fromArray(cut(chunk))), Stream.concat(rest))
+  })
+
+const writePiece = (file: Share.OpenFile, offset: bigint, data: Uint8Array): Effect.Effect<void, RequestError> =>
+  Effect.flatMap(
+    file.run<Operation.Write>({ _tag: "Write", offset, data }),
+    (count) =>
+      count === data.length
+        ? Effect.void
+        : writePiece(file, offset + BigInt(count), data.subarray(count))
+  )
+
+/** Writes one buffer at `offset`. */
+export const writeBuffer = (
+  file: Share.OpenFile,
+  chunk: number,
+  offset: bigint,
+  data: Uint8Array
+): Effect.Effect<void, RequestError> =>
+  Effect.forEach(
+    pieces(offset, BigInt(data.length), chunk),
+    (piece) => {
+      const at = Number(piece.offset - offset)
+      return writePiece(file, piece.offset, data.subarray(at, at + piece.length))
+    },
+    { concurrency: windowOf(chunk), discard: true }
+  )
+
+/** Writes a stream of chunks from `offset` on; returns the count of bytes. */
+export const write = <E, R>(
+  file: Share.OpenFile,
+  chunk: number,
+  offset: bigint,
+  chunks: Stream.Stream<Uint8Array, E, R>
+): Effect.Effect<bigint, E | RequestError, R> =>
+  Effect.suspend(() => {
+    let at = offset
+    return chunks.pipe(
+      regroup(chunk),
+      Stream.map((data) => {
+        const piece = { offset: at, data }
+        at += BigInt(data.length)
+        return piece
+      }),
+      Stream.mapEffect(({ data, offset }) => writePiece(file, offset, data), { concurrency: windowOf(chunk) }),
+      Stream.runDrain,
+      Effect.map(() => at - offset)
+    )
+  })
+
+/**
+ * Writes the bytes that `fill` puts into the buffers that it is lent, one after another, from `offset` on; returns the
+ * count of bytes. `fill` returns how many bytes it put there, 0 at the end, and must not keep the buffer. While `fill`
+ * runs, the earlier buffers are being written.
+ */
+export const writeFrom = <E, R>(
+  file: Share.OpenFile,
+  chunk: number,
+  offset: bigint,
+  fill: (buffer: Uint8Array, offset: bigint) => Effect.Effect<number, E, R>
+): Effect.Effect<bigint, E | RequestError, R> =>
+  Effect.scoped(Effect.gen(function*() {
+    const scope = yield* Effect.scope
+    const size = windowOf(chunk)
+    const queue: Array<{ readonly buffer: Uint8Array; readonly fiber: Fiber.Fiber<void, RequestError> }> = []
+    let at = offset
+    for (;;) {
+      const first = queue.length < size ? undefined : queue.shift()!
+      if (first !== undefined) yield* Fiber.join(first.fiber)
+      const buffer = first?.buffer ?? Allocate.uninitialized(chunk)
+      const count: number = yield* fill(buffer, at)
+      if (!Number.isInteger(count) || count < 0 || count > buffer.length) {
+        return yield* Effect.die(
+          new RangeError(`fill says that it put ${count} bytes into a buffer of ${buffer.length}`)
+        )
+      }
+      if (count === 0) break
+      const fiber = yield* Effect.forkIn(writePiece(file, at, buffer.subarray(0, count)), scope, {
+        startImmediately: true
+      })
+      queue.push({ buffer, fiber })
+      at += BigInt(count)
+    }
+    for (const { fiber } of queue) yield* Fiber.join(fiber)
+    return at - offset
+  }))
+
+/** Writes, and then ends the file after the last byte written if `truncate` is true; returns the count of bytes. */
+export const truncatingAfter = <E, R>(
+  file: Share.OpenFile,
+  offset: bigint,
+  truncate: boolean,
+  written: Effect.Effect<bigint, E, R>
+): Effect.Effect<bigint, E | RequestError, R> =>
+  !truncate ? written : Effect.tap(
+    written,
+    (count) => file.run(Information.setFile("FileEndOfFileInformation", { endOfFile: offset + count }))
+  )
