@@ -55,7 +55,7 @@ describe("requests in flight", () => {
     }
   )
 
-  it("that nobody waits for can end without a function for the open", () => {
+  it("whose caller is gone can end without a function for the open", () => {
     const all = new OutstandingRequests.OutstandingRequests<Reply, Request>()
     const { request } = make({ orphan: undefined }, false)
     all.add(1, request)

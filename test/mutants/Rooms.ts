@@ -82,7 +82,7 @@ export const rooms: ReadonlyArray<Room> = [
     folder: "src/Cli",
     modules: words("Download Upload RemoteFile LocalFile LocalName CaseClash Failure"),
     // The others start whole processes, and reach none of these modules in this one.
-    tests: words("Copies RemoteFile RemoteParts Names CaseClash Output Failure").map((name) =>
+    tests: words("Copies TreeCopies RemoteFile RemoteParts Names CaseClash Output Failure").map((name) =>
       `test/Cli/${name}.test.ts`
     )
   },
