@@ -4,6 +4,9 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
+import * as Fs from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import * as CaseClash from "../../src/Cli/CaseClash.ts"
 
 describe("CaseClash", () => {
@@ -53,4 +56,43 @@ describe("CaseClash", () => {
       yield* Effect.ignore(places.make("d/x", Effect.fail("no")))
       assert.isUndefined(yield* places.make("d/X", write("d/X")))
     }))
+
+  it.effect("writes a name again that comes twice, without a wait for its first file", () =>
+    Effect.gen(function*() {
+      const { identity } = disk((path) => path.toLowerCase())
+      const places = new CaseClash.Places(identity)
+      const first = yield* Effect.forkChild(places.make("d/a", Effect.never), { startImmediately: true })
+      let written = 0
+      for (let i = 0; i < 2; i++) assert.isUndefined(yield* places.make("d/a", Effect.sync(() => void written++)))
+      assert.strictEqual(written, 2)
+      yield* Fiber.interrupt(first)
+    }))
+
+  it.effect("lets no name wait for one that was not written", () =>
+    Effect.gen(function*() {
+      // The first two are one file, and the third is another one, as after a link that somebody has made.
+      const keys: Record<string, string> = { "d/ab": "1", "d/aB": "1", "d/AB": "2" }
+      const { files, identity, write } = disk((path) => keys[path]!)
+      const places = new CaseClash.Places(identity)
+      assert.isUndefined(yield* places.make("d/ab", write("d/ab")))
+      assert.strictEqual(yield* places.make("d/aB", write("d/aB")), "d/ab")
+      assert.isUndefined(yield* places.make("d/AB", write("d/AB")))
+      assert.deepStrictEqual([...files.values()], ["d/ab", "d/AB"])
+    }))
+
+  it.effect("knows a local file by what it is: one for two names of it, and none for a name without a file", () =>
+    Effect.gen(function*() {
+      const here = yield* Effect.acquireRelease(
+        Effect.sync(() => Fs.mkdtempSync(join(tmpdir(), "clash-"))),
+        (path) => Effect.sync(() => Fs.rmSync(path, { recursive: true }))
+      )
+      Fs.writeFileSync(join(here, "a"), "")
+      Fs.linkSync(join(here, "a"), join(here, "b"))
+      Fs.writeFileSync(join(here, "c"), "")
+      const [a, b, c, d] = yield* Effect.forEach(["a", "b", "c", "d"], (name) => CaseClash.identityOf(join(here, name)))
+      assert.isDefined(a)
+      assert.strictEqual(a, b)
+      assert.notStrictEqual(a, c)
+      assert.isUndefined(d)
+    }).pipe(Effect.scoped))
 })

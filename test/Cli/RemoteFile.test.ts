@@ -3,72 +3,13 @@
  * servers in memory that refuse names by a pattern, as `veto files` of smbd does.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted, Result, Stream } from "effect"
-import { Credentials, SmbClient, TestTransport } from "effect-smb"
-import type { Report } from "../../src/Cli/Failure.ts"
-import * as RemoteFile from "../../src/Cli/RemoteFile.ts"
-import * as UncPath from "../../src/Client/UncPath.ts"
+import { Effect } from "effect"
+import { TestTransport } from "effect-smb"
 import { SmbError } from "../../src/Protocol/Errors.ts"
 import { AccessMask } from "../../src/Smb2/Message/Constants.ts"
+import { content, isDeletion, refuses, run } from "./remoteFile.ts"
 
-const target = Result.getOrThrow(UncPath.parse("\\\\nas\\data\\f.txt"))
-const content = Buffer.from("new content")
 const part = /^f\.txt\.[0-9a-f]{12}(?:\.part)?$/
-
-type Refusal = Extract<TestTransport.Fault["is"], { readonly status?: unknown }>["status"]
-
-/** Refuses CREATE of new files with a matching name, and `rights`, if given, among those that it asks for. */
-const refuses = (pattern: RegExp, status: Refusal, rights?: number): TestTransport.Fault => ({
-  on: "CREATE",
-  when: ({ request }) =>
-    request._tag === "CREATE" && pattern.test(request.body.name) && request.body.createDisposition !== 1 &&
-    (rights === undefined || (request.body.desiredAccess & rights) !== 0),
-  is: { status } as TestTransport.Fault["is"]
-})
-
-const run = <A, E>(
-  faults: ReadonlyArray<TestTransport.Fault>,
-  use: (
-    put: (path?: UncPath.UncPath, isNew?: boolean) => Effect.Effect<bigint, SmbError, SmbClient.SmbClient>,
-    world: {
-      readonly smb: SmbClient.Client
-      readonly told: ReadonlyArray<Report>
-      /** The names and attributes of all CREATEs of new files. */
-      readonly creates: Effect.Effect<ReadonlyArray<readonly [string, number]>>
-      readonly names: Effect.Effect<ReadonlyArray<string>>
-    }
-  ) => Effect.Effect<A, E, SmbClient.SmbClient>,
-  files: TestTransport.Files = {}
-) =>
-  Effect.gen(function*() {
-    const smb = yield* SmbClient.SmbClient
-    const servers = yield* TestTransport.TestServers
-    const told: Array<Report> = []
-    const replace = RemoteFile.make((report) => Effect.sync(() => void told.push(report)))
-    const put = (path = target, isNew = false) =>
-      replace(path, { _tag: "Bytes", bytes: content }, isNew) as Effect.Effect<bigint, SmbError, SmbClient.SmbClient>
-    const creates = Effect.map(servers.requests, (all) =>
-      all.flatMap(({ request }) =>
-        request._tag === "CREATE" && request.body.createDisposition !== 1
-          ? [[request.body.name, request.body.fileAttributes] as const]
-          : []
-      ))
-    const names = Effect.map(
-      Effect.orDie(Stream.runCollect(smb.list("\\\\nas\\data"))),
-      (entries) =>
-        entries.map(({ name }) =>
-          name
-        ).toSorted()
-    )
-    return yield* use(put, { smb, told, creates, names })
-  }).pipe(
-    Effect.provide(
-      SmbClient.layer().pipe(
-        Layer.provideMerge(TestTransport.layerFiles({ data: files }, { faults })),
-        Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password"))))
-      )
-    )
-  )
 
 const unwelcome = [
   "STATUS_OBJECT_NAME_NOT_FOUND",
@@ -173,8 +114,6 @@ it.effect("a file that replaces a hidden or system file gets its attributes, and
 
 describe("a part that is not complete", () => {
   const full = TestTransport.fault("WRITE", { status: "STATUS_DISK_FULL" })
-  const isDeletion = ({ request }: TestTransport.Received) =>
-    request._tag === "SET_INFO" && request.body.fileInfoClass === 13
 
   it.effect("is removed, and nothing is reported", () =>
     run([full], (put, { names, told }) =>

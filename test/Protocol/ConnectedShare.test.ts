@@ -1,8 +1,13 @@
-/** A connected share as each version of the protocol makes it: its names, with and without DFS, and what the server ended. */
+/**
+ * A connected share as each version of the protocol makes it: its names, with and without DFS, what the server ended, and
+ * a batch by several requests.
+ */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Exit } from "effect"
+import * as Changes from "../../src/Protocol/Changes.ts"
 import * as ConnectedShare from "../../src/Protocol/ConnectedShare.ts"
-import { fromStatus } from "../../src/Protocol/Errors.ts"
+import { fromStatus, TransportError } from "../../src/Protocol/Errors.ts"
+import type * as Share from "../../src/Protocol/Share.ts"
 
 const failure = fromStatus(0xc000_0022, "CREATE")
 
@@ -69,3 +74,35 @@ describe("a connected share", () => {
     ])
   })
 })
+
+it("a CLOSE succeeds by the status 0 alone, and fails with its own command and the path of the open", () => {
+  assert.deepStrictEqual(Effect.runSyncExit(ConnectedShare.closed(0, "p")), Exit.void)
+  for (const status of [1, 0xc000_007f]) {
+    const exit = Effect.runSyncExit(Effect.flip(ConnectedShare.closed(status, "\\\\nas\\data\\f")))
+    assert(Exit.isSuccess(exit))
+    assert.deepInclude(exit.value, { status, command: "CLOSE", path: "\\\\nas\\data\\f" })
+  }
+})
+
+it.effect("a batch by several requests is one operation: a failure says `sent` if a request before it changed something", () =>
+  Effect.gen(function*() {
+    const lost = new TransportError({ reason: { _tag: "ConnectionClosed" }, server: "nas", port: 445 })
+    const options = { desiredAccess: 1, shareAccess: 7, createDisposition: 1, createOptions: 0 }
+    const note = Effect.withFiber((fiber) => Effect.sync(() => fiber.getRef(Changes.CurrentChanges)?.note()))
+    for (const [change, sent] of [[note, true], [Effect.void, undefined]] as const) {
+      let ended = false
+      const open = Effect.as(
+        Effect.andThen(change, Effect.addFinalizer(() => Effect.sync(() => void (ended = true)))),
+        {
+          path: "f",
+          opened: {} as Share.Opened,
+          caching: () => ({ oplockLevel: 0, leaseState: 0 }),
+          run: () => Effect.fail(lost),
+          close: Effect.void
+        } as Share.OpenFile
+      )
+      const error = yield* Effect.flip(ConnectedShare.batch(open, options, [{ _tag: "Flush" }]))
+      assert.strictEqual((error as TransportError).sent, sent)
+      assert.isTrue(ended)
+    }
+  }))

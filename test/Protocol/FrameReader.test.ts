@@ -129,6 +129,148 @@ describe("FrameReader", () => {
     assert.strictEqual(seen.errors.length, 1)
   })
 
+  it("gives no memory for the next bytes between packets, in a claimed packet, and after an error or the end", () => {
+    const { frames } = reader()
+    assert.isUndefined(frames.room)
+    const large = new Uint8Array(claimFrom)
+    large[0] = 50
+    const bytes = frame(large)
+    frames.push(bytes.subarray(0, 3))
+    assert.isUndefined(frames.room, "in the header")
+    frames.push(bytes.subarray(3, 5))
+    assert.strictEqual(frames.room!.length, peek - 1, "the first bytes decide")
+    frames.push(bytes.subarray(5, 4 + peek))
+    assert.isUndefined(frames.room, "claimed")
+    frames.push(bytes.subarray(4 + peek))
+    assert.isUndefined(frames.room, "between packets")
+    frames.push(frame(new Uint8Array(10)).subarray(0, 7))
+    assert.strictEqual(frames.room!.length, 7)
+    frames.end()
+    assert.isUndefined(frames.room, "ended")
+    const broken = reader()
+    broken.frames.push(Uint8Array.of(9, 9, 9, 9))
+    assert.isUndefined(broken.frames.room, "failed")
+  })
+
+  it("takes nothing after its end, neither the rest of a packet nor a new one", () => {
+    for (const first of [0, 50]) {
+      const { frames, seen } = reader()
+      const packet = new Uint8Array(claimFrom)
+      packet[0] = first
+      frames.push(frame(packet).subarray(0, 150))
+      frames.end()
+      frames.push(frame(packet).subarray(150))
+      frames.push(frame(Uint8Array.of(1)))
+      assert.deepStrictEqual([seen.packets, seen.errors], [[], []])
+    }
+  })
+
+  it("ends within a chunk when its receiver ends it in `onFrame`", () => {
+    const seen: Array<number> = []
+    const frames: FrameReader.FrameReader = new FrameReader.FrameReader(maximum, {
+      peek,
+      claimFrom,
+      claim: () => undefined,
+      onFrame: (packet) => {
+        seen.push(packet.length)
+        frames.end()
+      },
+      onError: () => {}
+    })
+    frames.push(concat([frame(new Uint8Array(1)), frame(new Uint8Array(2))]))
+    assert.deepStrictEqual(seen, [1])
+  })
+
+  it("offers packets to `claim` from `claimFrom` bytes on, and uses the memory of its receiver for the shorter ones", () => {
+    const offered: Array<number> = []
+    const allocated: Array<number> = []
+    const packets: Array<Uint8Array> = []
+    const memory = new Uint8Array(1000)
+    const frames = new FrameReader.FrameReader(maximum, {
+      peek,
+      claimFrom,
+      claim: (_, length) => void offered.push(length),
+      allocate: (length) => {
+        allocated.push(length)
+        return memory.subarray(0, length)
+      },
+      onFrame: (packet) => void packets.push(packet),
+      onError: (what) => assert.fail(what)
+    })
+    for (const length of [1, claimFrom - 1, claimFrom, claimFrom + 1]) {
+      frames.push(frame(new Uint8Array(length).fill(length)))
+    }
+    assert.deepStrictEqual(offered, [claimFrom, claimFrom + 1])
+    assert.deepStrictEqual(allocated, [1, claimFrom - 1])
+    assert.deepStrictEqual(packets.map((packet) => packet.buffer === memory.buffer), [true, true, false, false])
+    assert.deepStrictEqual(packets.map(({ length }) => length), [1, claimFrom - 1, claimFrom, claimFrom + 1])
+  })
+
+  it("puts transient packets into the same memory, and gives every other packet its own", () => {
+    const packets: Array<Uint8Array> = []
+    const contents: Array<string> = []
+    const frames = new FrameReader.FrameReader(maximum, {
+      peek,
+      claimFrom,
+      claim: () => undefined,
+      transient: (head) => head[0] === 1,
+      onFrame: (packet) => {
+        packets.push(packet)
+        contents.push(Buffer.from(packet).toString("hex"))
+      },
+      onError: (what) => assert.fail(what)
+    })
+    const made = [[1, 1000], [1, 999], [2, 1000], [1, 1001], [1, 300]].map(([first, length], i) => {
+      const packet = new Uint8Array(length!).fill(i + 10)
+      packet[0] = first!
+      return packet
+    })
+    for (const packet of made) frames.push(frame(packet))
+    assert.deepStrictEqual(contents, made.map((packet) => Buffer.from(packet).toString("hex")))
+    const [first, second, own, longer, last] = packets.map(({ buffer }) => buffer)
+    assert.strictEqual(first, second)
+    assert.notStrictEqual(own, first)
+    assert.strictEqual(longer, last, "more memory, and then the same again")
+    assert.strictEqual(Buffer.from(packets[2]!).toString("hex"), Buffer.from(made[2]!).toString("hex"))
+  })
+
+  it.each([
+    ["the whole rest", claimFrom - peek, 0],
+    ["all but the last byte", claimFrom - peek - 1, 1],
+    ["nothing", 0, claimFrom - peek]
+  ])("a claim of %s gives the tail after it: %i and %i bytes", (_, size, tailSize) => {
+    const destination = new Uint8Array(size)
+    const ends: Array<readonly [Uint8Array, Uint8Array]> = []
+    const frames = new FrameReader.FrameReader(maximum, {
+      peek,
+      claimFrom,
+      claim: () => ({ destination, complete: (...end) => void ends.push(end) }),
+      onFrame: () => assert.fail("the packet is claimed"),
+      onError: (what) => assert.fail(what)
+    })
+    const packet = Uint8Array.from({ length: claimFrom }, (_, i) => i)
+    frames.push(frame(packet))
+    frames.push(frame(packet))
+    for (const [head, tail] of ends) {
+      assert.deepStrictEqual([head.length, tail.length], [peek, tailSize])
+      assert.deepStrictEqual(concat([head, destination, tail]), packet)
+    }
+    assert.lengthOf(ends, 2)
+  })
+
+  it("gives a packet of exactly `peek` bytes whole, without a claim", () => {
+    const ends: Array<number> = []
+    const frames = new FrameReader.FrameReader(maximum, {
+      peek,
+      claimFrom: peek,
+      claim: () => assert.fail("a packet without a rest has nothing to claim"),
+      onFrame: ({ length }) => void ends.push(length),
+      onError: (what) => assert.fail(what)
+    })
+    frames.push(concat([frame(new Uint8Array(peek)), frame(new Uint8Array(peek))]))
+    assert.deepStrictEqual(ends, [peek, peek])
+  })
+
   it("writeHeader writes a length of 24 bits", () => {
     const header = new Uint8Array(4).fill(1)
     FrameReader.writeHeader(header, 0x123456)

@@ -105,7 +105,7 @@ describe("an information class of files", () => {
     "that cannot be queried is STATUS_INVALID_INFO_CLASS, and one without room STATUS_INFO_LENGTH_MISMATCH",
     async ({ ann }) => {
       const file = await ann.must("f.txt")
-      // 15, extended attributes, and 48, the normalized name, have rules of their own.
+      // 15, extended attributes, and 48, the normalized name, have their own rules.
       for (let number = 0; number <= 100; number++) {
         if (number === 15 || number === 48) continue
         const fixed = queryable.get(number)

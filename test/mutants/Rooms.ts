@@ -30,6 +30,13 @@ export const rooms: ReadonlyArray<Room> = [
     tests: ["test/Auth"]
   },
   {
+    folder: "src/Protocol",
+    modules: words(
+      `FrameReader Multiplexer OutstandingRequests OpenLife Changes ConnectedShare ConnectionErrors Errors Staggered UncName`
+    ),
+    tests: ["test/Protocol", "test/Client/UncPath.test.ts"]
+  },
+  {
     folder: "src/Client",
     modules: words(
       `internal/PipelinedReads internal/PipelinedWrites internal/TransferWindow internal/TargetAttempt internal/Opening internal/Reading internal/Writing internal/Copying
@@ -75,7 +82,9 @@ export const rooms: ReadonlyArray<Room> = [
     folder: "src/Cli",
     modules: words("Download Upload RemoteFile LocalFile LocalName CaseClash Failure"),
     // The others start whole processes, and reach none of these modules in this one.
-    tests: words("Copies RemoteFile Names CaseClash Output Failure").map((name) => `test/Cli/${name}.test.ts`)
+    tests: words("Copies TreeCopies RemoteFile RemoteParts Names CaseClash Output Failure").map((name) =>
+      `test/Cli/${name}.test.ts`
+    )
   },
   { folder: "src/Codec", modules: words("Codec SecurityDescriptor DosWildcard"), tests: ["test/Codec"] }
 ]
