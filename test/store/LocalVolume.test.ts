@@ -274,6 +274,19 @@ describe("the file systems below a folder", () => {
     await volumes.close()
   })
 
+  it("are opened again for a call during which all were closed", async () => {
+    const volumes = new Volumes()
+    const entering = enter(volumes)
+    await Promise.resolve()
+    const closing = volumes.close()
+    const one = await entering
+    await closing
+    assert.isFalse(isClosed(one))
+    assert.strictEqual(await enter(volumes), one)
+    await volumes.close()
+    assert.isTrue(isClosed(one))
+  })
+
   it("are opened again after a failure, and the failure leaves no descriptor open", async () => {
     const volumes = new Volumes()
     Fs.writeFileSync(join(folder, sidecarName), "no folder")
