@@ -194,6 +194,9 @@ describe("Access.forChild", () => {
       Access.maximal({ ...child, owner: staff }, identity(ann, [])),
       Access.generic.read
     )
+    // ACL_REVISION_DS (MS-DTYP 2.4.5) is needed for entries with objects.
+    const objects = { ...asked, dacl: { ...asked.dacl!, aclRevision: 4 } }
+    assert.strictEqual(Access.forChild(parent, objects, identity(joe, []), domain, false).dacl!.aclRevision, 4)
   })
 
   it("passes CREATOR GROUP, generic rights and unknown entries on as a table says", () => {

@@ -74,7 +74,11 @@ export const rooms: ReadonlyArray<Room> = [
     folder: "src/Server/Store",
     modules: words(
       `LocalStore internal/LocalOpening internal/LocalListing internal/LocalTree internal/LocalFiles internal/LocalNode internal/LocalHandle internal/LocalNaming
-       internal/OpenFileDescriptors internal/VerifiedNameChange internal/FilesBeingMade internal/UnfinishedRecords`
+       internal/OpenFileDescriptors internal/VerifiedNameChange internal/FilesBeingMade internal/UnfinishedRecords
+       internal/Local internal/LocalFolders internal/LocalVolume internal/LocalWatch internal/Sidecar
+       internal/SidecarFolder internal/SidecarLock internal/SidecarRecord internal/TemporaryRecords internal/KeyedLocks
+       internal/Attributes internal/StoreNames internal/Pages MemoryStore FileSystemStore NamespaceStore
+       internal/FileSystemHandle internal/FileSystemTree`
     ),
     tests: ["test/store", "test/Server"]
   },

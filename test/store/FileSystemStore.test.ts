@@ -3,9 +3,10 @@
  */
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
-import { Effect, FileSystem, Option, Stream } from "effect"
+import { Effect, FileSystem, Stream } from "effect"
 import * as FileSystemStore from "../../src/Server/Store/FileSystemStore.ts"
 import { storeConformance, type StoreFeature } from "./conformance.ts"
+import { unnumbered } from "./fileSystems.ts"
 
 const make = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
@@ -24,24 +25,6 @@ const lacks: ReadonlyArray<StoreFeature> = [
 ]
 
 storeConformance("FileSystemStore", make, { lacks, timeResolution: 10_000n, keepsMetadata: false })
-
-/** A file system without inode numbers and creation times, as many network protocols have it. */
-const unnumbered = (fs: FileSystem.FileSystem): FileSystem.FileSystem => {
-  const less = (info: FileSystem.File.Info): FileSystem.File.Info => ({
-    ...info,
-    ino: Option.none(),
-    birthtime: Option.none()
-  })
-  return {
-    ...fs,
-    stat: (path) => Effect.map(fs.stat(path), less),
-    open: (path, options) =>
-      Effect.map(fs.open(path, options), (file) =>
-        new Proxy(file, {
-          get: (target, key) => key === "stat" ? Effect.map(target.stat, less) : Reflect.get(target, key, target)
-        }))
-  }
-}
 
 const withoutNumbers = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem

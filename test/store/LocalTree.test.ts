@@ -123,6 +123,19 @@ describe.skipIf(onLinux !== "")(`the directories that a local tree keeps open${o
     assert.deepStrictEqual(await open(), ["d"])
   })
 
+  it("are closed once when several calls find at the same time that another directory has taken their place", async () => {
+    Fs.mkdirSync(at("d"))
+    await make()
+    await Promise.all([list("d"), list("D")])
+    for (const name of ["x", "y"]) {
+      Fs.rmSync(at("d"), { recursive: true })
+      Fs.mkdirSync(at("d", name), { recursive: true })
+      assert.deepStrictEqual(await Promise.all([list("d"), list("D"), list("d")]), [[name], [name], [name]])
+      assert.deepStrictEqual(await open(), ["d"])
+      assert.strictEqual(tree.root.volume.users, 2)
+    }
+  })
+
   it("that are in use are not closed for the limit, and are closed for it after their use", async () => {
     for (const name of ["a", "b", "c"]) {
       Fs.mkdirSync(at(name))

@@ -700,17 +700,82 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.deepStrictEqual((yield* store.stat(["f"])).lastWriteTime, (yield* file.stat).lastWriteTime)
       })
 
-      gen("of a directory's last write advance when an entry is made, renamed or removed", function*(store) {
-        const { file }: StoreOpened = yield* store.open(["d"], newDirectory)
-        const changes = [
-          put(store, ["d", "a"], "x"),
-          store.rename(["d", "a"], ["d", "b"], { replace: false }),
-          store.remove(["d", "b"])
+      gen(
+        "of a directory's last write and change advance when an entry comes or goes, and no others",
+        function*(store) {
+          const at = new Map<string, StoreOpened["file"]>()
+          for (const path of [["d"], ["e"], ["e", "sub"]]) {
+            at.set(path.join("/"), (yield* store.open(path, newDirectory)).file)
+          }
+          const keep = { replace: false }
+          const changes: ReadonlyArray<readonly [string, Effect.Effect<unknown, StoreError>, ReadonlyArray<string>]> = [
+            ["make", put(store, ["d", "a"], "x"), ["d"]],
+            ["write", put(store, ["d", "a"], "xy"), []],
+            ["rename", store.rename(["d", "a"], ["d", "b"], keep), ["d"]],
+            ["change of case", store.rename(["d", "b"], ["d", "B"], keep), ["d"]],
+            ["move", store.rename(["d", "b"], ["e", "a"], keep), ["d", "e"]],
+            ["make in another", put(store, ["d", "c"], "x"), ["d"]],
+            ["move over a file", store.rename(["e", "a"], ["d", "c"], { replace: true }), ["d", "e"]],
+            ["make below", mkdir(store, ["e", "sub", "x"]), ["e/sub"]],
+            ["move of a directory", store.rename(["e", "sub", "x"], ["e", "x"], keep), ["e", "e/sub"]],
+            ...(has("link")
+              ? [["link", store.link!(["d", "c"], ["e", "l"], keep), ["e"]]] as const
+              : [["make again", put(store, ["e", "l"], "x"), ["e"]]] as const),
+            ["remove", store.remove(["e", "l"]), ["e"]],
+            ["remove of a directory", store.remove(["e", "x"]), ["e"]],
+            ["refused remove", Effect.ignore(store.remove(["e"])), []],
+            ["refused make", Effect.ignore(Effect.scoped(store.open(["d", "c"], newFile))), []]
+          ]
+          for (const [title, change, expected] of changes) {
+            for (const file of at.values()) {
+              yield* file.set({ lastWriteTime: someTime, ...(keepsMetadata ? { changeTime: someTime } : {}) })
+            }
+            yield* change
+            const advanced: Array<string> = []
+            for (const [path, file] of at) {
+              const { changeTime, lastWriteTime } = yield* file.stat
+              if (lastWriteTime > someTime + 10_000_000n) advanced.push(path)
+              if (keepsMetadata) {
+                assert.strictEqual(changeTime > someTime + 10_000_000n, advanced.at(-1) === path, title)
+              }
+            }
+            assert.deepStrictEqual(advanced, expected, title)
+          }
+        }
+      )
+
+      gen("are unchanged after an empty write and after reads", function*(store) {
+        const { file }: StoreOpened = yield* store.open(["f"], newFile)
+        yield* file.write(0n, text("x"))
+        yield* file.set({ lastWriteTime: someTime, ...(keepsMetadata ? { changeTime: someTime } : {}) })
+        yield* file.write(0n, new Uint8Array(0))
+        yield* file.read(0n, 10)
+        yield* file.streams
+        yield* file.allocated({ offset: 0n, length: 10n })
+        const node: StoreNode = yield* file.stat
+        sameTime(node.lastWriteTime, someTime)
+        if (keepsMetadata) {
+          assert.strictEqual(node.changeTime, someTime)
+        }
+      })
+
+      needsMetadata("of the last change advance with set, a blob, a rename and a link", function*(store) {
+        const { file }: StoreOpened = yield* store.open(["f"], newFile)
+        const changes: ReadonlyArray<readonly [string, Effect.Effect<void, StoreError>]> = [
+          ["set of attributes", file.set({ fileAttributes: FileAttributes.FILE_ATTRIBUTE_HIDDEN })],
+          ["set of nothing", file.set({})],
+          ["rename", store.rename(["f"], ["g"], { replace: false })],
+          ...(has("securityDescriptors")
+            ? [["blob", file.setBlob("SecurityDescriptor", text("sd"))]] as const
+            : []),
+          ...(has("link") ? [["link", store.link!(["g"], ["h"], { replace: false })]] as const : [])
         ]
-        for (const change of changes) {
-          yield* file.set({ lastWriteTime: someTime })
+        for (const [title, change] of changes) {
+          yield* file.set({ creationTime: someTime, lastWriteTime: someTime, changeTime: someTime })
           yield* change
-          assert.isTrue((yield* file.stat).lastWriteTime > someTime + 10_000_000n)
+          const node: StoreNode = yield* file.stat
+          assert.isTrue(node.changeTime > someTime + 10_000_000n, title)
+          assert.deepStrictEqual([node.creationTime, node.lastWriteTime], [someTime, someTime], title)
         }
       })
 

@@ -15,6 +15,7 @@ import {
   type StoreError,
   storeError,
   type StoreFile,
+  type StoreNaming,
   type StoreNode,
   type StoreOpened,
   type StorePath,
@@ -61,6 +62,10 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
   }
   const isOnTheWay = (path: StorePath): boolean => path.length > 0 && added(path).size > 0
 
+  /** The path in the case of the links. */
+  const spelled = (path: StorePath): StorePath =>
+    path.map((name, i) => added(path.slice(0, i)).get(DfsPath.fold(name))?.name ?? name)
+
   const node = (path: StorePath, link: boolean, root: StoreNode): StoreNode => ({
     ...root,
     name: path[path.length - 1]!,
@@ -75,7 +80,7 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
   /** A folder on the path to a link that the store does not have. */
   const folder = (path: StorePath): Effect.Effect<StoreOpened, StoreError> =>
     Effect.map(store.stat([]), (root) => {
-      const stat = node(path, false, root)
+      const stat = node(spelled(path), false, root)
       const file: StoreFile = {
         id: stat.id,
         stat: Effect.succeed(stat),
@@ -97,12 +102,14 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
     error.reason._tag === "NotFound" || error.reason._tag === "PathNotFound"
 
   /** Makes the folders above a path. */
-  const makeFolders = (path: StorePath): Effect.Effect<void, StoreError> =>
-    Effect.forEach(
-      path.slice(0, -1),
-      (_, i) => Effect.scoped(store.open(path.slice(0, i + 1), { mode: "either", type: "directory" })),
+  const makeFolders = (path: StorePath): Effect.Effect<void, StoreError> => {
+    const folders = spelled(path.slice(0, -1))
+    return Effect.forEach(
+      folders,
+      (_, i) => Effect.scoped(store.open(folders.slice(0, i + 1), { mode: "either", type: "directory" })),
       { discard: true }
     )
+  }
 
   /** In a folder on the path to a link, only the last name is missing. */
   const missing = (path: StorePath, error: StoreError): Effect.Effect<never, StoreError> =>
@@ -120,7 +127,15 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
         ? Effect.andThen(makeFolders(path), run)
         : Effect.fail(error))
 
-  const { mayRemove } = store
+  /** Gives a file a name by `run`. A folder on the path to a link is an existing directory, also for that. */
+  const naming = (
+    name: StorePath,
+    { replace }: StoreNaming,
+    run: Effect.Effect<void, StoreError>
+  ): Effect.Effect<void, StoreError> =>
+    Effect.flatMap(isVirtual(name), (virtual) => virtual ? fail(replace ? "IsDirectory" : "Exists") : into(name, run))
+
+  const { link, mayRemove } = store
   return {
     ...store,
     stat: (path) =>
@@ -168,6 +183,10 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
       ? {}
       : { mayRemove: (path, options) => isOnTheWay(path) ? fail("NotEmpty") : mayRemove(path, options) }),
     // The namespace decides where links are, so the folders on the path to a link cannot be renamed.
-    rename: (from, to, options) => isOnTheWay(from) ? fail("AccessDenied") : into(to, store.rename(from, to, options))
+    rename: (from, to, options) =>
+      isOnTheWay(from) ? fail("AccessDenied") : naming(to, options, store.rename(from, to, options)),
+    ...(link === undefined
+      ? {}
+      : { link: (existing, name, options) => naming(name, options, link(existing, name, options)) })
   }
 }

@@ -419,7 +419,7 @@ export class LocalTree {
   #drop(found: Directory): void {
     if (found.dropped) return
     found.dropped = true
-    if (this.#directories.get(found.place) === found) this.#directories.delete(found.place)
+    this.#directories.delete(found.place)
     if (found.users === 0) this.#close(found)
   }
 
