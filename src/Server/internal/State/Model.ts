@@ -291,6 +291,20 @@ export interface Durable {
   readonly owner: string
 }
 
+/** The version of an application instance (MS-SMB2 2.2.13.2.15): the greater one belongs to the later client. */
+export interface AppInstanceVersion {
+  readonly high: bigint
+  readonly low: bigint
+}
+
+/** The application instance of an open, by the values of its CREATE (MS-SMB2 3.3.1.10). */
+export interface AppInstance {
+  /** The AppInstanceId in hexadecimal digits. */
+  readonly id: string
+  readonly version: AppInstanceVersion | undefined
+  readonly clientGuid: string
+}
+
 /**
  * The number of an open's requests under way that change something: those of its present channel sequence, and of
  * earlier ones (3.3.5.2.10).
@@ -332,6 +346,7 @@ export class FileOpen {
   /** The CreateGuid of the request that made it, for replays. */
   createGuid: string | undefined
   clientGuid = ""
+  appInstance: AppInstance | undefined
   createAction = 0
   /** True until its client shows that it has the response. */
   mayBeReplayed = true
@@ -466,6 +481,8 @@ export class StreamNode {
   readonly file: FileNode
   readonly name: string
   readonly opens = new Set<FileOpen>()
+  /** Its opens of each application instance, by AppInstanceId; made with the first one. */
+  appInstances: Map<string, Set<FileOpen>> | undefined
   /** Its byte-range locks; made with the first lock. */
   locks: StreamLocks | undefined
   /** Its oplocks and leases. */
