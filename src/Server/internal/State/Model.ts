@@ -281,8 +281,10 @@ export interface Tree {
 // Opens
 // -----------------------------------------------------------------------------
 
-/** The values by which a durable open is found again. */
+/** The values by which a durable or resilient open is found again. */
 export interface Durable {
+  /** A resilient open keeps its place, no matter who else wants the file, until its timeout (3.3.5.15.9). */
+  readonly resilient: boolean
   readonly version: 1 | 2
   readonly createGuid: string | undefined
   /** Milliseconds that it stays after the loss of its connection. */
@@ -334,7 +336,7 @@ export class FileOpen {
   readonly shareAccess: number
   readonly createOptions: number
   readonly directory: boolean
-  /** Undefined while a durable open waits for its client. */
+  /** Undefined while a durable or resilient open waits for its client. */
   session: Session | undefined
   tree: Tree
   /** The usage of its user, in which this open counts. */
