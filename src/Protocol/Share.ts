@@ -61,6 +61,22 @@ export interface DurableHandle {
 }
 
 /**
+ * An instance of an application that can move to another computer and open its files there again (MS-SMB2 2.2.13.2.13,
+ * 2.2.13.2.15). The server then closes the opens that the instance still has by its earlier client.
+ *
+ * @since 0.2.0
+ */
+export interface AppInstance {
+  /** 16 bytes that name the instance. They stay the same when it moves. */
+  readonly id: Uint8Array
+  /**
+   * Two 64-bit numbers that decide between two clients of the instance: the greater `high`, then the greater `low`,
+   * belongs to the later one. The server refuses the open of an earlier one (`FileForcedClosed`). Sent in 3.1.1 only.
+   */
+  readonly version?: { readonly high: bigint; readonly low: bigint } | undefined
+}
+
+/**
  * The options of CREATE (MS-SMB2 2.2.13). Numbers are the document's.
  *
  * @since 0.1.0
@@ -78,6 +94,8 @@ export interface OpenOptions {
    * Asks for a handle that survives a broken connection for this many milliseconds; 0 leaves the time to the server.
    */
   readonly durable?: { readonly timeout: number; readonly persistent?: boolean | undefined } | undefined
+  /** Sent in dialect 3.0 and later. */
+  readonly appInstance?: AppInstance | undefined
   /** Opens the file as it was at this time (100 ns ticks since 1601): a previous version. */
   readonly timewarp?: bigint | undefined
   /** A self-relative SECURITY_DESCRIPTOR for a new file. */

@@ -75,7 +75,12 @@ export interface Limits {
   /** How long a durable open outlives its connection, at most. */
   readonly durableTime: Duration.Input
   /**
-   * Durable opens of all clients that wait for their clients to reconnect. Further opens are closed with their
+   * How long a resilient open outlives its connection, at most (MaxResiliencyTimeout, MS-SMB2 3.3.5.15.9). During that
+   * time it keeps other clients from the file. A client that asks for more is refused.
+   */
+  readonly resilientTime: Duration.Input
+  /**
+   * Durable and resilient opens of all clients that wait for their clients to reconnect. Further opens are closed with their
    * connection.
    */
   readonly durables: number
@@ -146,6 +151,7 @@ export const defaults: Limits = {
   idleTime: "15 minutes",
   breakTime: "35 seconds",
   durableTime: "5 minutes",
+  resilientTime: "5 minutes",
   durables: 16_384,
   userDurables: 8192,
   storeTime: "1 minute",

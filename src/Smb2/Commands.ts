@@ -12,6 +12,7 @@ import * as Changes from "../Protocol/Changes.ts"
 import { fromStatus, type ProtocolError, type SmbError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import * as Header from "./Header.ts"
+import * as LockSequences from "./LockSequences.ts"
 import * as ChangeNotify from "./Message/ChangeNotify.ts"
 import type { FileId } from "./Message/Common.ts"
 import {
@@ -116,11 +117,15 @@ const lockFlags = (operation: Operation.Lock): number =>
 const nothing = new Uint8Array(0)
 
 /**
- * The request of an operation on an open.
+ * The request of an operation on an open. `lockSequence` is the place of a LOCK among those of its open; default: none.
  *
  * @since 0.1.0
  */
-export const encode = (operation: Operation.Any, fileId: FileId): Encoded => {
+export const encode = (
+  operation: Operation.Any,
+  fileId: FileId,
+  lockSequence: LockSequences.LockSequence = LockSequences.none
+): Encoded => {
   switch (operation._tag) {
     case "Read":
       return {
@@ -192,7 +197,7 @@ export const encode = (operation: Operation.Any, fileId: FileId): Encoded => {
         command: Command.LOCK,
         waits: operation._tag === "Lock" && operation.wait,
         body: Codec.encode(Lock.Request)({
-          lockSequence: { lockSequenceNumber: 0, lockSequenceIndex: 0 },
+          lockSequence,
           fileId,
           locks: operation.ranges.map(({ length, offset }) => ({ offset, length, flags }))
         })

@@ -51,6 +51,18 @@ const contexts = (
   if (options.lease !== undefined && dialect >= Dialect.SMB_2_1) {
     list.push(leaseContext(options.lease, dialect, entropy))
   }
+  // Application instances came with 3.0, and their versions with 3.1.1.
+  if (options.appInstance !== undefined && dialect >= Dialect.SMB_3_0) {
+    const { id, version } = options.appInstance
+    list.push({ _tag: "AppInstanceId", appInstanceId: id })
+    if (version !== undefined && dialect >= Dialect.SMB_3_1_1) {
+      list.push({
+        _tag: "AppInstanceVersion",
+        appInstanceVersionHigh: version.high,
+        appInstanceVersionLow: version.low
+      })
+    }
+  }
   if (options.durable !== undefined) {
     list.push(
       dialect >= Dialect.SMB_3_0

@@ -19,6 +19,7 @@ import * as Commands from "./Commands.ts"
 import * as Connection from "./Connection.ts"
 import * as Dialects from "./Dialects.ts"
 import * as Header from "./Header.ts"
+import * as LockSequences from "./LockSequences.ts"
 import { anyFileId, type FileId } from "./Message/Common.ts"
 import {
   Capabilities,
@@ -29,6 +30,7 @@ import {
   ShareFlags,
   ShareType
 } from "./Message/Constants.ts"
+import { Fsctl } from "./Message/Fsctl.ts"
 import * as TreeConnect from "./Message/TreeConnect.ts"
 import * as Open from "./Open.ts"
 import type { Session } from "./Session.ts"
@@ -75,8 +77,12 @@ class Tree extends ConnectedShare.Tree implements Connection.Owner {
     }
   }
 
-  encode(operation: Operation.Any, fileId: FileId): Connection.Outgoing {
-    const outgoing = this.outgoing(Commands.encode(operation, fileId))
+  encode(
+    operation: Operation.Any,
+    fileId: FileId,
+    lockSequence?: LockSequences.LockSequence
+  ): Connection.Outgoing {
+    const outgoing = this.outgoing(Commands.encode(operation, fileId, lockSequence))
     // A READ from a pipe waits until the other end writes to it.
     return operation._tag === "Read" && this.type === "pipe" ? { ...outgoing, waits: true } : outgoing
   }
@@ -84,9 +90,10 @@ class Tree extends ConnectedShare.Tree implements Connection.Owner {
   run<O extends Operation.Any>(
     operation: O,
     fileId: FileId,
-    path: string
+    path: string,
+    lockSequence?: LockSequences.LockSequence
   ): Effect.Effect<Operation.Output<O>, RequestError> {
-    const outgoing = this.encode(operation, fileId)
+    const outgoing = this.encode(operation, fileId, lockSequence)
     return Effect.flatMap(
       Connection.request(
         this.session.connection,
@@ -120,6 +127,36 @@ class Tree extends ConnectedShare.Tree implements Connection.Owner {
   }
 }
 
+/** Runs the operations of an open. If the open can outlive its connection, its LOCK requests have sequences. */
+const runOf = (tree: Tree, { fileId, opened }: Open.Open, path: string): Share.OpenFile["run"] => {
+  const plain = tree.session.negotiated.dialect === Dialect.SMB_2_0_2
+  let sequences = opened.durable === undefined || plain ? undefined : new LockSequences.LockSequences()
+  return (operation) => {
+    switch (operation._tag) {
+      case "Lock":
+      case "Unlock":
+        return Effect.suspend(() => {
+          if (sequences === undefined) return tree.run(operation, fileId, path)
+          const known = sequences
+          const sequence = known.take()
+          return tree.run(operation, fileId, path, sequence).pipe(
+            Effect.tap(() => Effect.sync(() => known.answered(sequence))),
+            Effect.tapErrorTag("SmbError", () => Effect.sync(() => known.answered(sequence)))
+          )
+        })
+      case "Ioctl":
+        return Effect.tap(tree.run(operation, fileId, path), () =>
+          Effect.sync(() => {
+            // From now on the open is resilient (3.2.5.14.8).
+            if (operation.ctlCode !== Fsctl.FSCTL_LMR_REQUEST_RESILIENCY || plain) return
+            sequences ??= new LockSequences.LockSequences()
+          }))
+      default:
+        return tree.run(operation, fileId, path)
+    }
+  }
+}
+
 const makeFile = (
   tree: Tree,
   open: Open.Open,
@@ -145,11 +182,12 @@ const makeFile = (
         tree.closeLater(open.fileId)
       }
     })
+    const run = runOf(tree, open, path)
     return {
       path,
       opened: open.opened,
       caching: () => held.caching,
-      run: (operation) => life.run(operation, tree.run(operation, open.fileId, path)),
+      run: (operation) => life.run(operation, run(operation)),
       close: life.close
     }
   })

@@ -1,6 +1,6 @@
 /**
  * Proves which opens outlive their connection, and which client gets them back (MS-SMB2 3.3.5.9.6, 3.3.5.9.7,
- * 3.3.5.9.10, 3.3.5.9.12, 3.3.7.1), with raw clients of dialect 3.0.
+ * 3.3.5.9.10, 3.3.5.9.12, 3.3.5.14, 3.3.5.15.9, 3.3.6.2, 3.3.7.1), with raw clients of dialect 3.0.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Redacted, Scope } from "effect"
@@ -10,7 +10,11 @@ import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import type * as Create from "../../src/Smb2/Message/Create.ts"
 import type * as Context from "../../src/Smb2/Message/CreateContext.ts"
-import { HANDLE, key, lease, LeaseClient, type Opened, READ, WRITE } from "./LeaseClient.ts"
+import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
+import type * as Message from "../../src/Smb2/Message/Message.ts"
+import { HANDLE, key, lease, LeaseClient, type Opened, READ, statusOf, WRITE } from "./LeaseClient.ts"
+import { RawClient } from "./RawClient.ts"
+import * as Requests from "./requests.ts"
 
 const host = "127.0.38.7"
 const secret = Redacted.make("secret")
@@ -19,6 +23,11 @@ const ALL = READ | HANDLE | WRITE
 
 const status = {
   INVALID_PARAMETER: 0xc000_000d,
+  INVALID_DEVICE_REQUEST: 0xc000_0010,
+  SHARING_VIOLATION: 0xc000_0043,
+  LOCK_NOT_GRANTED: 0xc000_0055,
+  DELETE_PENDING: 0xc000_0056,
+  NOT_SUPPORTED: 0xc000_00bb,
   ACCESS_DENIED: 0xc000_0022,
   OBJECT_NAME_NOT_FOUND: 0xc000_0034
 } as const
@@ -28,7 +37,7 @@ interface As {
   readonly user?: Credentials.Credential
 }
 
-type Connect = (guid: number, as?: As) => Promise<LeaseClient>
+type Connect = ((guid: number, as?: As) => Promise<LeaseClient>) & { readonly port: number }
 
 /** Clients by their ClientGuid, each on its own connection to a server that has no other clients. */
 const withClients = async (use: (connect: Connect) => Promise<void>, limits: SmbServer.Options["limits"] = {}) => {
@@ -50,12 +59,13 @@ const withClients = async (use: (connect: Connect) => Promise<void>, limits: Smb
   )
   const clients: Array<LeaseClient> = []
   try {
-    await use(async (guid, { share = "data", user = Credentials.password("joe", secret) } = {}) => {
+    const connect = async (guid: number, { share = "data", user = Credentials.password("joe", secret) }: As = {}) => {
       const client = new LeaseClient(host, server.port, guid)
       clients.push(client)
       assert.isTrue(await client.begin(share, user))
       return client
-    })
+    }
+    await use(Object.assign(connect, { port: server.port }))
   } finally {
     for (const client of clients) client.close()
     await Effect.runPromise(Scope.close(scope, Exit.void))
@@ -277,4 +287,194 @@ describe("a durable open", () => {
       }
       await until(look, status.OBJECT_NAME_NOT_FOUND)
     }, { durableTime: "50 millis" }))
+})
+
+/** FSCTL_LMR_REQUEST_RESILIENCY with a timeout in milliseconds. */
+const resiliency = ({ fileId }: Opened, timeout: number, length = 8): Message.Request => {
+  const input = Buffer.alloc(Math.max(8, length), 0xff)
+  input.writeUInt32LE(timeout)
+  return Requests.fsctl(fileId, Fsctl.FSCTL_LMR_REQUEST_RESILIENCY, input.subarray(0, length))
+}
+
+const locked = ({ fileId }: Opened, number: number): Message.Request => {
+  const request = Requests.lock(fileId, 0)
+  if (request._tag !== "LOCK") throw new Error("not a LOCK")
+  return { ...request, body: { ...request.body, lockSequence: { lockSequenceIndex: 1, lockSequenceNumber: number } } }
+}
+
+describe("a resilient open", () => {
+  it("is granted for a whole request with a timeout within the limit, and to no guest", () =>
+    withClients(async (connect) => {
+      const one = await connect(1)
+      const open = await one.create("f")
+      for (let length = 0; length < 8; length++) {
+        assert.strictEqual(await one.status(resiliency(open, 1, length)), status.INVALID_PARAMETER, `${length}`)
+      }
+      for (
+        const [timeout, length, expected] of [
+          [90_001, 8, status.INVALID_PARAMETER],
+          [0xffff_ffff, 8, status.INVALID_PARAMETER],
+          [90_000, 8, 0],
+          [0, 8, 0],
+          [1, 9, 0],
+          [1, 4096, 0]
+        ] as const
+      ) assert.strictEqual(await one.status(resiliency(open, timeout, length)), expected, `${timeout} ${length}`)
+      const nothing = { ...open, fileId: { persistent: 99n, volatile: 99n } }
+      assert.notStrictEqual(await one.status(resiliency(nothing, 1)), 0)
+      const guest = await connect(2, { user: Credentials.anonymous })
+      assert.strictEqual(await guest.status(resiliency(await guest.create("g"), 1)), status.NOT_SUPPORTED)
+    }, { resilientTime: "90 seconds" }))
+
+  it("does not exist in dialect 2.0.2", () =>
+    withClients(async ({ port }) => {
+      for (const [dialect, expected] of [[0x0202, status.INVALID_DEVICE_REQUEST], [0x0210, 0]] as const) {
+        const client = new RawClient(host, port)
+        await client.negotiate(dialect)
+        assert.strictEqual(await client.setup(Credentials.password("joe", secret)), 0)
+        assert.strictEqual(await client.connect("data"), 0)
+        const fileId = await client.open("f")
+        if (typeof fileId === "number") return assert.fail("not opened")
+        const open = { fileId } as Opened
+        assert.strictEqual(statusOf(await client.ask(resiliency(open, 1))), expected)
+        client.close()
+      }
+    }))
+
+  it("keeps its share mode and its locks without an oplock, and is given back to its user with its lock sequences", () =>
+    withClients(async (connect) => {
+      const lost = await connect(1)
+      const open = await lost.create("f", [], { shareAccess: 1 })
+      assert.strictEqual(await lost.status(resiliency(open, 60_000)), 0)
+      assert.strictEqual(await lost.status(locked(open, 3)), 0)
+      lost.close()
+      const ann = await connect(2, { user: Credentials.password("ann", secret) })
+      await until(async () => (await ann.create("f", [oldReconnect(open)])).status, status.ACCESS_DENIED)
+      for (let i = 0; i < 2; i++) assert.strictEqual((await ann.create("f")).status, status.SHARING_VIOLATION)
+      const again = await connect(1)
+      const back = await again.create("f", [oldReconnect(open)])
+      assert.deepInclude(back, { status: 0, fileId: open.fileId, oplockLevel: 0 })
+      // The LOCK again: its response may have been lost.
+      assert.strictEqual(await again.status(locked(open, 3)), 0)
+      assert.strictEqual(await again.status(locked(open, 4)), status.LOCK_NOT_GRANTED)
+      assert.strictEqual(await again.shut(open.fileId), 0)
+      assert.strictEqual((await ann.create("f")).status, 0)
+    }))
+
+  it("outlives a LOGOFF, and a new session that replaces its own, and is still found by its CreateGuid", () =>
+    withClients(async (connect) => {
+      const lost = await connect(1)
+      const open = await lost.create("f", [request(7)], { requestedOplockLevel: BATCH })
+      assert.strictEqual(await lost.status(resiliency(open, 60_000)), 0)
+      assert.strictEqual(await lost.status({ _tag: "LOGOFF", body: {} }), 0)
+      const again = await connect(2)
+      assert.strictEqual((await again.create("f", [reconnect(open, 8)])).status, status.OBJECT_NAME_NOT_FOUND)
+      const back = await again.create("f", [reconnect(open, 7)])
+      assert.deepInclude(back, { status: 0, fileId: open.fileId, oplockLevel: BATCH })
+    }))
+
+  it("is closed after its timeout, and not before, and its file is deleted if that was asked for", () =>
+    withClients(async (connect) => {
+      const lost = await connect(1)
+      const [brief, long] = [await lost.create("brief", [], { createOptions: 0x1000 }), await lost.create("long")]
+      assert.strictEqual(await lost.status(resiliency(brief, 60_000)), 0)
+      // The last request decides.
+      assert.strictEqual(await lost.status(resiliency(brief, 50)), 0)
+      assert.strictEqual(await lost.status(resiliency(long, 60_000)), 0)
+      lost.close()
+      const again = await connect(1)
+      const look = async () => {
+        const seen = await again.create("brief", [], { createDisposition: 1, desiredAccess: 0x80 })
+        if (seen.status === 0) assert.strictEqual(await again.shut(seen.fileId), 0)
+        return seen.status
+      }
+      await until(look, status.OBJECT_NAME_NOT_FOUND)
+      assert.strictEqual((await again.create("brief", [oldReconnect(brief)])).status, status.OBJECT_NAME_NOT_FOUND)
+      assert.strictEqual((await again.create("long", [oldReconnect(long)])).status, 0)
+    }))
+
+  it.each([["durables"], ["userDurables"]] as const)(
+    "waits only within the server's limit %s",
+    (limit) =>
+      withClients(async (connect) => {
+        const lost = await connect(1)
+        const opens: Array<Opened> = []
+        for (const name of ["1", "2", "3"]) {
+          const open = await lost.create(name)
+          assert.strictEqual(await lost.status(resiliency(open, 60_000)), 0)
+          opens.push(open)
+        }
+        lost.close()
+        const again = await connect(1)
+        const reconnected = async (i: number) => (await again.create(`${i + 1}`, [oldReconnect(opens[i]!)])).status
+        await until(() => reconnected(0), 0)
+        assert.deepStrictEqual([await reconnected(1), await reconnected(2)], [0, status.OBJECT_NAME_NOT_FOUND])
+      }, { [limit]: 2 })
+  )
+
+  const kinds = [["batch oplock", false], ["lease", true]] as const
+  it.each(kinds)(
+    "is told of the break of its %s when its client returns, and the other client waits for that",
+    (_, leases) =>
+      withClients(async (connect) => {
+        const contexts = leases ? [lease(1, ALL)] : []
+        const options = leases ? {} : { requestedOplockLevel: BATCH }
+        const lost = await connect(1)
+        const open = await lost.create("f", contexts, options)
+        assert.strictEqual(await lost.status(resiliency(open, 60_000)), 0)
+        const other = await connect(2)
+        lost.close()
+        const again = await connect(1)
+        const reconnected = async (name: string) => (await again.create(name, [oldReconnect(open), ...contexts])).status
+        // Another name is refused for a lease, and an open whose client is connected for an oplock.
+        if (leases) await until(() => reconnected("x"), status.INVALID_PARAMETER)
+        else {await until(
+            async () => (await other.create("f", [oldReconnect(open), lease(1, ALL)])).status,
+            status.OBJECT_NAME_NOT_FOUND
+          )}
+        const waiting = other.create("f")
+        await until(() => reconnected("f"), 0)
+        if (leases) {
+          const told = await again.nextBreak()
+          assert.deepInclude(told, { currentLeaseState: ALL, newLeaseState: READ | HANDLE })
+          assert.strictEqual(await again.acknowledge(told!), 0)
+        } else {
+          const told = await RawClient.prototype.next.call(again)
+          assert.strictEqual(told?.readUInt16LE(12), 18)
+          const body = { _tag: "OplockBreakAcknowledgment", oplockLevel: 1, fileId: open.fileId } as const
+          assert.strictEqual(await again.status({ _tag: "OPLOCK_BREAK", body }), 0)
+        }
+        assert.strictEqual((await waiting).status, 0)
+        assert.strictEqual(await again.write(open.fileId, "text"), 0)
+      })
+  )
+
+  it("loses its oplock, and not its place, if its client stays away longer than breakTime", () =>
+    withClients(async (connect) => {
+      const lost = await connect(1)
+      const open = await lost.create("f", [], { requestedOplockLevel: BATCH })
+      assert.strictEqual(await lost.status(resiliency(open, 60_000)), 0)
+      const other = await connect(2)
+      lost.close()
+      assert.strictEqual((await other.create("f")).status, 0)
+      const again = await connect(1)
+      assert.deepInclude(await again.create("f", [oldReconnect(open)]), {
+        status: 0,
+        fileId: open.fileId,
+        oplockLevel: 0
+      })
+    }, { breakTime: "50 millis" }))
+
+  it("keeps a name that is marked for deletion until its timeout", () =>
+    withClients(async (connect) => {
+      const lost = await connect(1)
+      const open = await lost.create("f")
+      assert.strictEqual(await lost.status(resiliency(open, 100)), 0)
+      assert.strictEqual(await lost.set(open.fileId, 13, Uint8Array.of(1)), 0)
+      const other = await connect(2)
+      lost.close()
+      assert.strictEqual((await other.create("f")).status, status.DELETE_PENDING)
+      const look = async () => (await other.create("f", [], { createDisposition: 1 })).status
+      await until(look, status.OBJECT_NAME_NOT_FOUND)
+    }))
 })

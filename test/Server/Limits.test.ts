@@ -17,6 +17,7 @@ import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import type { FileId } from "../../src/Smb2/Message/Common.ts"
 import { AccessMask, Command, CreateDisposition, OplockLevel, SecurityMode } from "../../src/Smb2/Message/Constants.ts"
+import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import * as Message from "../../src/Smb2/Message/Message.ts"
 import { RawClient, statusOf } from "./RawClient.ts"
 import * as Requests from "./requests.ts"
@@ -547,6 +548,27 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
           requestedOplockLevel: OplockLevel.SMB2_OPLOCK_LEVEL_BATCH,
           createContexts: [{ _tag: "DurableHandleRequest", data: {} }] as never
         })
+        one.close()
+        const opens = async () => (await Effect.runPromise(server.statistics)).opens
+        assert.isTrue(await until(async () => (await Effect.runPromise(server.statistics)).sessions === 1))
+        assert.strictEqual(await opens(), 1)
+        assert.isTrue(await until(async () => await opens() === 0))
+      })
+  ],
+
+  resilientTime: [
+    "a resilient open can ask for this time at most, and is closed when its client has not returned after it",
+    () =>
+      within({ resilientTime: "300 millis" }, async ({ client, server }) => {
+        const one = await client(joe)
+        const file = await opened(one, "a")
+        const resilient = async (timeout: number) => {
+          const input = Buffer.alloc(8)
+          input.writeUInt32LE(timeout)
+          return statusOf(await one.ask(Requests.fsctl(file, Fsctl.FSCTL_LMR_REQUEST_RESILIENCY, input)))
+        }
+        assert.strictEqual(await resilient(301), NtStatus.STATUS_INVALID_PARAMETER)
+        assert.strictEqual(await resilient(300), 0)
         one.close()
         const opens = async () => (await Effect.runPromise(server.statistics)).opens
         assert.isTrue(await until(async () => (await Effect.runPromise(server.statistics)).sessions === 1))

@@ -190,7 +190,7 @@ const existing = Effect.fnUntraced(function*(
   }
   const { allocationSize = 0n } = contexts
   if (overwrite) yield* Volumes.checkFreeSpace(share, found.file, allocationSize, node.allocationSize)
-  const entered = yield* enter(request, found, granted.access, directory && !isStream, overwrite, granted.checked)
+  const entered = yield* enter(request, found, granted.access, directory && !isStream, overwrite, granted)
   if (entered === undefined) return undefined
   const { open } = entered
   if (!overwrite) {

@@ -9,7 +9,7 @@ import type * as Message from "../../../Smb2/Message/Create.ts"
 import type * as Context from "../../../Smb2/Message/CreateContext.ts"
 import type { StoreNode } from "../../ShareStore.ts"
 import type { Incoming } from "../State/Incoming.ts"
-import type { Durable } from "../State/Model.ts"
+import type { AppInstance, Durable } from "../State/Model.ts"
 import * as ExtendedAttributes from "./ExtendedAttributes.ts"
 
 type Of<T extends Context.Request["_tag"]> = Extract<Context.Request, { readonly _tag: T }>
@@ -31,6 +31,7 @@ export interface Asked {
   readonly extendedAttributes: Uint8Array | undefined
   readonly allocationSize: bigint | undefined
   readonly lease: AskedLease | undefined
+  readonly appInstance: AppInstance | undefined
   readonly durable: { readonly version: 1 } | {
     readonly version: 2
     readonly timeout: number
@@ -102,6 +103,14 @@ export const read = (incoming: Incoming, body: Message.Request): Asked | number 
     : lease1 !== undefined
     ? { version: 1, key: Uint8Array.from(lease1.leaseKey), state: lease1.leaseState, parentKey: undefined, epoch: 0 }
     : undefined
+  // The identifier is only valid in dialect 3.x, and its version only in 3.1.1 (2.2.13.2.13, 2.2.13.2.15).
+  const instance = dialect >= Dialect.SMB_3_0 ? find("AppInstanceId") : undefined
+  const version = dialect >= Dialect.SMB_3_1_1 ? find("AppInstanceVersion") : undefined
+  const appInstance: AppInstance | undefined = instance && {
+    id: hex(instance.appInstanceId),
+    version: version && { high: version.appInstanceVersionHigh, low: version.appInstanceVersionLow },
+    clientGuid: incoming.connection.negotiated.clientGuid
+  }
   const ea = find("EaBuffer")
   const attributes = ea === undefined ? undefined : ExtendedAttributes.read(ea.eaBuffer)
   // Other clients receive these bytes unchanged, so only a valid list is accepted.
@@ -117,6 +126,7 @@ export const read = (incoming: Incoming, body: Message.Request): Asked | number 
     extendedAttributes: extendedAttributes?.length === 0 ? undefined : extendedAttributes,
     allocationSize: find("AllocationSize")?.allocationSize,
     lease,
+    appInstance,
     durable: v2 !== undefined
       ? { version: 2, timeout: v2.timeout, createGuid: hex(v2.createGuid) }
       : v1 !== undefined

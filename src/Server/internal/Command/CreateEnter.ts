@@ -18,6 +18,7 @@ import type { OpenReservation } from "../State/OpenReservation.ts"
 import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
 import * as Watch from "../State/Watch.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
+import * as AppInstances from "./AppInstances.ts"
 import * as ChannelSequence from "./ChannelSequence.ts"
 import * as CreateContexts from "./CreateContexts.ts"
 import * as Durable from "./Durable.ts"
@@ -80,7 +81,7 @@ export const enter = Effect.fnUntraced(function*(
   access: number,
   directory: boolean,
   overwrite: boolean,
-  checked: number
+  { checked, maximal }: { readonly checked: number; readonly maximal: number }
 ): Effect.fn.Return<Entered | undefined, Refusal> {
   const { body, contexts, incoming, name, scope, share } = request
   const { server } = incoming
@@ -100,6 +101,23 @@ export const enter = Effect.fnUntraced(function*(
     if (table.renames !== request.renames && !(yield* isStillThere(request, opened))) return undefined
     const file = table.file(opened.node.identity, opened.node.type === "directory")
     const stream = file.stream(name.stream ?? "")
+    const earlier = AppInstances.earlier(
+      contexts.appInstance,
+      share,
+      name.path,
+      stream,
+      maximal & incoming.tree!.maximalAccess
+    )
+    if (typeof earlier === "number") {
+      table.release(stream)
+      return yield* refuse(earlier)
+    }
+    if (earlier.length > 0) {
+      yield* Effect.forEach(earlier, server.closeOpen, { concurrency: "unbounded", discard: true })
+      table.release(stream)
+      // As below: one of them may have been marked for deletion.
+      return undefined
+    }
     const outcome = ShareModes.obstacles(server, stream, table.linkOf(file, name.path), same, {
       access: checked,
       shareAccess: body.shareAccess,
@@ -145,6 +163,7 @@ export const enter = Effect.fnUntraced(function*(
       open.createGuid = contexts.durable.createGuid
       open.clientGuid = incoming.connection.negotiated.clientGuid
     }
+    if (contexts.appInstance !== undefined) AppInstances.enter(open, contexts.appInstance)
     open.deleteOnClose = has(body.createOptions, O.FILE_DELETE_ON_CLOSE)
     session.opens.set(open.id, open)
     server.opens.set(open.id, open)

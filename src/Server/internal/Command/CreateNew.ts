@@ -144,7 +144,7 @@ const finish = Effect.fnUntraced(function*(
   if (contexts.extendedAttributes !== undefined) {
     yield* stored(opened.file.setBlob("ExtendedAttributes", contexts.extendedAttributes))
   }
-  const entered = yield* enter(request, opened, access, directory, false, access)
+  const entered = yield* enter(request, opened, access, directory, false, { checked: access, maximal })
   if (entered === undefined) return undefined
   const filter = stream !== undefined
     ? CompletionFilter.FILE_NOTIFY_CHANGE_STREAM_NAME

@@ -1,20 +1,23 @@
 /**
- * Durable opens (MS-SMB2 3.3.5.9.6, 3.3.5.9.7, 3.3.5.9.10, 3.3.5.9.12): opens that wait for their client after its
- * connection, or its session, is lost.
+ * Durable and resilient opens (MS-SMB2 3.3.5.9.6, 3.3.5.9.7, 3.3.5.9.10, 3.3.5.9.12, 3.3.5.15.9): opens that wait for
+ * their client after its connection, or its session, is lost.
  *
- * An open that waits keeps its place in the file: share mode, locks, oplock or lease. A client that conflicts with it
- * wins: the open has no client that could acknowledge a break, so the server closes it.
+ * An open that waits keeps its place in the file: share mode, locks, oplock or lease. A client that conflicts with a
+ * durable open wins: the open has no client that could acknowledge a break, so the server closes it. A resilient open
+ * stays until its timeout: the other client is refused, and a break waits for the client to reconnect.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Codec from "../../../Codec/Codec.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
-import { CreateAction, HeaderFlags } from "../../../Smb2/Message/Constants.ts"
+import { CreateAction, Dialect, HeaderFlags } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
+import * as Fsctl from "../../../Smb2/Message/Fsctl.ts"
 import { keyOf } from "../State/FileTable.ts"
 import * as FileTimes from "../State/FileTimes.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import type { FileOpen, Server } from "../State/Model.ts"
-import { HANDLE, WRITE } from "../State/OplocksAndLeases.ts"
+import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
 import * as Replay from "../State/ReplayTable.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
 import * as ChannelSequence from "./ChannelSequence.ts"
@@ -24,6 +27,10 @@ import * as NodeInformation from "./NodeInformation.ts"
 import * as OplockGrant from "./OplockGrant.ts"
 import * as Pathname from "./Pathname.ts"
 import * as Volumes from "./Volumes.ts"
+
+const { HANDLE, WRITE } = OplocksAndLeases
+
+const decodeResiliency = Codec.decode("NETWORK_RESILIENCY_REQUEST", Fsctl.NetworkResiliencyRequest)
 
 /**
  * Makes an open durable if it asks for that and qualifies: it must be able to keep other clients from changing the
@@ -37,6 +44,7 @@ export const make = (incoming: Incoming, open: FileOpen, contexts: CreateContext
   const most = Duration.toMillis(Duration.fromInputUnsafe(incoming.server.limits.durableTime))
   const asked = durable.version === 2 && durable.timeout > 0 ? durable.timeout : 60_000
   open.durable = {
+    resilient: false,
     version: durable.version,
     createGuid: durable.version === 2 ? durable.createGuid : undefined,
     timeout: Math.min(asked, most),
@@ -45,16 +53,48 @@ export const make = (incoming: Incoming, open: FileOpen, contexts: CreateContext
   }
 }
 
+/** Milliseconds that a resilient open waits if its client leaves the time to the server, as on Windows. */
+const resilientDefault = 120_000
+
+/** Handles FSCTL_LMR_REQUEST_RESILIENCY (2.2.31.3, 3.3.5.15.9). */
+export const requestResiliency = (
+  incoming: Incoming,
+  open: FileOpen,
+  input: Uint8Array
+): Effect.Effect<void, Refusal> =>
+  Effect.suspend(() => {
+    const { connection, server, session } = incoming
+    if (connection.dialect < Dialect.SMB_2_1) return refuse(NtStatus.STATUS_INVALID_DEVICE_REQUEST)
+    // The server cannot prove that a guest who reconnects is the same guest.
+    if (session!.user!.guest) return refuse(NtStatus.STATUS_NOT_SUPPORTED)
+    const decoded = decodeResiliency(input)
+    const most = Duration.toMillis(Duration.fromInputUnsafe(server.limits.resilientTime))
+    if (decoded._tag === "Failure" || decoded.success.timeout > most) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    const { timeout } = decoded.success
+    open.durable = {
+      resilient: true,
+      version: open.durable?.version ?? 1,
+      createGuid: open.durable?.createGuid,
+      timeout: timeout === 0 ? Math.min(resilientDefault, most) : timeout,
+      clientGuid: connection.negotiated.clientGuid,
+      owner: session!.user!.sid
+    }
+    return Effect.void
+  })
+
 /**
- * Whether an open outlives its session. Byte-range locks of a client that may not cache writes must not keep other
- * clients from the file while that client is away.
+ * Whether a durable open outlives its session: if it has an oplock or a lease that lets it cache handles. Byte-range
+ * locks of a client that may not cache writes must not keep other clients from the file while that client is away.
  */
-export const mayStay = (open: FileOpen): boolean =>
-  open.durable !== undefined && open.server.absent.size < open.server.limits.durables &&
-  open.usage.durables < open.server.limits.userDurables && open.lease !== undefined &&
-  (open.lease.state & HANDLE) !== 0 &&
+const isProtected = (open: FileOpen): boolean =>
+  open.lease !== undefined && (open.lease.state & HANDLE) !== 0 &&
   ((open.lease.state & WRITE) !== 0 || open.locks === undefined || open.locks.size === 0) &&
   open.lease.breaking === undefined && !open.deletePending
+
+/** Whether an open outlives its session (3.3.7.1). */
+export const mayStay = (open: FileOpen): boolean =>
+  open.durable !== undefined && open.server.absent.size < open.server.limits.durables &&
+  open.usage.durables < open.server.limits.userDurables && (open.durable.resilient || isProtected(open))
 
 /** Takes an open out of its session. It then waits for its client until its timeout ends. */
 export const disconnect = (server: Server, open: FileOpen): void => {
@@ -111,7 +151,9 @@ export const reconnect = Effect.fnUntraced(function*(
   open.session = session
   open.tree = incoming.tree!
   session.opens.set(open.id, open)
-  return yield* respond(open, contexts, CreateAction.FILE_OPENED, undefined)
+  const answer = yield* respond(open, contexts, CreateAction.FILE_OPENED, undefined)
+  // The break of a resilient open's oplock or lease waits for its client.
+  return { ...answer, sent: () => OplocksAndLeases.tellReturned(server, open) }
 })
 
 /** Begins a CREATE that the client may send again: it continues even if its channel is lost. */

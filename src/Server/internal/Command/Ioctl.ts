@@ -14,6 +14,7 @@ import * as Locks from "../State/Locks.ts"
 import type { FileOpen } from "../State/Model.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
 import * as CopyChunk from "./CopyChunk.ts"
+import * as Durable from "./Durable.ts"
 import * as FileControls from "./FileControls.ts"
 import * as Interfaces from "./Interfaces.ts"
 import * as Negotiation from "./Negotiation.ts"
@@ -111,6 +112,8 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
     case C.FSCTL_SRV_COPYCHUNK:
     case C.FSCTL_SRV_COPYCHUNK_WRITE:
       return CopyChunk.copy(incoming, open, body.input, room, body.ctlCode === C.FSCTL_SRV_COPYCHUNK)
+    case C.FSCTL_LMR_REQUEST_RESILIENCY:
+      return Effect.as(Durable.requestResiliency(incoming, open, body.input), empty)
     case C.FSCTL_SET_SPARSE:
       if (!supports.sparse) return refuse(NtStatus.STATUS_INVALID_DEVICE_REQUEST)
       return setSparse(open, body.input)

@@ -82,9 +82,12 @@ export class FileTable implements Table {
 
   /** Takes an open out. Its name and its stream stay, with their pending deletions, until they are released. */
   leave(open: FileOpen): void {
-    const { link, stream } = open
+    const { appInstance, link, stream } = open
     stream.opens.delete(open)
     link.opens.delete(open)
+    if (appInstance === undefined) return
+    const ofInstance = stream.appInstances?.get(appInstance.id)
+    if (ofInstance?.delete(open) === true && ofInstance.size === 0) stream.appInstances?.delete(appInstance.id)
   }
 
   /** Forgets a name and a stream without opens, and the file with its last stream. */

@@ -288,14 +288,30 @@ export interface Tree {
 // Opens
 // -----------------------------------------------------------------------------
 
-/** The values by which a durable open is found again. */
+/** The values by which a durable or resilient open is found again. */
 export interface Durable {
+  /** A resilient open keeps its place, no matter who else wants the file, until its timeout (3.3.5.15.9). */
+  readonly resilient: boolean
   readonly version: 1 | 2
   readonly createGuid: string | undefined
   /** Milliseconds that it stays after the loss of its connection. */
   readonly timeout: number
   readonly clientGuid: string
   readonly owner: string
+}
+
+/** The version of an application instance (MS-SMB2 2.2.13.2.15): the greater one belongs to the later client. */
+export interface AppInstanceVersion {
+  readonly high: bigint
+  readonly low: bigint
+}
+
+/** The application instance of an open, by the values of its CREATE (MS-SMB2 3.3.1.10). */
+export interface AppInstance {
+  /** The AppInstanceId in hexadecimal digits. */
+  readonly id: string
+  readonly version: AppInstanceVersion | undefined
+  readonly clientGuid: string
 }
 
 /**
@@ -330,7 +346,7 @@ export class FileOpen {
   readonly shareAccess: number
   readonly createOptions: number
   readonly directory: boolean
-  /** Undefined while a durable open waits for its client. */
+  /** Undefined while a durable or resilient open waits for its client. */
   session: Session | undefined
   tree: Tree
   /** The usage of its user, in which this open counts. */
@@ -342,6 +358,7 @@ export class FileOpen {
   /** The CreateGuid of the request that made it, for replays. */
   createGuid: string | undefined
   clientGuid = ""
+  appInstance: AppInstance | undefined
   createAction = 0
   /** True until its client shows that it has the response. */
   mayBeReplayed = true
@@ -481,6 +498,8 @@ export class StreamNode {
   readonly file: FileNode
   readonly name: string
   readonly opens = new Set<FileOpen>()
+  /** Its opens of each application instance, by AppInstanceId; made with the first one. */
+  appInstances: Map<string, Set<FileOpen>> | undefined
   /** Its byte-range locks; made with the first lock. */
   locks: StreamLocks | undefined
   /** Its oplocks and leases. */

@@ -70,11 +70,14 @@ export const release = (server: Server, open: FileOpen): void => {
   settle(server, lease, 0)
 }
 
-/** Whether all opens of a lease wait for their client to reconnect. */
+/** Whether all opens of a lease wait for their client to reconnect, and none of them is resilient. */
 export const isOrphan = (lease: Lease): boolean => {
-  for (const { session } of lease.opens) if (session !== undefined) return false
+  for (const { durable, session } of lease.opens) if (session !== undefined || durable?.resilient === true) return false
   return lease.opens.size > 0
 }
+
+/** Whether a lease has a resilient open, which waits for its client: a break waits with it (3.3.4.6, 3.3.4.7). */
+const mayReturn = (lease: Lease): boolean => Array.from(lease.opens).some(({ durable }) => durable?.resilient === true)
 
 /**
  * The connection for a lease's break. A lease belongs to a client, not to a connection: the client's first connection
@@ -133,6 +136,15 @@ const remember = (connection: Connection, lease: Lease): void => {
   lease.onSettled(() => void told.get(connection)?.delete(lease))
 }
 
+/** After a client has reconnected to an open: tells it of a break that has waited for it. */
+export const tellReturned = (server: Server, { lease }: FileOpen): void => {
+  if (lease?.breaking === undefined) return
+  const place = placeOf(server, lease)
+  if (place === undefined) return
+  tell(place, lease, lease.state, lease.breaking)
+  remember(place.connection, lease)
+}
+
 /**
  * After the loss of a connection: tells its clients of unacknowledged breaks by another one, if they have one (3.3.4.6,
  * 3.3.4.7).
@@ -168,17 +180,18 @@ export const breakTo = (server: Server, lease: Lease, keep: number, goesOn = fal
   const needsAck = from !== READ
   const place = placeOf(server, lease)
   if (lease.kind === "lease" && lease.version === 2 && !goesOn) lease.epoch = (lease.epoch + 1) & 0xffff
-  if (needsAck && place !== undefined) lease.breaking = to
+  const waits = needsAck && (place !== undefined || mayReturn(lease))
+  if (waits) lease.breaking = to
   else lease.state = to
-  if (place === undefined) {
+  if (place === undefined && !waits) {
     settle(server, lease, to)
     // Durable opens without a client: no client can acknowledge the break.
     if (needsAck) { for (const open of Array.from(lease.opens)) server.run(server.closeOpen(open)) }
     return
   }
-  tell(place, lease, from, to)
+  if (place !== undefined) tell(place, lease, from, to)
   if (!needsAck) return
-  remember(place.connection, lease)
+  if (place !== undefined) remember(place.connection, lease)
   lease.stopTimer = server.after(
     server.limits.breakTime,
     Effect.sync(() => {
