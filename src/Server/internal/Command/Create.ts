@@ -116,7 +116,7 @@ const attempt = Effect.fnUntraced(function*(request: CreateRequest): Effect.fn.R
     if (disposition !== D.FILE_CREATE) {
       const found = yield* share.store.open(name.path, {
         mode: "existing",
-        type: has(body.createOptions, O.FILE_DIRECTORY_FILE) ? "directory" : "file",
+        type: CreateCheck.makesDirectory(body, name) ? "directory" : "file",
         linkItself: disposition === D.FILE_OPEN && name.stream === undefined &&
           has(body.createOptions, O.FILE_OPEN_REPARSE_POINT),
         forData: (Access.mapGeneric(body.desiredAccess) & (A.FILE_READ_DATA | A.FILE_WRITE_DATA)) !== 0,
@@ -171,9 +171,8 @@ const existing = Effect.fnUntraced(function*(
     if (directory && (has(body.createOptions, O.FILE_NON_DIRECTORY_FILE) || name.type === "data")) {
       return yield* refuse(NtStatus.STATUS_FILE_IS_A_DIRECTORY)
     }
-    if (!directory && (has(body.createOptions, O.FILE_DIRECTORY_FILE) || name.type === "directory")) {
-      return yield* refuse(NtStatus.STATUS_NOT_A_DIRECTORY)
-    }
+    if (!directory && CreateCheck.makesDirectory(body, name)) return yield* refuse(NtStatus.STATUS_NOT_A_DIRECTORY)
+    if (!directory && name.endsInBackslash) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
   }
   const overwrite = overwrites(body.createDisposition)
   if (overwrite && directory && !isStream) return yield* refuse(NtStatus.STATUS_FILE_IS_A_DIRECTORY)

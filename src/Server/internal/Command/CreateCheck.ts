@@ -45,6 +45,10 @@ export const check = (incoming: Incoming, body: Message.Request): Pathname.Name 
     !has(desiredAccess, A.DELETE | A.GENERIC_ALL | A.MAXIMUM_ALLOWED)
   ) return NtStatus.STATUS_INVALID_PARAMETER
   const name = nameOf(incoming, body)
+  if (typeof name !== "number" && has(createOptions, O.FILE_NON_DIRECTORY_FILE)) {
+    if (name.endsInBackslash) return NtStatus.STATUS_OBJECT_NAME_INVALID
+    if (name.type === "directory") return NtStatus.STATUS_FILE_IS_A_DIRECTORY
+  }
   const isData = typeof name !== "number" && (name.stream !== undefined || name.type === "data")
   if (isData && has(createOptions, O.FILE_DIRECTORY_FILE)) {
     return NtStatus.STATUS_NOT_A_DIRECTORY
@@ -57,7 +61,12 @@ export const check = (incoming: Incoming, body: Message.Request): Pathname.Name 
   return name
 }
 
-const nameOf = (incoming: Incoming, body: Message.Request): Pathname.Name | number => {
+/** Whether a CREATE makes a directory if the name does not exist. */
+export const makesDirectory = (body: Message.Request, name: Pathname.Name): boolean =>
+  has(body.createOptions, O.FILE_DIRECTORY_FILE) || name.type === "directory"
+
+/** The file that a CREATE names, or the status that says what is wrong with the name. */
+export const nameOf = (incoming: Incoming, body: Message.Request): Pathname.Name | number => {
   const sent = DfsNames.nameOf(incoming, body.name)
   if (typeof sent === "number") return sent
   const name = Pathname.parse(sent)

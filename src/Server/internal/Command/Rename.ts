@@ -49,6 +49,7 @@ export const rename = Effect.fnUntraced(function*(
   const name = target(incoming, fileName)
   if (typeof name === "number") return yield* refuse(name)
   if (name.stream !== undefined || name.path.length === 0) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
+  if (name.endsInBackslash && !file.directory) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
   if (open.path.length === 0 || isWithin(name.path, open.path) && keyOf(name.path) !== keyOf(open.path)) {
     return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   }
@@ -219,7 +220,10 @@ export const link = Effect.fnUntraced(function*(
   yield* checkLinking(incoming, open)
   const name = target(incoming, fileName)
   if (typeof name === "number") return yield* refuse(name)
-  if (name.stream !== undefined || name.path.length === 0) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
+  // A directory has one name, so the new name is that of a file.
+  if (name.stream !== undefined || name.path.length === 0 || name.endsInBackslash) {
+    return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
+  }
   const { link: make } = share.store
   yield* giving(
     open,
