@@ -34,6 +34,7 @@ import { make } from "./CreateNew.ts"
 import * as CreatePipe from "./CreatePipe.ts"
 import * as Durable from "./Durable.ts"
 import * as FileRights from "./FileRights.ts"
+import * as Names from "./Names.ts"
 import * as OpenLimit from "./OpenLimit.ts"
 import type { Name } from "./Pathname.ts"
 import * as SymbolicLinks from "./SymbolicLinks.ts"
@@ -61,7 +62,13 @@ export const create = (incoming: Incoming, body: Message.Request): Effect.Effect
     const { share } = tree
     return Effect.flatMap(
       Durable.replay(incoming, body, contexts),
-      (again) => (again === undefined ? createFile(incoming, body, name, contexts, share) : Effect.succeed(again))
+      (again) =>
+        again === undefined
+          ? Effect.flatMap(
+            Names.resolve(incoming, share, name),
+            (resolved) => createFile(incoming, body, resolved, contexts, share)
+          )
+          : Effect.succeed(again)
     )
   })
 
@@ -165,7 +172,7 @@ const existing = Effect.fnUntraced(function*(
   const directory = node.type === "directory"
   const isStream = name.stream !== undefined
   if (!isStream && SymbolicLinks.isLink(node) && !has(body.createOptions, O.FILE_OPEN_REPARSE_POINT)) {
-    return yield* SymbolicLinks.stop(request.incoming, found.file, "")
+    return yield* SymbolicLinks.stop(request.incoming, found.file, name.rests.at(-1) ?? "")
   }
   if (!isStream) {
     if (directory && (has(body.createOptions, O.FILE_NON_DIRECTORY_FILE) || name.type === "data")) {

@@ -19,8 +19,8 @@ import * as Replay from "../State/ReplayTable.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
 import * as ChannelSequence from "./ChannelSequence.ts"
 import * as Close from "./Close.ts"
-import * as CreateCheck from "./CreateCheck.ts"
 import * as CreateContexts from "./CreateContexts.ts"
+import * as Names from "./Names.ts"
 import * as NodeInformation from "./NodeInformation.ts"
 import * as OplockGrant from "./OplockGrant.ts"
 import * as Volumes from "./Volumes.ts"
@@ -95,10 +95,10 @@ export const reconnect = Effect.fnUntraced(function*(
       lease.clientGuid !== incoming.connection.negotiated.clientGuid ||
       Buffer.compare(lease.key, contexts.lease!.key) !== 0 || lease.version !== contexts.lease!.version
     ) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
-    const name = CreateCheck.nameOf(incoming, body)
-    if (typeof name === "number" || keyOf(name.path) !== keyOf(open.path)) {
-      return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
-    }
+    const name = Names.read(incoming, body.name)
+    if (typeof name === "number") return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    const { path } = yield* Names.resolve(incoming, open.share, name)
+    if (keyOf(path) !== keyOf(open.path)) return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
   }
   if (session.user!.guest || open.durable.owner !== session.user!.sid) {
     return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)

@@ -30,6 +30,11 @@ export interface Name {
   readonly type: "data" | "directory" | undefined
   /** Whether the name ended in a backslash: it can only stand for a directory. */
   readonly endsInBackslash: boolean
+  /**
+   * For each component of `path`, the part of the name after it, as the client wrote it: UnparsedPathLength of a
+   * symbolic link error counts it from the end of that name (MS-SMB2 2.2.2.2.1).
+   */
+  readonly rests: ReadonlyArray<string>
 }
 
 /** One component, without its backslash. */
@@ -51,31 +56,34 @@ export const parse = (name: string): Name | number => {
   const last = componentOf(texts.pop()!, texts.length === 0 && !endsInBackslash)
   if (typeof last === "number") return last
   const path: Array<string> = []
+  const rests: Array<string> = []
+  /** Adds a component that ends at `end`; false if it leads above the root. */
+  const step = (component: string, end: number): boolean => {
+    if (component === "..") return rests.pop() !== undefined && path.pop() !== undefined
+    if (component === "." || component === "") return true
+    rests.push(name.slice(end))
+    return path.push(component) > 0
+  }
   let isEmpty = false
+  let end = -1
   for (const text of texts) {
+    end += 1 + text.length
     // An empty name is not found. A fault in a later component comes first: the server reads all of the name before.
     if (text === "") isEmpty = true
     else {
       const component = componentOf(text, false)
       if (typeof component === "number") return component
       if (component.stream !== undefined || component.type === "data") return NtStatus.STATUS_OBJECT_NAME_INVALID
-      if (!step(path, component)) return NtStatus.STATUS_INVALID_PARAMETER
+      if (!step(component.name, end)) return NtStatus.STATUS_INVALID_PARAMETER
     }
   }
   if (endsInBackslash && (last.stream !== undefined || last.type === "data")) {
     return NtStatus.STATUS_OBJECT_NAME_INVALID
   }
   if (isEmpty) return NtStatus.STATUS_OBJECT_PATH_NOT_FOUND
-  return step(path, last)
-    ? { path, stream: last.stream, type: last.type, endsInBackslash }
+  return step(last.name, name.length - (endsInBackslash ? 1 : 0))
+    ? { path, stream: last.stream, type: last.type, endsInBackslash, rests }
     : NtStatus.STATUS_INVALID_PARAMETER
-}
-
-/** Adds a component to a path; false if it leads above the root. */
-const step = (path: Array<string>, { name }: Component): boolean => {
-  if (name === "..") return path.pop() !== undefined
-  if (name !== "." && name !== "") path.push(name)
-  return true
 }
 
 /** Reads one component. Only the first one can have an empty name: then it stands for the root. */
