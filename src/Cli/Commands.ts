@@ -355,7 +355,18 @@ const serve = Command.make(
       Flag.withDescription("Host the DFS namespaces in this JSON file"),
       Flag.optional
     ),
-    readOnly: boolean("read-only", "Refuse every change")
+    readOnly: boolean("read-only", "Refuse every change"),
+    mapNames: Flag.Boolean("map-names").pipe(
+      Flag.withDescription(
+        "Show names that SMB cannot carry with characters of Unicode's private use area. Default: true; " +
+          "--no-map-names does not list such files"
+      ),
+      Flag.optional
+    ),
+    shortNames: Flag.Boolean("short-names").pipe(
+      Flag.withDescription("Give files with long names 8.3 names too. Default: true; --no-short-names for none"),
+      Flag.optional
+    )
   },
   Effect.fnUntraced(function*(flags) {
     const options = yield* root

@@ -125,12 +125,13 @@ const folderReasons: Partial<Record<StoreReason["_tag"], string>> = {
 /** `readOnly`: the store creates nothing in the folder either. */
 const storeOf = (
   folder: string | undefined,
-  readOnly: boolean
+  readOnly: boolean,
+  mapNames: boolean
 ): Effect.Effect<ShareStore, LocalError, Scope.Scope> =>
   folder === undefined
     ? MemoryStore.make()
     : Effect.mapError(
-      LocalStore.make(folder, { readOnly }),
+      LocalStore.make(folder, { readOnly, mapNames }),
       (error) => {
         const why = error.cause instanceof Error ? error.cause.message : undefined
         return new LocalError({ path: folder, detail: why ?? folderReasons[error.reason._tag] ?? error.message })
@@ -203,13 +204,15 @@ const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: 
   const accounts = yield* accountsOf(options, shared)
   const shares: Record<string, SmbServer.Share> = {}
   const readOnly = options.readOnly ? { readOnly: true } : {}
-  for (const { folder, name, ...how } of options.shares) {
-    shares[name] = { ...how, ...readOnly, store: yield* storeOf(folder, options.readOnly || how.readOnly === true) }
+  const { shortNames } = options
+  for (const { folder, mapNames = options.mapNames, name, ...how } of options.shares) {
+    const store = yield* storeOf(folder, options.readOnly || how.readOnly === true, mapNames)
+    shares[name] = { shortNames, ...how, ...readOnly, store }
   }
   // Roots without a share of the same name.
   for (const name of Object.keys(options.namespace?.roots ?? {})) {
     if (Object.keys(shares).some((share) => fold(share) === fold(name))) continue
-    shares[name] = { ...readOnly, store: MemoryStore.make() }
+    shares[name] = { ...readOnly, shortNames, store: MemoryStore.make() }
   }
   const { identity, warning } = yield* identitiesOf(options)
   const server = yield* SmbServer.make({

@@ -51,7 +51,9 @@ const ConfiguredShare = Schema.Union([
     readOnly: Schema.optionalKey(Schema.Boolean),
     encrypt: Schema.optionalKey(Schema.Boolean),
     accessBasedEnumeration: Schema.optionalKey(Schema.Boolean),
-    guest: Schema.optionalKey(Schema.Boolean)
+    guest: Schema.optionalKey(Schema.Boolean),
+    mapNames: Schema.optionalKey(Schema.Boolean),
+    shortNames: Schema.optionalKey(Schema.Boolean)
   })
 ])
 
@@ -68,6 +70,8 @@ export const Configuration = Schema.Struct({
   encryption: Schema.optionalKey(Schema.Literals(["off", "if-offered", "required"])),
   guest: Schema.optionalKey(Schema.Boolean),
   readOnly: Schema.optionalKey(Schema.Boolean),
+  mapNames: Schema.optionalKey(Schema.Boolean),
+  shortNames: Schema.optionalKey(Schema.Boolean),
   limits: Schema.optionalKey(ConfiguredLimits)
 })
 
@@ -169,12 +173,16 @@ export interface ServeFlags {
   readonly users: Option.Option<string>
   readonly namespace: Option.Option<string>
   readonly readOnly: boolean
+  readonly mapNames: Option.Option<boolean>
+  readonly shortNames: Option.Option<boolean>
 }
 
 /** A share to serve; in memory without a folder. */
 export interface ServedShare extends Omit<ShareOptions, "store"> {
   readonly name: string
   readonly folder: string | undefined
+  /** Whether names that SMB cannot carry are mapped; default: as for all shares. */
+  readonly mapNames?: boolean
 }
 
 /** What to serve, and how. */
@@ -185,6 +193,9 @@ export interface ServeOptions {
   readonly shares: ReadonlyArray<ServedShare>
   /** All shares are read-only, no matter what each share says. */
   readonly readOnly: boolean
+  /** For shares that do not say it themselves. */
+  readonly mapNames: boolean
+  readonly shortNames: boolean
   readonly usersFile: string | undefined
   readonly user: string | undefined
   /** The keytab with the keys of the service `cifs/` and the server's name. */
@@ -263,6 +274,8 @@ export const resolve = Effect.fnUntraced(function*(
     name: configuration.name,
     shares: [...shares.values()],
     readOnly,
+    mapNames: Option.getOrUndefined(flags.mapNames) ?? configuration.mapNames ?? true,
+    shortNames: Option.getOrUndefined(flags.shortNames) ?? configuration.shortNames ?? true,
     usersFile: user === undefined ? usersFile ?? below(configuration.users) ?? (yield* usual) : undefined,
     user,
     keytab: keytab ?? below(configuration.keytab),

@@ -20,6 +20,11 @@ export interface ShareOptions {
    * Listings show only files that the user may read, if the store keeps security descriptors. Costs one open per entry.
    */
   readonly accessBasedEnumeration?: boolean | undefined
+  /**
+   * Whether files with long names have short (8.3) names too: computed from the name, shown by listings, and accepted in
+   * requests. Default: true.
+   */
+  readonly shortNames?: boolean | undefined
   /** Whether guests and anonymous users may connect. Default: if the server lets them log on. */
   readonly guest?: boolean | undefined
 }

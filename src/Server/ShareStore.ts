@@ -9,7 +9,8 @@
  *
  * Paths are lists of components below the share's root, as a client wrote them; the root is the empty list. A store
  * finds names without regard to case and keeps the case that they were made with. The server never passes `.`, `..`,
- * empty components, NUL or separators. A store must confine itself to its root nevertheless.
+ * empty components, separators, control characters up to U+001F, or any of `"*:<>?|`. A store must confine itself to its
+ * root nevertheless.
  *
  * Times are 100 ns ticks since 1601, sizes bytes, attributes FILE_ATTRIBUTE_* of MS-FSCC 2.6.
  */
@@ -328,6 +329,13 @@ export interface ShareStore {
    * with pauses of any length. A store reads an entry's state when it is pulled, or at most 200 entries earlier.
    */
   readonly list: (path: StorePath, options?: StoreExpected) => Stream.Stream<StoreNode, StoreError>
+  /** Only the names that `list` gives. Absent if that costs as much as `list`. */
+  readonly names?: ((path: StorePath) => Stream.Stream<string, StoreError>) | undefined
+  /**
+   * The name that listings show for a file with this name, if a client can write a name in several ways, not counting
+   * case. Absent: clients write each name in one way.
+   */
+  readonly canonicalName?: ((name: string) => string) | undefined
   /**
    * Removes a name of a file, an empty directory, or a named stream. Removing the last name removes the file. A
    * symbolic link that the storage follows is removed itself, not its target.

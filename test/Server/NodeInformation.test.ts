@@ -1,12 +1,11 @@
 /**
  * Proves that values of a store which no field of the protocol can hold are shown as the nearest possible value, in all
- * responses alike, and that other files are shown unchanged. And which names have a short name (MS-FSCC 2.4.5).
+ * responses alike, and that other files are shown unchanged.
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, Redacted, Stream } from "effect"
 import { Credentials } from "effect-smb/Auth"
 import { Codec, DirectoryInformation, FileInformation } from "effect-smb/Codec"
-import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import type { ShareStore, StoreNode } from "../../src/Server/ShareStore.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
@@ -110,56 +109,6 @@ it.live("a server shows times, sizes and counts that no field can hold as the ne
       assert.isAbove(Number(entries.find(({ fileName }) => fileName === "plain").lastWriteTime), 0)
       client.say({ _tag: "CLOSE", body: { flags: CloseFlags.SMB2_CLOSE_FLAG_POSTQUERY_ATTRIB, fileId } })
       assert.deepInclude(decode(Codec.at(Header.size, Message.messages.CLOSE.response), (await client.next())!), right)
-      client.close()
-    })
-  }).pipe(Effect.scoped))
-
-it.live("a name of the form 8.3 has the same short name in a listing and in a query, and other names have none", () =>
-  Effect.gen(function*() {
-    const { port } = yield* SmbServer.make({
-      host,
-      port: 0,
-      users: UserStore.inMemory({ joe: Redacted.make("secret") }),
-      shares: { data: MemoryStore.make() },
-      signing: "enabled"
-    })
-    yield* Effect.promise(async () => {
-      const client = new RawClient(host, port)
-      assert.isTrue(await client.logOn("data", Credentials.password("joe", Redacted.make("secret"))))
-      const short = ["a", "READ.ME", "readme.txt", "12345678.123", "~$x{}.c"]
-      // Letters that become ASCII only in capitals do not count as ASCII.
-      const long = ["123456789", "a.html", "two.dots.c", "a b", "\u0131", "\u017f.txt", "\u00e9", "a+b", ".c"]
-      const alone = new Map<string, string | number>()
-      for (const name of [...short, ...long]) {
-        const file = await client.open(name)
-        assert(typeof file !== "number", name)
-        const answer = (await client.ask(Requests.query(file, "file", "FileAlternateNameInformation")))!
-        const status = answer.readUInt32LE(8)
-        if (status !== 0) alone.set(name, status)
-        else {
-          const { buffer } = decode(Codec.at(Header.size, Message.messages.QUERY_INFO.response), answer)
-          alone.set(name, decode(FileInformation.FileAlternateNameInformation, buffer).fileName)
-        }
-        // The server has no quotas, and says so.
-        assert.strictEqual(
-          (await client.ask(Requests.query(file, "fileSystem", "FileFsControlInformation")))!.readUInt32LE(8),
-          NtStatus.STATUS_NOT_SUPPORTED
-        )
-      }
-      const root = await client.open("", Requests.directory)
-      assert(typeof root !== "number")
-      const listed = decode(
-        Codec.at(Header.size, Message.messages.QUERY_DIRECTORY.response),
-        (await client.ask(Requests.list(root)))!
-      )
-      const entries: Array<any> = decode(DirectoryInformation.byNumber(37)!.codec, listed.buffer)
-      const shortOf = new Map(entries.map(({ fileName, shortName }) => [fileName, shortName]))
-      for (const name of short) {
-        assert.deepStrictEqual([shortOf.get(name), alone.get(name)], [name.toUpperCase(), name.toUpperCase()], name)
-      }
-      for (const name of long) {
-        assert.deepStrictEqual([shortOf.get(name), alone.get(name)], ["", NtStatus.STATUS_OBJECT_NAME_NOT_FOUND], name)
-      }
       client.close()
     })
   }).pipe(Effect.scoped))

@@ -50,6 +50,7 @@ const { Fsctl: C } = Fsctl
 
 /** Requests that change a file. */
 const changing: Record<string, (file: FileId) => Message.Request> = {
+  "FileShortNameInformation": information("FileShortNameInformation", Buffer.alloc(4)),
   "WRITE": (file) => Requests.write(file, Buffer.from("x")),
   "FileBasicInformation, a time": information("FileBasicInformation", basic({ ...untouched, lastWriteTime: time })),
   "FileBasicInformation, attributes": information(
@@ -102,7 +103,6 @@ const harmless: Record<string, (file: FileId) => Message.Request> = {
 const unknown: Record<string, (file: FileId) => Message.Request> = {
   "FileStandardInformation": information("FileStandardInformation", Buffer.alloc(24)),
   "FileValidDataLengthInformation": information("FileValidDataLengthInformation", u64(3n)),
-  "FileShortNameInformation": information("FileShortNameInformation", Buffer.alloc(16)),
   "FilePipeInformation": information("FilePipeInformation", Buffer.alloc(8)),
   "a volume's label": (file) => Requests.set(file, "fileSystem", "FileFsLabelInformation", Buffer.alloc(16)),
   "FSCTL_SET_OBJECT_ID": control(C.FSCTL_SET_OBJECT_ID, Buffer.alloc(64)),

@@ -388,7 +388,6 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         "-rf",
         "__proto__",
         "constructor",
-        "tab\there",
         "\u{f021}\u{f029}",
         "\ufeffbom",
         "x".repeat(255),
@@ -406,9 +405,10 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
             made.push(name)
           }
         }
-        assert.deepStrictEqual(yield* names(store, []), made.sort())
+        const shown = (name: string) => store.canonicalName?.(name) ?? name
+        assert.deepStrictEqual(yield* names(store, []), made.map(shown).sort())
         for (const name of made) {
-          assert.strictEqual((yield* store.stat([name])).name, name)
+          assert.strictEqual((yield* store.stat([name])).name, shown(name))
           assert.strictEqual(yield* get(store, [name]), name)
         }
         // Only some storages can keep these names. The others must refuse them.

@@ -32,6 +32,7 @@ import type {
 import * as FileSystemHandle from "./internal/FileSystemHandle.ts"
 import * as FileSystemTree from "./internal/FileSystemTree.ts"
 import { ask, failure, type Found, hash, timeOf } from "./internal/FileSystemTree.ts"
+import * as NamesInSmb from "./internal/NamesInSmb.ts"
 import * as StoreNames from "./internal/StoreNames.ts"
 
 /**
@@ -46,6 +47,12 @@ export interface FileSystemStoreOptions {
   /** Bytes in total and free, which a `FileSystem` does not report. Default: 1 TiB each. */
   readonly capacity?: { readonly total: bigint; readonly free: bigint } | undefined
   readonly readOnly?: boolean | undefined
+  /**
+   * Whether clients get names that SMB cannot carry with characters of Unicode's private use area, as with a
+   * `LocalStore`. For file systems with the names of Unix. Default: false; listings leave such names out. No effect on
+   * Windows.
+   */
+  readonly mapNames?: boolean | undefined
   /** Whether the file system has symbolic links, so that `realPath` must be called. Default: true. */
   readonly symbolicLinks?: boolean | undefined
   /**
@@ -70,7 +77,12 @@ export const make = Effect.fnUntraced(function*(
   const real = links ? yield* ask(fs.realPath(root)) : root
   const info = yield* ask(fs.stat(real))
   if (info.type !== "Directory") return yield* failure("NotDirectory")
-  return build(fs, real.length > 1 ? real.replace(/[/\\]+$/, "") : real, info, options)
+  const store = build(fs, real.length > 1 ? real.replace(/[/\\]+$/, "") : real, info, options)
+  return NamesInSmb.make(
+    store,
+    options.mapNames === true,
+    (file) => ({ ...file, stat: Effect.map(file.stat, NamesInSmb.shownNode) })
+  )
 })
 
 const build = (

@@ -13,7 +13,15 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Path from "node:path"
-import type { ShareStore, StoreError, StoreOpen, StoreOpened, StorePath, StoreVolume } from "../ShareStore.ts"
+import type {
+  ShareStore,
+  StoreError,
+  StoreNode,
+  StoreOpen,
+  StoreOpened,
+  StorePath,
+  StoreVolume
+} from "../ShareStore.ts"
 import * as Local from "./internal/Local.ts"
 import * as LocalFolders from "./internal/LocalFolders.ts"
 import { LocalHandle } from "./internal/LocalHandle.ts"
@@ -23,6 +31,7 @@ import * as LocalOpening from "./internal/LocalOpening.ts"
 import type { Found } from "./internal/LocalTree.ts"
 import type { Volume } from "./internal/LocalVolume.ts"
 import * as LocalWatch from "./internal/LocalWatch.ts"
+import * as NamesInSmb from "./internal/NamesInSmb.ts"
 import * as SidecarFolder from "./internal/SidecarFolder.ts"
 import * as StoreNames from "./internal/StoreNames.ts"
 
@@ -44,6 +53,12 @@ export interface LocalStoreOptions {
   readonly label?: string | undefined
   /** Whether every change is refused. A folder that cannot be written is always read-only. */
   readonly readOnly?: boolean | undefined
+  /**
+   * Whether clients get names that SMB cannot carry (`11:05.jpg`, `what?`, `end.`) with characters of Unicode's private
+   * use area, as Linux' and macOS' clients write them. Otherwise listings leave such names out. Default: true. No effect
+   * on Windows, whose disks have no such names.
+   */
+  readonly mapNames?: boolean | undefined
   /** Most descriptors for files, not counting directories and removed files that are still open. Default: 512. */
   readonly descriptors?: number | undefined
   /** Most directories whose descriptors and names are kept. Default: 128. */
@@ -87,11 +102,18 @@ export const make = (
       Local.run(async () => {
         // A read-only folder gets no hidden folder.
         const readOnly = options.readOnly === true || !await served.tree.root.volume.canWrite()
-        return build(served, options.label ?? Path.basename(served.tree.root.place), readOnly)
+        const mapNames = options.mapNames !== false && NamesInSmb.isNeeded
+        const store = build(served, options.label ?? Path.basename(served.tree.root.place), readOnly, mapNames)
+        return NamesInSmb.make(store, mapNames)
       })
   )
 
-const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolean): ShareStore => {
+const build = (
+  served: LocalFolders.LocalFolder,
+  label: string,
+  readOnly: boolean,
+  mapNames: boolean
+): ShareStore => {
   const { files, own, tree } = served
 
   const requireWritable = () => {
@@ -119,7 +141,9 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
     }
   }
 
-  const place = { files, own, requireWritable, volume: volumeOf }
+  const shown = mapNames ? NamesInSmb.shownNode : (node: StoreNode) => node
+
+  const place = { files, own, requireWritable, shown, volume: volumeOf }
 
   const found = async (path: StorePath): Promise<Found> => await tree.find(path) ?? Local.refuse("NotFound")
 
@@ -147,7 +171,7 @@ const build = (served: LocalFolders.LocalFolder, label: string, readOnly: boolea
         return files.describe(there)
       }),
     open,
-    list: LocalListing.make(served),
+    ...LocalListing.make(served),
     ...LocalNaming.make(served, requireWritable),
     origin: served,
     changes: (directory, { onStart, recursive }) =>

@@ -496,6 +496,13 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
             ] as const
           }))
       })),
+    names: (path) =>
+      Stream.unwrap(
+        Effect.map(
+          step(() => find(path).inode.entries ?? refuse("NotDirectory")),
+          (entries) => Stream.fromIterable(Array.from(entries.values(), ({ name }) => name))
+        )
+      ),
     remove,
     rename,
     link

@@ -138,6 +138,8 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
   const { link, mayRemove } = store
   return {
     ...store,
+    // The folders on the path to a link are only in `list`.
+    names: undefined,
     stat: (path) =>
       Effect.catch(store.stat(path), (error) =>
         isMissing(error) && isOnTheWay(path)

@@ -12,6 +12,7 @@ import { FileAttributes } from "../../../Smb2/Message/Constants.ts"
 import { type StoreError, storeError, type StoreNode, type StorePath, type StoreReason } from "../../ShareStore.ts"
 import * as Attributes from "./Attributes.ts"
 import * as Local from "./Local.ts"
+import * as NamesInSmb from "./NamesInSmb.ts"
 import * as StoreNames from "./StoreNames.ts"
 
 export const failure = (reason: StoreReason["_tag"]) => Effect.fail(storeError(reason))
@@ -185,7 +186,7 @@ export const make = (
     )
 
   const checked = (path: StorePath): Effect.Effect<StorePath, StoreError> =>
-    path.every((name) => StoreNames.isComponent(name) && name.isWellFormed())
+    path.every((name) => NamesInSmb.isPlatformComponent(name) && name.isWellFormed())
       ? Effect.succeed(path)
       : failure("InvalidName")
 

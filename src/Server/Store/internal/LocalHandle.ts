@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
 import * as Allocate from "../../../Codec/Allocate.ts"
 import * as FileTime from "../../../Codec/FileTime.ts"
-import type { Blob, StoreChanges, StoreError, StoreFile, StoreRange, StoreVolume } from "../../ShareStore.ts"
+import type { Blob, StoreChanges, StoreError, StoreFile, StoreNode, StoreRange, StoreVolume } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
 import type { LocalFiles, OpenFile, OpenStream } from "./LocalFiles.ts"
 import * as LocalNode from "./LocalNode.ts"
@@ -25,6 +25,8 @@ export interface Place {
   readonly own: OwnChanges
   /** Throws if the folder is read-only. */
   readonly requireWritable: () => void
+  /** The state of a file as clients see it. */
+  readonly shown: (node: StoreNode) => StoreNode
   /** A file system as clients see it. */
   readonly volume: (volume: Volume) => Promise<StoreVolume>
 }
@@ -73,14 +75,15 @@ export class LocalHandle implements StoreFile {
   }
 
   get stat() {
-    return Local.run(() => this.#place.files.node(this.#file, this.#stream))
+    const { files, shown } = this.#place
+    return Local.run(async () => shown(await files.node(this.#file, this.#stream)))
   }
 
   get parent() {
-    const { files } = this.#place
+    const { files, shown } = this.#place
     return Local.run(async () => {
       const holder = await files.tree.find(this.#file.path.slice(0, -1))
-      return files.describe(holder ?? Local.refuse("Stale"))
+      return shown(await files.describe(holder ?? Local.refuse("Stale")))
     })
   }
 

@@ -11,8 +11,11 @@ import type { Directory } from "./LocalTree.ts"
 /** Entries of a listing that are described at one time. */
 const listPiece = 64
 
+/** Names that are given at one time. */
+const namesPiece = 4096
+
 /** Lists directories. */
-export const make = ({ files, tree }: LocalFolder): ShareStore["list"] => {
+export const make = ({ files, tree }: LocalFolder): Required<Pick<ShareStore, "list" | "names">> => {
   /** An entry as a listing shows it; `undefined` if it cannot be opened. */
   const entry = async (parent: Directory, name: string): Promise<StoreNode | undefined> => {
     try {
@@ -28,7 +31,7 @@ export const make = ({ files, tree }: LocalFolder): ShareStore["list"] => {
     }
   }
 
-  return (path, options) =>
+  const list: ShareStore["list"] = (path, options) =>
     Stream.unwrap(Effect.map(
       Effect.acquireRelease(
         Local.run(async () => {
@@ -63,4 +66,17 @@ export const make = ({ files, tree }: LocalFolder): ShareStore["list"] => {
             })
           ))
     ))
+
+  const names: NonNullable<ShareStore["names"]> = (path) =>
+    Stream.unwrap(Effect.map(
+      Local.run(() =>
+        tree.within(
+          tree.checked(path),
+          (directory) => Local.call<Array<string>>((done) => Fs.readdir(tree.at(directory, "."), done))
+        )
+      ),
+      (all) => Stream.rechunk(Stream.fromIterable(all.filter((name) => tree.isName(name))), namesPiece)
+    ))
+
+  return { list, names }
 }

@@ -26,6 +26,7 @@ import { StoreError, storeError, type StorePath } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
 import { Volumes } from "./LocalVolume.ts"
 import type { Volume } from "./LocalVolume.ts"
+import * as NamesInSmb from "./NamesInSmb.ts"
 import * as SidecarFolder from "./SidecarFolder.ts"
 import * as StoreNames from "./StoreNames.ts"
 
@@ -154,14 +155,17 @@ export class LocalTree {
       : `${Local.descriptors}/${directory.fd}/${name}`
   }
 
+  /**
+   * Whether clients can use a name here. The reserved name is refused in every directory: another share may be served
+   * from there.
+   */
+  isName(name: string): boolean {
+    return NamesInSmb.isPlatformComponent(name) && canName(name) && StoreNames.fold(name) !== this.#reserved
+  }
+
   /** The path, if each component is a valid name here; otherwise refuses with `InvalidName`. */
   checked(path: StorePath): StorePath {
-    StoreNames.confined(path)
-    for (const name of path) {
-      // The reserved name is refused in every directory: another share may be served from there.
-      if (!canName(name) || StoreNames.fold(name) === this.#reserved) Local.refuse("InvalidName")
-    }
-    return path
+    return path.every((name) => this.isName(name)) ? path : Local.refuse("InvalidName")
   }
 
   /** Uses a directory. Refuses with `PathNotFound` if the path is not a directory. */

@@ -34,6 +34,7 @@ import { make } from "./CreateNew.ts"
 import * as CreatePipe from "./CreatePipe.ts"
 import * as Durable from "./Durable.ts"
 import * as FileRights from "./FileRights.ts"
+import * as Names from "./Names.ts"
 import * as OpenLimit from "./OpenLimit.ts"
 import type { Name } from "./Pathname.ts"
 import * as SymbolicLinks from "./SymbolicLinks.ts"
@@ -61,7 +62,13 @@ export const create = (incoming: Incoming, body: Message.Request): Effect.Effect
     const { share } = tree
     return Effect.flatMap(
       Durable.replay(incoming, body, contexts),
-      (again) => (again === undefined ? createFile(incoming, body, name, contexts, share) : Effect.succeed(again))
+      (again) =>
+        again === undefined
+          ? Effect.flatMap(
+            Names.resolve(incoming, share, name),
+            (resolved) => createFile(incoming, body, resolved, contexts, share)
+          )
+          : Effect.succeed(again)
     )
   })
 
@@ -116,7 +123,7 @@ const attempt = Effect.fnUntraced(function*(request: CreateRequest): Effect.fn.R
     if (disposition !== D.FILE_CREATE) {
       const found = yield* share.store.open(name.path, {
         mode: "existing",
-        type: has(body.createOptions, O.FILE_DIRECTORY_FILE) ? "directory" : "file",
+        type: CreateCheck.makesDirectory(body, name) ? "directory" : "file",
         linkItself: disposition === D.FILE_OPEN && name.stream === undefined &&
           has(body.createOptions, O.FILE_OPEN_REPARSE_POINT),
         forData: (Access.mapGeneric(body.desiredAccess) & (A.FILE_READ_DATA | A.FILE_WRITE_DATA)) !== 0,
@@ -165,15 +172,14 @@ const existing = Effect.fnUntraced(function*(
   const directory = node.type === "directory"
   const isStream = name.stream !== undefined
   if (!isStream && SymbolicLinks.isLink(node) && !has(body.createOptions, O.FILE_OPEN_REPARSE_POINT)) {
-    return yield* SymbolicLinks.stop(request.incoming, found.file, "")
+    return yield* SymbolicLinks.stop(request.incoming, found.file, name.rests.at(-1) ?? "")
   }
   if (!isStream) {
     if (directory && (has(body.createOptions, O.FILE_NON_DIRECTORY_FILE) || name.type === "data")) {
       return yield* refuse(NtStatus.STATUS_FILE_IS_A_DIRECTORY)
     }
-    if (!directory && (has(body.createOptions, O.FILE_DIRECTORY_FILE) || name.type === "directory")) {
-      return yield* refuse(NtStatus.STATUS_NOT_A_DIRECTORY)
-    }
+    if (!directory && CreateCheck.makesDirectory(body, name)) return yield* refuse(NtStatus.STATUS_NOT_A_DIRECTORY)
+    if (!directory && name.endsInBackslash) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
   }
   const overwrite = overwrites(body.createDisposition)
   if (overwrite && directory && !isStream) return yield* refuse(NtStatus.STATUS_FILE_IS_A_DIRECTORY)

@@ -14,8 +14,8 @@ import type { StoreNode } from "../../ShareStore.ts"
 import * as Access from "../State/Access.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import type * as CreateContexts from "./CreateContexts.ts"
-import * as DfsNames from "./DfsNames.ts"
-import * as Pathname from "./Pathname.ts"
+import * as Names from "./Names.ts"
+import type { Name } from "./Pathname.ts"
 
 /**
  * The attributes of MS-FSCC 2.6. A volume without integrity streams ignores FILE_ATTRIBUTE_INTEGRITY_STREAM and
@@ -25,7 +25,7 @@ const validAttributes = 0x0002_ffb7
 const validAccess = 0xf31f_01ff | 0
 
 /** The file that a CREATE names, or the status that says what is wrong with its fields. */
-export const check = (incoming: Incoming, body: Message.Request): Pathname.Name | number => {
+export const check = (incoming: Incoming, body: Message.Request): Name | number => {
   const { createOptions, desiredAccess, fileAttributes, shareAccess } = body
   if (body.impersonationLevel > ImpersonationLevel.Delegate) return NtStatus.STATUS_BAD_IMPERSONATION_LEVEL
   if (body.createDisposition > D.FILE_OVERWRITE_IF) return NtStatus.STATUS_INVALID_PARAMETER
@@ -48,7 +48,11 @@ export const check = (incoming: Incoming, body: Message.Request): Pathname.Name 
     has(createOptions, O.FILE_DELETE_ON_CLOSE) &&
     !has(desiredAccess, A.DELETE | A.GENERIC_ALL | A.MAXIMUM_ALLOWED)
   ) return NtStatus.STATUS_INVALID_PARAMETER
-  const name = nameOf(incoming, body)
+  const name = Names.read(incoming, body.name)
+  if (typeof name !== "number" && has(createOptions, O.FILE_NON_DIRECTORY_FILE)) {
+    if (name.endsInBackslash) return NtStatus.STATUS_OBJECT_NAME_INVALID
+    if (name.type === "directory") return NtStatus.STATUS_FILE_IS_A_DIRECTORY
+  }
   const isData = typeof name !== "number" && (name.stream !== undefined || name.type === "data")
   if (isData && has(createOptions, O.FILE_DIRECTORY_FILE)) {
     return NtStatus.STATUS_NOT_A_DIRECTORY
@@ -61,12 +65,9 @@ export const check = (incoming: Incoming, body: Message.Request): Pathname.Name 
   return name
 }
 
-const nameOf = (incoming: Incoming, body: Message.Request): Pathname.Name | number => {
-  const sent = DfsNames.nameOf(incoming, body.name)
-  if (typeof sent === "number") return sent
-  const name = Pathname.parse(sent)
-  return typeof name !== "number" && DfsNames.leadsAway(incoming, name.path) ? NtStatus.STATUS_PATH_NOT_COVERED : name
-}
+/** Whether a CREATE makes a directory if the name does not exist. */
+export const makesDirectory = (body: Message.Request, name: Name): boolean =>
+  has(body.createOptions, O.FILE_DIRECTORY_FILE) || name.type === "directory"
 
 /** The access that an open of an existing file gets. */
 export type GrantedAccess =

@@ -50,9 +50,10 @@ export const make = (request: CreateRequest): Effect.Effect<Reply | undefined, R
 const makeIn = Effect.fnUntraced(function*(request: CreateRequest): Effect.fn.Return<Reply | undefined, Refusal> {
   const { body, contexts, incoming, name, scope, share } = request
   const user = incoming.session!.user!
-  const directory = has(body.createOptions, O.FILE_DIRECTORY_FILE)
+  const directory = CreateCheck.makesDirectory(body, name)
   if (share.readOnly) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   if (name.path.length === 0 && name.stream === undefined) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_COLLISION)
+  if (name.endsInBackslash && !directory) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
   if (directory && has(body.fileAttributes, F.FILE_ATTRIBUTE_TEMPORARY)) {
     return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
   }

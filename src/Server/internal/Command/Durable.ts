@@ -23,9 +23,9 @@ import { type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.t
 import * as ChannelSequence from "./ChannelSequence.ts"
 import * as Close from "./Close.ts"
 import * as CreateContexts from "./CreateContexts.ts"
+import * as Names from "./Names.ts"
 import * as NodeInformation from "./NodeInformation.ts"
 import * as OplockGrant from "./OplockGrant.ts"
-import * as Pathname from "./Pathname.ts"
 import * as Volumes from "./Volumes.ts"
 
 const { HANDLE, WRITE } = OplocksAndLeases
@@ -135,10 +135,10 @@ export const reconnect = Effect.fnUntraced(function*(
       lease.clientGuid !== incoming.connection.negotiated.clientGuid ||
       Buffer.compare(lease.key, contexts.lease!.key) !== 0 || lease.version !== contexts.lease!.version
     ) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
-    const name = Pathname.parse(body.name)
-    if (typeof name === "number" || keyOf(name.path) !== keyOf(open.path)) {
-      return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
-    }
+    const name = Names.read(incoming, body.name)
+    if (typeof name === "number") return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    const { path } = yield* Names.resolve(incoming, open.share, name)
+    if (keyOf(path) !== keyOf(open.path)) return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
   }
   if (session.user!.guest || open.durable.owner !== session.user!.sid) {
     return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)

@@ -14,6 +14,7 @@ import * as DirectoryInformation from "../../../Codec/DirectoryInformation.ts"
 import * as DosWildcard from "../../../Codec/DosWildcard.ts"
 import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
+import * as ShortName from "../../../Codec/ShortName.ts"
 import { AccessMask as A, FileAttributes as F, QueryDirectoryFlags as Q } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/QueryDirectory.ts"
 import type { StoreNode, StorePath } from "../../ShareStore.ts"
@@ -24,6 +25,7 @@ import type { Incoming } from "../State/Incoming.ts"
 import type { FileOpen, Share } from "../State/Model.ts"
 import { fromStoreError, kept, type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
 import * as NodeInformation from "./NodeInformation.ts"
+import * as ShortNames from "./ShortNames.ts"
 
 /** UTF-16 code units of a pattern: no name is longer (MS-FSCC 2.1.5.2). */
 const longestPattern = 255
@@ -64,11 +66,13 @@ const query = Effect.fnUntraced(function*(
   }
   const { path, share } = open
   const filters = share.options.accessBasedEnumeration === true && share.volume.supports.securityDescriptors
+  const hasShortNames = ShortNames.areOn(share)
   const limit = body.outputBufferLength
   const parts: Array<Uint8Array> = []
   let size = 0
   const encode = Codec.encode(known.codec)
   const wide = known.name === "FileIdExtdDirectoryInformation" || known.name === "FileIdExtdBothDirectoryInformation"
+  const showsShort = known.name.includes("Both")
   for (;;) {
     const node = cursor.next
     if (node === undefined) {
@@ -82,7 +86,7 @@ const query = Effect.fnUntraced(function*(
       return yield* stored(Effect.failCause(asked.cause))
     }
     const isDot = node.name === "." || node.name === ".."
-    if (!isDot && !cursor.matcher.matches(node.name)) {
+    if (!isDot && !cursor.matcher.matches(node.name) && !(hasShortNames && matchesShort(cursor, node))) {
       cursor.taken()
       if (cursor.matcher.steps > turn) {
         cursor.matcher.steps = 0
@@ -94,7 +98,8 @@ const query = Effect.fnUntraced(function*(
       cursor.taken()
       continue
     }
-    const bytes = encode([entryOf(node, wide)])
+    const short = showsShort && hasShortNames && !isDot ? ShortName.generate(node.name) : ""
+    const bytes = encode([entryOf(node, wide, short)])
     const start = size + 7 & ~7
     if (start + bytes.length > limit) {
       if (parts.length === 0) return yield* refuse(NtStatus.STATUS_INFO_LENGTH_MISMATCH)
@@ -120,10 +125,12 @@ const query = Effect.fnUntraced(function*(
   return reply({ _tag: "QUERY_DIRECTORY", body: { buffer: Buffer.concat(parts) } })
 })
 
-/** Begins a listing again from the start. */
-const scan = (open: FileOpen, pattern: string): Effect.Effect<DirectoryCursor, Refusal> =>
+/** Begins a listing again from the start. A pattern without wildcards is a name. */
+const scan = (open: FileOpen, sent: string): Effect.Effect<DirectoryCursor, Refusal> =>
   Effect.gen(function*() {
     const { path, share, stream: { file: { identity } } } = open
+    const { canonicalName } = share.store
+    const pattern = canonicalName === undefined || DosWildcard.hasWildcards(sent) ? sent : canonicalName(sent)
     const first: Array<StoreNode> = []
     if (DosWildcard.matches(pattern, ".")) first.push({ ...yield* stored(open.file.stat), name: "." })
     if (DosWildcard.matches(pattern, "..")) {
@@ -157,7 +164,13 @@ const mayRead = (
     )
   )
 
-const entryOf = (node: StoreNode, wide: boolean) => {
+/** Whether the pattern matches the short name of an entry, as on Windows. */
+const matchesShort = ({ matcher }: DirectoryCursor, { name }: StoreNode): boolean => {
+  const short = ShortName.generate(name)
+  return short !== "" && matcher.matches(short)
+}
+
+const entryOf = (node: StoreNode, wide: boolean, shortName: string) => {
   const directory = node.type === "directory"
   const reparse = has(node.fileAttributes, F.FILE_ATTRIBUTE_REPARSE_POINT)
   return {
@@ -165,7 +178,7 @@ const entryOf = (node: StoreNode, wide: boolean) => {
     ...NodeInformation.networkOpen(node),
     ...directory ? { allocationSize: 0n, endOfFile: 0n } : {},
     eaSize: reparse ? node.reparseTag : 0,
-    shortName: NodeInformation.shortName(node.name),
+    shortName,
     reparsePointTag: node.reparseTag,
     // The parent directory has no number of 64 bits here (MS-FSCC 2.4.22, 2.4.23).
     fileId: wide ? NodeInformation.fileId128(node) : node.name === ".." ? 0n : node.id,

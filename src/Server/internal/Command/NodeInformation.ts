@@ -46,11 +46,3 @@ export const networkOpen = (node: StoreNode) => ({
   allocationSize: size(node.allocationSize),
   endOfFile: size(node.size)
 })
-
-const shortPattern = /^[!#$%&'()\-0-9@A-Z^_`{}~]{1,8}(\.[!#$%&'()\-0-9@A-Z^_`{}~]{1,3})?$/i
-
-/**
- * The 8.3 name (MS-FSCC 2.1.5.2.1), if the name is one already. Other names have none here, as on a Windows volume
- * where 8.3 names are off; then it is empty.
- */
-export const shortName = (name: string): string => shortPattern.test(name) ? name.toUpperCase() : ""

@@ -16,6 +16,7 @@ import { kept, Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.
 import * as ExtendedAttributes from "./ExtendedAttributes.ts"
 import * as NodeInformation from "./NodeInformation.ts"
 import * as Security from "./Security.ts"
+import * as ShortNames from "./ShortNames.ts"
 import * as Volumes from "./Volumes.ts"
 
 /** Handles QUERY_INFO. */
@@ -142,7 +143,10 @@ const file = Effect.fnUntraced(function*(
           nameInformation: { fileName: `\\${nameOf(open)}` }
         }))
       case "FileAlternateNameInformation":
-        return shortName(open)
+        return Effect.flatMap(
+          ShortNames.alternate(open),
+          (fileName) => fileName === "" ? refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND) : Effect.succeed({ fileName })
+        )
       case "FileStreamInformation":
         return streams(open, node)
       case "FileCompressionInformation":
@@ -182,11 +186,6 @@ const file = Effect.fnUntraced(function*(
   const bytes = Codec.encode(known.codec)(yield* value())
   return yield* answer(bytes, room, fixed)
 })
-
-const shortName = (open: FileOpen): Effect.Effect<unknown, Refusal> => {
-  const fileName = NodeInformation.shortName(open.path.at(-1) ?? "")
-  return fileName === "" ? refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND) : Effect.succeed({ fileName })
-}
 
 /** The streams of a file. An open of a named stream knows the sizes of that stream only: the name gives the file's. */
 const streams = (open: FileOpen, node: StoreNode): Effect.Effect<unknown, Refusal> =>

@@ -11,21 +11,21 @@ import * as ChangesByOthers from "../State/ChangesByOthers.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
 import { isWithin, keyOf } from "../State/FileTable.ts"
 import type { Incoming } from "../State/Incoming.ts"
-import type { FileNode, FileOpen, Link } from "../State/Model.ts"
+import type { FileNode, FileOpen, Link, Share } from "../State/Model.ts"
 import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
 import * as Watch from "../State/Watch.ts"
 import { fromStoreError, kept, type Refusal, refuse, stored } from "../Wire/Reply.ts"
-import * as DfsNames from "./DfsNames.ts"
 import * as FileRights from "./FileRights.ts"
+import * as Names from "./Names.ts"
 import * as OpensByName from "./OpensByName.ts"
-import * as Pathname from "./Pathname.ts"
+import type * as Pathname from "./Pathname.ts"
 
-const target = (incoming: Incoming, sent: string): Pathname.Name | number => {
-  const below = DfsNames.nameOf(incoming, sent)
-  if (typeof below === "number") return below
-  const name = Pathname.parse(below.replace(/^\\+/, ""))
-  return typeof name !== "number" && DfsNames.leadsAway(incoming, name.path) ? NtStatus.STATUS_PATH_NOT_COVERED : name
-}
+/** The new name of a file. Unlike the name of a CREATE, it can begin with a backslash. */
+const target = (incoming: Incoming, share: Share, sent: string): Effect.Effect<Pathname.Name, Refusal> =>
+  Effect.suspend(() => {
+    const name = Names.read(incoming, sent, (below) => below.replace(/^\\+/, ""))
+    return typeof name === "number" ? refuse(name) : Names.resolve(incoming, share, name)
+  })
 
 /**
  * Which file may be replaced by a rename or a new link: none; one that no client has open; or, by POSIX semantics
@@ -46,9 +46,9 @@ export const rename = Effect.fnUntraced(function*(
   const { link, share, stream, table } = open
   const { file } = stream
   if (stream.name !== "" || fileName.startsWith(":")) return yield* refuse(NtStatus.STATUS_NOT_SUPPORTED)
-  const name = target(incoming, fileName)
-  if (typeof name === "number") return yield* refuse(name)
+  const name = yield* target(incoming, share, fileName)
   if (name.stream !== undefined || name.path.length === 0) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
+  if (name.endsInBackslash && !file.directory) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
   if (open.path.length === 0 || isWithin(name.path, open.path) && keyOf(name.path) !== keyOf(open.path)) {
     return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   }
@@ -217,9 +217,11 @@ export const link = Effect.fnUntraced(function*(
   if (share.store.link === undefined) return yield* refuse(NtStatus.STATUS_NOT_SUPPORTED)
   if (share.readOnly || open.link.deletePending) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   yield* checkLinking(incoming, open)
-  const name = target(incoming, fileName)
-  if (typeof name === "number") return yield* refuse(name)
-  if (name.stream !== undefined || name.path.length === 0) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
+  const name = yield* target(incoming, share, fileName)
+  // A directory has one name, so the new name is that of a file.
+  if (name.stream !== undefined || name.path.length === 0 || name.endsInBackslash) {
+    return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
+  }
   const { link: make } = share.store
   yield* giving(
     open,

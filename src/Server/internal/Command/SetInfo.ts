@@ -161,6 +161,13 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
         decode(FileInformation.FileShortNameInformation, buffer),
         (value) => shortName(incoming, open, value.fileName)
       )
+    case "FileShortNameInformation":
+      return Effect.flatMap(decode(FileInformation.FileShortNameInformation, buffer), () => {
+        if (!open.may(A.FILE_WRITE_DATA | A.FILE_WRITE_ATTRIBUTES)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
+        if (open.stream.name !== "") return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+        // A short name is computed from the long name, so no client can set it (MS-FSCC 2.4.46).
+        return refuse(NtStatus.STATUS_SHORT_NAMES_NOT_ENABLED_ON_VOLUME)
+      })
     case "FileFullEaInformation":
       return Effect.flatMap(
         decode(FileInformation.FileFullEaInformation, buffer),

@@ -57,7 +57,7 @@ const isMissing = ({ status }: Refusal): boolean =>
 export const onTheWay = <A>(
   incoming: Incoming,
   share: Share,
-  { path, stream }: Name,
+  { path, rests }: Name,
   create: Effect.Effect<A, Refusal>
 ): Effect.Effect<A, Refusal> =>
   !share.volume.supports.reparsePoints || path.length < 2 ? create : Effect.catch(
@@ -69,10 +69,9 @@ export const onTheWay = <A>(
         const node = yield* Effect.orElseSucceed(share.store.stat(above), () => undefined)
         if (node === undefined) continue
         if (!isLink(node)) break
-        const rest = `\\${path.slice(depth).join("\\")}${stream === undefined ? "" : `:${stream}`}`
         return yield* Effect.scoped(Effect.flatMap(
           stored(share.store.open(above, { mode: "existing", type: "file" })),
-          ({ file }) => stop(incoming, file, rest)
+          ({ file }) => stop(incoming, file, rests[depth - 1]!)
         ))
       }
       return yield* Effect.fail(refusal)

@@ -14,6 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type { StorePath } from "../../ShareStore.ts"
 import * as StoreNames from "../../Store/internal/StoreNames.ts"
+import { KnownShortNames } from "./KnownShortNames.ts"
 import { FileNode, type FileOpen, type FileTable as Table, Link, type StreamNode } from "./Model.ts"
 
 /** A component of names, with the links that are open there and below. */
@@ -52,6 +53,7 @@ export class FileTable implements Table {
   renames = 0
   /** The number of watches of all directories. */
   watching = 0
+  readonly shortNames = new KnownShortNames()
   readonly #root = new Place(undefined, "")
   /** Files that are about to be replaced by another file of that name. */
   readonly #replaced = new Map<string, Latch.Latch>()
@@ -156,6 +158,7 @@ export class FileTable implements Table {
 
   /** A name was removed: listings that have not shown it yet leave it out. */
   forgetEntry(path: StorePath): void {
+    this.shortNames.forget(path)
     const name = StoreNames.fold(path.at(-1)!)
     for (const { opens } of this.at(path.slice(0, -1))) for (const { cursor } of opens) cursor?.forget(name)
   }

@@ -27,6 +27,7 @@ import type { Connections } from "./Connections.ts"
 import type { DfsHost } from "./DfsHost.ts"
 import type { DirectoryCursor } from "./DirectoryCursor.ts"
 import type { Identity } from "./Identity.ts"
+import type { KnownShortNames } from "./KnownShortNames.ts"
 import type { LeaseTable } from "./LeaseTable.ts"
 import type { LogonDelays } from "./LogonDelays.ts"
 import type { LogRate } from "./LogRate.ts"
@@ -611,6 +612,8 @@ export interface FileTable {
   readonly replaced: (identity: string) => Effect.Effect<void> | undefined
   readonly forgetEntry: (path: StorePath) => void
   readonly renamed: (link: Link, to: StorePath) => void
+  /** Long names that were seen with their short names. */
+  readonly shortNames: KnownShortNames
 }
 
 // -----------------------------------------------------------------------------

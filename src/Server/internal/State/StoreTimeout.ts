@@ -154,7 +154,7 @@ class FileWithTimeout implements StoreFile {
  * @category constructors
  */
 export const withTimeout = (store: ShareStore, timeout: StoreTimeout): ShareStore => {
-  const { link, mayRemove } = store
+  const { link, mayRemove, names } = store
   return {
     ...store,
     volume: timeout.run(store.volume),
@@ -167,6 +167,9 @@ export const withTimeout = (store: ShareStore, timeout: StoreTimeout): ShareStor
       })),
     list: (path, options) =>
       Stream.transformPull(store.list(path, options), (pull) => Effect.succeed(timeout.run(pull))),
+    ...(names === undefined
+      ? {}
+      : { names: (path) => Stream.transformPull(names(path), (pull) => Effect.succeed(timeout.run(pull))) }),
     remove: (path, options) => timeout.run(store.remove(path, options)),
     rename: (from, to, options) => timeout.run(store.rename(from, to, options)),
     ...(mayRemove === undefined
