@@ -151,4 +151,29 @@ describe("a reparse point", () => {
       assert.deepStrictEqual(changes, [])
     }
   )
+
+  cases("has at most 16 KiB, and is given only to a client with room for all of it", async ({ joe }) => {
+    const file = await joe.must("file", leaf)
+    // 24 bytes of a head with a GUID (MS-FSCC 2.1.2.3), and the data.
+    const sized = (size: number) => others(guid, "x".repeat(size - 24))
+    assert.strictEqual(await joe.status(set(file, sized(16_385))), NtStatus.STATUS_IO_REPARSE_DATA_INVALID)
+    assert.strictEqual(await joe.status(set(file, sized(16_384))), 0)
+    const get = async (maxOutputResponse: number) => {
+      const request = Requests.fsctl(file, Fsctl.FSCTL_GET_REPARSE_POINT, Buffer.alloc(0))
+      assert(request._tag === "IOCTL")
+      return (await joe.ask({ ...request, body: { ...request.body, maxOutputResponse } }))!
+    }
+    assert.strictEqual((await get(16_383)).readUInt32LE(8), NtStatus.STATUS_BUFFER_TOO_SMALL)
+    const answer = await get(16_384)
+    assert.deepStrictEqual(answer.subarray(112), Buffer.from(sized(16_384)))
+    // A reserved tag of either kind.
+    for (const tag of [0, 1]) {
+      assert.strictEqual(await joe.status(set(file, bare(tag, guid))), NtStatus.STATUS_IO_REPARSE_DATA_INVALID)
+      assert.strictEqual(await joe.status(remove(file, bare(tag, guid))), NtStatus.STATUS_IO_REPARSE_TAG_INVALID)
+    }
+    for (const size of [0, 3, 4, 7, 23]) {
+      const status = await joe.status(remove(file, bare(0x1234, guid).subarray(0, size)))
+      assert.strictEqual(status, NtStatus.STATUS_IO_REPARSE_DATA_INVALID, `${size}`)
+    }
+  })
 })

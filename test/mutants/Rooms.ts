@@ -66,7 +66,10 @@ export const rooms: ReadonlyArray<Room> = [
        Command/Negotiation Command/ReadWrite Command/CopyChunk Command/TreeConnect Command/Lock Command/ShareModes
        Command/OplockGrant Command/OplockGrantTable Command/ChannelSequence State/Access State/OplocksAndLeases State/FileTable State/Locks
        State/RangeSet State/Model State/Incoming Connection/Dispatch Connection/Requests Connection/Responses
-       Connection/CommandSequenceWindow`
+       Connection/CommandSequenceWindow Connection/Connection Connection/Outgoing
+       Command/Close Command/OplockBreak Command/OpenLimit Command/OpensByName Command/CreateContexts Command/Pathname
+       Command/SymbolicLinks Command/ReparsePoints Command/ExtendedAttributes Command/Listing Command/ChangeNotify
+       Command/Ioctl`
     ),
     tests: ["test/Server"]
   },

@@ -69,8 +69,6 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
             : refuse(referral.status)
         })
       case C.FSCTL_QUERY_NETWORK_INTERFACE_INFO:
-        // The control concerns the server, and no file.
-        if (body.fileId.volatile !== anyFileId.volatile) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
         return Effect.flatMap(
           Interfaces.encode(connection.server.settings.host, connection.localAddress),
           (output) => (output.length > room ? refuse(NtStatus.STATUS_BUFFER_TOO_SMALL) : Effect.succeed(answer(output)))

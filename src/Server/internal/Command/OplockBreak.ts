@@ -36,11 +36,10 @@ const oplock = (incoming: Incoming, body: Of<"OplockBreakAcknowledgment">): Effe
     return refuse(NtStatus.STATUS_FILE_CLOSED)
   }
   const { lease } = open
-  if (lease?.kind === "lease" || body.oplockLevel === OplockLevel.SMB2_OPLOCK_LEVEL_LEASE) {
-    return refuse(NtStatus.STATUS_INVALID_PARAMETER)
-  }
+  if (lease?.kind === "lease") return refuse(NtStatus.STATUS_INVALID_PARAMETER)
   if (lease?.breaking === undefined) return refuse(NtStatus.STATUS_INVALID_OPLOCK_PROTOCOL)
   const state = OplocksAndLeases.stateOf(body.oplockLevel)
+  // A wrong level ends the break too: otherwise the clients that wait for it would wait until its timeout.
   if (body.oplockLevel > OplockLevel.SMB2_OPLOCK_LEVEL_II || (state & ~lease.breaking) !== 0) {
     OplocksAndLeases.settle(incoming.server, lease, 0)
     return refuse(

@@ -14,7 +14,7 @@ import * as FrameReader from "../../../Protocol/FrameReader.ts"
 import * as Compound from "../../../Smb2/Compound.ts"
 import * as Encryption from "../../../Smb2/Encryption.ts"
 import * as Header from "../../../Smb2/Header.ts"
-import { Command, Dialect, HeaderFlags } from "../../../Smb2/Message/Constants.ts"
+import { Command, HeaderFlags } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Message.ts"
 import * as Signing from "../../../Smb2/Signing.ts"
 import * as Events from "../../Events.ts"
@@ -231,7 +231,6 @@ export class Connection implements Model.Connection {
   }
 
   allows({ header }: Model.SignedMessage, bytes: number): boolean {
-    if (!this.negotiated.multiCredit) return bytes <= 65536 || this.dialect === Dialect.SMB_2_0_2
-    return bytes <= Math.max(header.creditCharge, 1) * 65536
+    return !this.negotiated.multiCredit || bytes <= Math.max(header.creditCharge, 1) * 65536
   }
 }
