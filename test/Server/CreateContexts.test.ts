@@ -71,7 +71,8 @@ const nothing: CreateContexts.Asked = {
   allocationSize: undefined,
   lease: undefined,
   durable: undefined,
-  reconnect: undefined
+  reconnect: undefined,
+  appInstance: undefined
 }
 
 describe("the contexts of a CREATE", () => {
@@ -213,8 +214,8 @@ describe("the contexts of the response", () => {
   }
   const owner = { clientGuid: "", owner: "" }
   const granted: Context.Response = { _tag: "ResponseLease", leaseKey: key(1), leaseState: 1, leaseFlags: 0 }
-  const second = { ...owner, version: 2, createGuid: "", timeout: 5000 } as const
-  const first = { ...owner, version: 1, createGuid: undefined, timeout: 60_000 } as const
+  const second = { ...owner, version: 2, createGuid: "", timeout: 5000, resilient: false } as const
+  const first = { ...owner, version: 1, createGuid: undefined, timeout: 60_000, resilient: false } as const
 
   it("are those that the request asks for", () => {
     assert.deepStrictEqual(CreateContexts.answer(nothing, has), [])

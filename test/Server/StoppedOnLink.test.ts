@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Codec, NtStatus as Status, Reparse } from "effect-smb/Codec"
+import * as Pathname from "../../src/Server/internal/Command/Pathname.ts"
 import * as SymbolicLinks from "../../src/Server/internal/Command/SymbolicLinks.ts"
 import type { Incoming } from "../../src/Server/internal/State/Incoming.ts"
 import type { Share } from "../../src/Server/internal/State/Model.ts"
@@ -18,6 +19,12 @@ const incoming = (dialect: number) => ({ connection: { dialect } }) as unknown a
 const encode = Codec.encode(Reparse.ReparseDataBuffer)
 const link = (target: string, flags = 1) =>
   encode({ _tag: "SymbolicLink", substituteName: target, printName: `print ${target}`, flags })
+
+/** The name of a path and a stream, as a CREATE has it. */
+const nameOf = (path: ReadonlyArray<string>, stream?: string): Pathname.Name => {
+  const name = Pathname.parse(path.join("\\") + (stream === undefined ? "" : `:${stream}`))
+  return typeof name === "number" ? assert.fail(name.toString(16)) : name
+}
 
 const fileWith = (bytes: Uint8Array | undefined) => ({ getBlob: () => Effect.succeed(bytes) }) as unknown as StoreFile
 
@@ -117,7 +124,7 @@ describe("a CREATE that does not find its name", () => {
       SymbolicLinks.onTheWay(
         incoming(Dialect.SMB_2_1),
         share,
-        { path, stream: how.stream, type: undefined },
+        nameOf(path, how.stream),
         refuse(how.status ?? pathNotFound)
       )
     )
@@ -150,7 +157,7 @@ describe("a CREATE that does not find its name", () => {
 
   it("asks the store for nothing when it succeeds", async () => {
     const { asked, share } = shareOf({ l: true })
-    const name = { path: ["l", "a"], stream: undefined, type: undefined }
+    const name = nameOf(["l", "a"])
     const done = SymbolicLinks.onTheWay(incoming(Dialect.SMB_2_1), share, name, Effect.succeed("done"))
     assert.strictEqual(await Effect.runPromise(done), "done")
     assert.deepStrictEqual(asked, [])

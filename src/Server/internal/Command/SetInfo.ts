@@ -5,6 +5,7 @@ import * as FileInformation from "../../../Codec/FileInformation.ts"
 import * as FileSystemInformation from "../../../Codec/FileSystemInformation.ts"
 import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
+import * as ShortName from "../../../Codec/ShortName.ts"
 import {
   AccessMask as A,
   CompletionFilter as N,
@@ -25,7 +26,6 @@ import { kept, type Refusal, refuse, type Reply, reply, stored } from "../Wire/R
 import * as Close from "./Close.ts"
 import * as DeletionCheck from "./DeletionCheck.ts"
 import * as ExtendedAttributes from "./ExtendedAttributes.ts"
-import * as NodeInformation from "./NodeInformation.ts"
 import * as ReadWrite from "./ReadWrite.ts"
 import * as Rename from "./Rename.ts"
 import * as Security from "./Security.ts"
@@ -62,7 +62,7 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
   })
 
 /**
- * No volume can be changed (MS-FSA 2.1.5.16): no store has quotas, object ids or a label of its own. Other classes
+ * No volume can be changed (MS-FSA 2.1.5.16): no store has quotas, object ids or its own label. Other classes
  * cannot be set at all.
  */
 const fileSystem = (fileInfoClass: number): Effect.Effect<never, Refusal> => {
@@ -161,13 +161,6 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
         decode(FileInformation.FileShortNameInformation, buffer),
         (value) => shortName(incoming, open, value.fileName)
       )
-    case "FileShortNameInformation":
-      return Effect.flatMap(decode(FileInformation.FileShortNameInformation, buffer), () => {
-        if (!open.may(A.FILE_WRITE_DATA | A.FILE_WRITE_ATTRIBUTES)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
-        if (open.stream.name !== "") return refuse(NtStatus.STATUS_INVALID_PARAMETER)
-        // A short name is computed from the long name, so no client can set it (MS-FSCC 2.4.46).
-        return refuse(NtStatus.STATUS_SHORT_NAMES_NOT_ENABLED_ON_VOLUME)
-      })
     case "FileFullEaInformation":
       return Effect.flatMap(
         decode(FileInformation.FileFullEaInformation, buffer),
@@ -203,7 +196,7 @@ const shortName = Effect.fnUntraced(function*(
 ): Effect.fn.Return<void, Refusal> {
   const { link, path, share, stream } = open
   if (share.readOnly) return yield* refuse(NtStatus.STATUS_MEDIA_WRITE_PROTECTED)
-  if (path.length === 0 || stream.name !== "" || name !== "" && NodeInformation.shortName(name) === "") {
+  if (path.length === 0 || stream.name !== "" || name !== "" && !ShortName.isShort(name)) {
     return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
   }
   if (!open.may(A.FILE_WRITE_DATA | A.FILE_WRITE_ATTRIBUTES) || link.deletePending || open.deleteOnClose) {
