@@ -34,7 +34,7 @@ const makeOpen = (stream: object, server: object, access: number = A.FILE_READ_D
 })
 
 /** A range as offset, length and flags. */
-type Range = readonly [number, number, number]
+type Range = readonly [number | bigint, number | bigint, number]
 
 /** Sends a request. Gives the name of its status, or `waits`. */
 const ask = (
@@ -91,6 +91,23 @@ describe("a LOCK request", () => {
       assert.strictEqual(third.lockCount, mixed === success ? 2 : 0)
     }
     assert.strictEqual(ask(makeOpen(makeFile(), makeServer()), []), invalid)
+  })
+
+  // MS-FSA 2.1.5.8: the last byte of a range is at most 2^64 - 1.
+  it("ends at the last offset that 64 bits can name", () => {
+    const last = (1n << 64n) - 1n
+    const table: ReadonlyArray<readonly [bigint, bigint, string]> = [
+      [last, 1n, success],
+      [0n, last, success],
+      [1n, last, success],
+      [last, 0n, success],
+      [last, 2n, "STATUS_INVALID_LOCK_RANGE"],
+      [2n, last, "STATUS_INVALID_LOCK_RANGE"],
+      [last, last, "STATUS_INVALID_LOCK_RANGE"]
+    ]
+    for (const [offset, length, status] of table) {
+      assert.strictEqual(ask(makeOpen(makeFile(), makeServer()), [[offset, length, EXCLUSIVE]]), status, `${offset}`)
+    }
   })
 
   it("needs an open of a file, with a right to its data", () => {
