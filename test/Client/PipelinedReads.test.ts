@@ -308,6 +308,20 @@ describe("the end of a file that its open knows", () => {
       })
   )
 
+  it.effect("that this open moves during a read is the end of the read, without an error", () =>
+    Effect.gen(function*() {
+      for (const end of [9950, 10_000]) {
+        const { file } = make({ content: bytes(20_000) }, 100)
+        let first = true
+        const count = yield* file.readTo(() => {
+          const cuts = first
+          first = false
+          return cuts ? file.truncate(end) : Effect.void
+        })
+        assert.strictEqual(count, BigInt(end))
+      }
+    }))
+
   it.effect("is not changed by other operations, or by data too short to be a size", () =>
     Effect.gen(function*() {
       for (const operation of [setInfo(4, 10n), setInfo(20, 10n, 7)]) {

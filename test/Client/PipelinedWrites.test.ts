@@ -100,6 +100,26 @@ describe("bytes to write", () => {
       }
     }))
 
+  it.effect("that the server took in part are followed by the rest of the same WRITE", () =>
+    Effect.gen(function*() {
+      const content = bytes(25)
+      const ways: ReadonlyArray<(file: SmbFile.SmbFile) => Effect.Effect<unknown, unknown>> = [
+        (file) => file.write(3, content),
+        (file) => Stream.run(Stream.make(content), file.sink({ offset: 3 })),
+        (file) => file.writeFrom(filling(content), { offset: 3 })
+      ]
+      for (const run of ways) {
+        const answer: Scripted.Answer = (one) =>
+          one._tag === "Write" ? Effect.succeed(Math.min(4, one.data.length)) : undefined
+        const { file, requests } = make({ answer })
+        yield* run(file)
+        assert.deepStrictEqual(
+          writes(requests).toSorted(([a], [b]) => a - b),
+          [[3, 10], [7, 6], [11, 2], [13, 10], [17, 6], [21, 2], [23, 5], [27, 1]]
+        )
+      }
+    }))
+
   it.effect("of a caller are not copied by write", () =>
     Effect.gen(function*() {
       const { file, requests } = make({})

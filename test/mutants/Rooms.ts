@@ -44,7 +44,8 @@ export const rooms: ReadonlyArray<Room> = [
        internal/ShareNames internal/ServerLinks internal/TreeRemoval internal/Removing internal/Renaming
        internal/ReadFailover internal/ServerCopy internal/ChangeRecords internal/OverwriteAttributes
        internal/EndOfFile internal/RemoveUnfinished
-       internal/SymlinkFiles internal/StoppedLink internal/Metadata internal/RefusedCredentials`
+       internal/SymlinkFiles internal/StoppedLink internal/Metadata internal/RefusedCredentials
+       SmbFile OpenMode PreviousVersion internal/Connections internal/Symlink`
     ),
     tests: ["test/Client", "test/Dfs/Resume.test.ts"]
   },
@@ -54,7 +55,7 @@ export const rooms: ReadonlyArray<Room> = [
       `ReferralCache ReferralResponse Namespace DfsResolver TargetHealth internal/ResolutionLoop internal/CachedResolution
        internal/ReferralRenewal internal/ServerRequests internal/RequestFailure internal/SharedKnowledge
        internal/RootRequest internal/TargetFailover internal/CacheLookup internal/Referrals
-       internal/Transitions internal/TargetOrder internal/Race internal/Domains`
+       internal/Transitions internal/TargetOrder internal/Race internal/Domains DfsAdapter DfsResolution DomainCache`
     ),
     tests: ["test/Dfs"]
   },
