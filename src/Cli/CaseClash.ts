@@ -53,7 +53,7 @@ export class Places {
       this.taken.set(folded, [...others, own])
       const made = Effect.ensuring(Effect.as(effect, undefined), Deferred.succeed(own.made, undefined))
       const { identity } = this
-      return others.length === 0 ? made : Effect.gen(function*() {
+      return Effect.gen(function*() {
         for (const other of others) {
           if (other.path === path) continue
           yield* Deferred.await(other.made)
