@@ -160,10 +160,7 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
       Effect.interruptible,
       Effect.timeoutOption(patience),
       Effect.matchEffect({
-        onFailure: (error) =>
-          error instanceof SmbError && isMissing(error)
-            ? Effect.void
-            : tell(left(path, error.message, known || error instanceof SmbError)),
+        onFailure: (error) => tell(left(path, error.message, known || error instanceof SmbError)),
         onSuccess: (done) => Option.isSome(done) ? Effect.void : tell(left(path, `no answer within ${patience}`, known))
       })
     )

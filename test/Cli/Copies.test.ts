@@ -537,6 +537,19 @@ describe("a local file that is replaced", () => {
       )
     }).pipe(Effect.scoped, onDisk))
 
+  it.effect("keeps all parts if the current part does not have its whole name: they can be parts of another file", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      // A name that was cut has another start, or another length.
+      for (const current of [".g.0123456789ab.part", ".f.x.0123456789ab.part", ".f.0123456789ab.par"]) {
+        const names = [current.replace("0123456789ab", "ffffffffffff"), ".f.ffffffffffff.part", current].toSorted()
+        for (const name of names) Fs.writeFileSync(join(here, name), "")
+        yield* LocalFile.outdatedParts()(join(here, "f"), current)
+        assert.deepStrictEqual(Fs.readdirSync(here).toSorted(), names)
+        for (const name of names) Fs.rmSync(join(here, name))
+      }
+    }).pipe(Effect.scoped, onDisk))
+
   it.effect("costs one listing of its folder, no matter how many files of the folder are copied", () =>
     Effect.gen(function*() {
       const here = yield* folder

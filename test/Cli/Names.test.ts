@@ -69,6 +69,14 @@ describe("the temporary name of a download", () => {
     }
   )
 
+  it("keeps the whole name as long as 255 bytes have room for it, and whole characters of a longer one", () => {
+    const end = ".0123456789ab.part"
+    const whole = "n".repeat(255 - 1 - end.length)
+    assert.strictEqual(LocalName.partial(whole, "0123456789ab"), `.${whole}${end}`)
+    assert.strictEqual(LocalName.partial(`${whole}n`, "0123456789ab"), `.${whole}${end}`)
+    assert.strictEqual(LocalName.partial(`${whole.slice(1)}ü`, "0123456789ab"), `.${whole.slice(1)}${end}`)
+  })
+
   it("has another tag when the path, the size or the time of the file differs", () => {
     const tag = LocalName.resumeTag("\\\\h\\s\\f", 10n, 5n)
     assert.match(tag, /^[0-9a-f]{12}$/)

@@ -140,6 +140,19 @@ describe("get -r", () => {
       })
     ))
 
+  it.effect("ends if the connection ends while it lists a folder", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      const { tag } = yield* failed(get("//nas/data/d", join(here, "e"), { recursive: true }))
+      assert.strictEqual(tag, "TransportError")
+      assert.deepStrictEqual(said, [])
+    }).pipe(
+      Effect.scoped,
+      provide({ d: { closed: { f: "f" } } }, {
+        faults: [{ when: ({ request }) => request._tag === "CREATE" && request.body.name === "d\\closed", is: "drop" }]
+      })
+    ))
+
   it.effect("has a warning as an object for a symbolic link with --json", () =>
     Effect.gen(function*() {
       const here = yield* folder

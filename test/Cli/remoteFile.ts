@@ -78,10 +78,11 @@ const words = (all: ReadonlyArray<TestTransport.Logged>): ReadonlyArray<string> 
       case "SET_INFO": {
         if (isDeletion(each)) return ["delete"]
         if (!isRename(each)) return ["SET_INFO"]
-        const { fileName } = Result.getOrThrow(
+        const { fileName, rootDirectory } = Result.getOrThrow(
           Codec.decode("FileRenameInformation", FileInformation.FileRenameInformation)(request.body.buffer)
         )
-        return [`rename ${short(fileName)}`]
+        // The name is relative to the share: RootDirectory is zero (MS-FSCC 2.4.42.2).
+        return [rootDirectory === 0n ? `rename ${short(fileName)}` : `rename below a handle ${short(fileName)}`]
       }
       case "WRITE":
         return [isRelated ? "+WRITE" : "WRITE"]
