@@ -163,7 +163,7 @@ describe("an open of the same application instance by another client", () => {
       assert.strictEqual(statusOf(await same.create([instance(1)])), VIOLATION)
       assert.strictEqual(statusOf(await elsewhere.create([instance(1)])), VIOLATION)
       assert.strictEqual(statusOf(await two.create([instance(1)], { name: "g" })), 0)
-      assert.strictEqual(statusOf(await two.create([instance(1)], { name: "f:s" })), 0)
+      assert.strictEqual(statusOf(await two.create([instance(1)], { name: "f:s", shareAccess: 7 })), 0)
       assert.isTrue(await one.stays(open))
     }))
 

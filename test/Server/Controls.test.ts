@@ -120,7 +120,6 @@ describe("an IOCTL", () => {
     const file = await ann.must("f")
     const rooms: ReadonlyArray<readonly [number, number, string]> = [
       [C.FSCTL_SRV_REQUEST_RESUME_KEY, 32, invalid],
-      [C.FSCTL_CREATE_OR_GET_OBJECT_ID, 64, invalid],
       [C.FSCTL_GET_COMPRESSION, 2, "STATUS_BUFFER_TOO_SMALL"],
       [C.FSCTL_SRV_ENUMERATE_SNAPSHOTS, 16, invalid]
     ]
@@ -135,23 +134,12 @@ describe("an IOCTL", () => {
     }
   })
 
-  cases("says that a file is not compressed and has no earlier versions, and which file it is", async (ann) => {
-    const [one, two] = [await ann.must("one"), await ann.must("two")]
+  cases("says that a file is not compressed and has no earlier versions", async (ann) => {
+    const one = await ann.must("one")
     assert.deepStrictEqual([...(await control(ann, one, C.FSCTL_GET_COMPRESSION)).output], [0, 0])
     // MS-SMB2 2.2.32.2: no snapshot, and the two bytes of an empty list.
     const snapshots = await control(ann, one, C.FSCTL_SRV_ENUMERATE_SNAPSHOTS)
     assert.deepStrictEqual([...snapshots.output.subarray(0, 12)], [0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0])
-    // MS-FSCC 2.1.3: ObjectId, BirthVolumeId, BirthObjectId and DomainId of 16 bytes each.
-    const idOf = async (file: FileId) => (await control(ann, file, C.FSCTL_CREATE_OR_GET_OBJECT_ID)).output
-    const id = await idOf(one)
-    assert.lengthOf(id, 64)
-    assert.deepStrictEqual(id.subarray(32, 48), id.subarray(0, 16))
-    assert.deepStrictEqual(id.subarray(48), Buffer.alloc(16))
-    assert.deepStrictEqual(await idOf(one), id)
-    const other = await idOf(two)
-    assert.notStrictEqual(other.readBigUInt64LE(0), id.readBigUInt64LE(0))
-    // Both are on one volume.
-    assert.deepStrictEqual(other.subarray(8, 16), id.subarray(8, 16))
     assert.strictEqual((await control(ann, one, C.FSCTL_IS_PATHNAME_VALID)).status, success)
   })
 

@@ -266,6 +266,7 @@ it("DfsHost.refer answers arbitrary bytes with a referral that decodes and fits 
     "STATUS_BUFFER_OVERFLOW",
     "STATUS_INVALID_PARAMETER",
     "STATUS_NOT_FOUND",
+    "STATUS_NO_SUCH_FILE",
     "STATUS_UNSUCCESSFUL"
   ])
 })

@@ -212,6 +212,7 @@ describe("the signature of a response", () => {
     session.ended = how.ended === true
     session.signRequired = how.signRequired === true
     session.sign = other
+    session.hasSecretKeys = how.keys !== false
     made.connection.sessions.set(5n, session)
     made.connection.server.sessions.set(5n, session)
     session.channels.set(made.connection as never, { sign: how.keys === false ? undefined : own })
@@ -247,6 +248,7 @@ describe("the signature of a response", () => {
     const { connection, request, sent } = loggedOn()
     const made = new Session(6n)
     made.user = user
+    made.hasSecretKeys = true
     connection.sessions.set(6n, made)
     made.channels.set(connection as never, { sign: foreign })
     const setup = request({ command: Command.SESSION_SETUP, sessionId: 0n })

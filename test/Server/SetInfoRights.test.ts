@@ -50,7 +50,6 @@ const { Fsctl: C } = Fsctl
 
 /** Requests that change a file. */
 const changing: Record<string, (file: FileId) => Message.Request> = {
-  "FileShortNameInformation": information("FileShortNameInformation", Buffer.alloc(4)),
   "WRITE": (file) => Requests.write(file, Buffer.from("x")),
   "FileBasicInformation, a time": information("FileBasicInformation", basic({ ...untouched, lastWriteTime: time })),
   "FileBasicInformation, attributes": information(
@@ -101,6 +100,7 @@ const harmless: Record<string, (file: FileId) => Message.Request> = {
 
 /** Requests of volumes, of classes that can only be queried, and of features that no store has. */
 const unknown: Record<string, (file: FileId) => Message.Request> = {
+  "FileShortNameInformation": information("FileShortNameInformation", Buffer.alloc(4)),
   "FileStandardInformation": information("FileStandardInformation", Buffer.alloc(24)),
   "FileValidDataLengthInformation": information("FileValidDataLengthInformation", u64(3n)),
   "FilePipeInformation": information("FilePipeInformation", Buffer.alloc(8)),

@@ -180,8 +180,9 @@ const entryOf = (node: StoreNode, wide: boolean, shortName: string) => {
     eaSize: reparse ? node.reparseTag : 0,
     shortName,
     reparsePointTag: node.reparseTag,
-    // The parent directory has no number of 64 bits here (MS-FSCC 2.4.22, 2.4.23).
-    fileId: wide ? NodeInformation.fileId128(node) : node.name === ".." ? 0n : node.id,
+    // NTFS has no number for `..`. Here it has one: a client that removes a tree sees from it that a directory is a link
+    // of the storage, and leaves what is behind the link (`Client/internal/ServerLinks`).
+    fileId: wide ? NodeInformation.fileId128(node) : node.id,
     fileName: node.name
   }
 }
