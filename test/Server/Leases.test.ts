@@ -7,6 +7,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { NtStatus as Status } from "effect-smb/Codec"
 import {
   AccessMask,
+  Command,
   CompletionFilter,
   CreateDisposition,
   CreateOptions,
@@ -94,6 +95,38 @@ describe("a lease of a directory", () => {
         assert.deepStrictEqual(told?.leaseKey[0], same ? undefined : 1)
       }))
   }
+})
+
+describe("the key of a lease", () => {
+  it("names one file: for another file it is refused, and no lease is broken and no file is made", () =>
+    withClients(async (connect) => {
+      const [one, two] = [await connect(1), await connect(2)]
+      await one.create("f", [lease(1, READ | WRITE | HANDLE)])
+      await two.create("g", [lease(2, READ | WRITE | HANDLE)])
+      const watched = await two.create("", [], directory)
+      two.say(Requests.notify(watched.fileId))
+      const pending = await RawClient.prototype.next.call(two)
+      assert.strictEqual(pending?.readUInt32LE(8), NtStatus.STATUS_PENDING)
+      for (const name of ["g", "new", "f:stream"]) {
+        for (const createDisposition of Object.values(CreateDisposition)) {
+          const exists = name === "g"
+          const { FILE_CREATE, FILE_OPEN, FILE_OVERWRITE } = CreateDisposition
+          // Whether the name exists is decided before.
+          const missing = !exists && (createDisposition === FILE_OPEN || createDisposition === FILE_OVERWRITE)
+          const expected = exists && createDisposition === FILE_CREATE
+            ? NtStatus.STATUS_OBJECT_NAME_COLLISION
+            : missing
+            ? NtStatus.STATUS_OBJECT_NAME_NOT_FOUND
+            : NtStatus.STATUS_INVALID_PARAMETER
+          const { status } = await one.create(name, [lease(1, READ)], { createDisposition })
+          assert.include([expected, NtStatus.STATUS_INVALID_PARAMETER], status, `${name} ${createDisposition}`)
+        }
+      }
+      // Neither a break nor a change in the directory has come before this response.
+      two.say(Requests.echo)
+      const echo = await RawClient.prototype.next.call(two)
+      assert.strictEqual(echo?.readUInt16LE(12), Command.ECHO)
+    }))
 })
 
 describe("a lease of a file", () => {

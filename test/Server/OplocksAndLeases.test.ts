@@ -23,6 +23,8 @@ const key = new Uint8Array(16).fill(7)
 /** The parts of a server that breaks use. */
 const makeServer = () => {
   const timers: Array<{ run: () => void; stopped: boolean }> = []
+  /** After these the client is told by its next channel. */
+  const channelTimers: typeof timers = []
   const closedOpens: Array<unknown> = []
   const server = {
     limits: { breakTime: "35 seconds" },
@@ -31,15 +33,15 @@ const makeServer = () => {
     run: (effect: Effect.Effect<unknown>) => void Effect.runSync(effect),
     closeOpen: (open: unknown) => Effect.sync(() => closedOpens.push(open)),
     after: (time: unknown, effect: Effect.Effect<unknown>) => {
-      assert.strictEqual(time, "35 seconds")
+      assert.isTrue(time === "35 seconds" || time === "1 second")
       const timer = { run: () => void Effect.runSync(effect), stopped: false }
-      timers.push(timer)
+      ;(time === "35 seconds" ? timers : channelTimers).push(timer)
       return () => {
         timer.stopped = true
       }
     }
   }
-  return { server: server as unknown as Server, timers, closedOpens }
+  return { server: server as unknown as Server, timers, channelTimers, closedOpens }
 }
 
 type Known = ReturnType<typeof makeServer>
@@ -400,6 +402,51 @@ describe("the connection for a break", () => {
       OplocksAndLeases.tellAgain(server, second.connection)
       assert.strictEqual(lease.breaking, R)
     }
+  })
+
+  for (const kind of ["oplock", 2] as const) {
+    it(`that brings no acknowledgment is followed by the next one, each once: ${kind === 2 ? "lease" : kind}`, () => {
+      const { channelTimers, connection, lease, server, session, told, ...known } = setUp(kind, R | W)
+      const all = { channelTimers, server, ...known }
+      const [second, third, fourth] = ["second", "third", "fourth"].map((name) => connect(all, name, "client", session))
+      OplocksAndLeases.breakTo(server, lease, R)
+      const counts = () => [told, second!.told, third!.told, fourth!.told].map(({ length }) => length)
+      assert.deepStrictEqual(counts(), [1, 0, 0, 0])
+      channelTimers[0]!.run()
+      assert.deepStrictEqual(counts(), [1, 1, 0, 0])
+      // A channel that is lost is left out.
+      third!.connection.closed = true
+      channelTimers[1]!.run()
+      assert.deepStrictEqual(counts(), [1, 1, 0, 1])
+      assert.strictEqual(channelTimers.length, 2)
+      for (const { told: again } of [second!, fourth!]) assert.deepStrictEqual(again, told)
+      // The loss of the last one tells by the first one that is left.
+      fourth!.connection.closed = true
+      OplocksAndLeases.tellAgain(server, fourth!.connection)
+      assert.deepStrictEqual(counts(), [2, 1, 0, 1])
+      assert.strictEqual(lease.breaking, R)
+      OplocksAndLeases.settle(server, lease, R)
+      assert.isFalse(connection.closed)
+    })
+  }
+
+  it("is the only one that tells of a break that is acknowledged, or over, before the next one would", () => {
+    for (const end of ["acknowledgment", "timeout"] as const) {
+      const { channelTimers, lease, server, session, timers, ...known } = setUp(2, R | W)
+      const second = connect({ channelTimers, server, timers, ...known }, "second", "client", session)
+      OplocksAndLeases.breakTo(server, lease, R)
+      if (end === "timeout") timers[0]!.run()
+      else OplocksAndLeases.settle(server, lease, R)
+      assert.deepStrictEqual(channelTimers.map(({ stopped }) => stopped), [true])
+      channelTimers[0]!.run()
+      assert.strictEqual(second.told.length, 0)
+    }
+  })
+
+  it("has no timer if the client has no other", () => {
+    const { channelTimers, lease, server } = setUp(2, R | W)
+    OplocksAndLeases.breakTo(server, lease, R)
+    assert.strictEqual(channelTimers.length, 0)
   })
 })
 

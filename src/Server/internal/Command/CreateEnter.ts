@@ -101,6 +101,11 @@ export const enter = Effect.fnUntraced(function*(
     if (table.renames !== request.renames && !(yield* isStillThere(request, opened))) return undefined
     const file = table.file(opened.node.identity, opened.node.type === "directory")
     const stream = file.stream(name.stream ?? "")
+    // A lease key names one file (3.3.5.9.8, 3.3.5.9.11). Such a request closes no open, and breaks no lease.
+    if (same !== undefined && same.stream !== stream) {
+      table.release(stream)
+      return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    }
     const earlier = AppInstances.earlier(
       contexts.appInstance,
       share,
@@ -136,10 +141,6 @@ export const enter = Effect.fnUntraced(function*(
       table.release(stream)
       // One of them may have been marked for deletion: then the file that was found no longer exists.
       return undefined
-    }
-    if (same !== undefined && same.stream !== stream) {
-      table.release(stream)
-      return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
     }
     const open = new FileOpen(
       server,

@@ -23,6 +23,7 @@ import * as CreateCheck from "./CreateCheck.ts"
 import { type CreateRequest, enter, respond, settable } from "./CreateEnter.ts"
 import * as FileRights from "./FileRights.ts"
 import * as OpensByName from "./OpensByName.ts"
+import * as OplockGrant from "./OplockGrant.ts"
 import * as Security from "./Security.ts"
 import * as Volumes from "./Volumes.ts"
 
@@ -52,6 +53,8 @@ const makeIn = Effect.fnUntraced(function*(request: CreateRequest): Effect.fn.Re
   const user = incoming.session!.user!
   const directory = CreateCheck.makesDirectory(body, name)
   if (share.readOnly) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  // The lease belongs to another file or stream, since this one does not exist (3.3.5.9.8, 3.3.5.9.11).
+  if (OplockGrant.findLease(incoming, contexts) !== undefined) return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
   if (name.path.length === 0 && name.stream === undefined) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_COLLISION)
   if (name.endsInBackslash && !directory) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
   if (directory && has(body.fileAttributes, F.FILE_ATTRIBUTE_TEMPORARY)) {

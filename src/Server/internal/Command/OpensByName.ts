@@ -30,11 +30,14 @@ export const at = (
 export const isPending = (share: Share, path: StorePath): Effect.Effect<boolean> =>
   Effect.map(at(share, path, ({ deletePending }) => deletePending), (links) => links.length > 0)
 
-/** Whether a name below a directory is open and still stands for its file. */
+/** Whether a link is open, or about to be removed, and still stands for its file. */
+export const isOpen = (share: Share, link: Link): Effect.Effect<boolean> =>
+  link.opens.size === 0 && !link.deletePending
+    ? Effect.succeed(false)
+    : Effect.map(currentAt(share, link.path, [link]), (links) => links.length > 0)
+
+/** Whether a name below a directory is open, or about to be removed, and still stands for its file. */
 export const isOpenBelow = Effect.fnUntraced(function*(share: Share, directory: StorePath) {
-  for (const link of Array.from(share.table.below(directory))) {
-    const current = yield* currentAt(share, link.path, [link])
-    if (current.length > 0) return true
-  }
+  for (const link of Array.from(share.table.below(directory))) if (yield* isOpen(share, link)) return true
   return false
 })

@@ -18,6 +18,8 @@ type Of<T extends Message.Request["_tag"]> = Extract<Message.Request, { readonly
 const lease = (incoming: Incoming, body: Of<"LeaseBreakAcknowledgment">): Effect.Effect<Reply, Refusal> => {
   const lease = incoming.server.leases.find(incoming.connection.negotiated.clientGuid, body.leaseKey)
   if (lease === undefined) return refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+  // A client that acknowledges a break has the responses to its CREATEs.
+  for (const open of lease.opens) open.mayBeReplayed = false
   if (lease.breaking === undefined) return refuse(NtStatus.STATUS_UNSUCCESSFUL)
   if ((body.leaseState & ~lease.breaking) !== 0) return refuse(NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
   const { leaseKey, leaseState } = body
@@ -30,23 +32,39 @@ const lease = (incoming: Incoming, body: Of<"LeaseBreakAcknowledgment">): Effect
   })
 }
 
+/**
+ * The status that refuses an acknowledgment for its level (3.3.5.22.1). `held` is the level of the open's oplock. An
+ * open without one is refused as on Windows, also after the break of a LEVEL_II, which needs no acknowledgment.
+ */
+const faultOf = (level: number, held: number, breaking: boolean): number | undefined => {
+  if (level === OplockLevel.SMB2_OPLOCK_LEVEL_LEASE) return NtStatus.STATUS_INVALID_PARAMETER
+  if (level > OplockLevel.SMB2_OPLOCK_LEVEL_II || held === OplockLevel.SMB2_OPLOCK_LEVEL_NONE) {
+    return NtStatus.STATUS_INVALID_OPLOCK_PROTOCOL
+  }
+  if (breaking) return undefined
+  return held === OplockLevel.SMB2_OPLOCK_LEVEL_II && level === OplockLevel.SMB2_OPLOCK_LEVEL_II
+    ? NtStatus.STATUS_INVALID_OPLOCK_PROTOCOL
+    : NtStatus.STATUS_INVALID_DEVICE_STATE
+}
+
 const oplock = (incoming: Incoming, body: Of<"OplockBreakAcknowledgment">): Effect.Effect<Reply, Refusal> => {
   const open = incoming.session!.opens.get(body.fileId.volatile)
   if (open === undefined || open._tag !== "File" || open.id !== body.fileId.persistent) {
     return refuse(NtStatus.STATUS_FILE_CLOSED)
   }
+  // A client that acknowledges a break has the response to its CREATE.
+  open.mayBeReplayed = false
   const { lease } = open
+  const { oplockLevel } = body
+  // A lease has its own acknowledgment.
   if (lease?.kind === "lease") return refuse(NtStatus.STATUS_INVALID_PARAMETER)
-  if (lease?.breaking === undefined) return refuse(NtStatus.STATUS_INVALID_OPLOCK_PROTOCOL)
-  const state = OplocksAndLeases.stateOf(body.oplockLevel)
+  const state = OplocksAndLeases.stateOf(oplockLevel)
+  const fault = faultOf(oplockLevel, OplocksAndLeases.levelOf(lease?.state ?? 0), lease?.breaking !== undefined)
+  if (lease?.breaking === undefined) return refuse(fault ?? NtStatus.STATUS_INVALID_DEVICE_STATE)
   // A wrong level ends the break too: otherwise the clients that wait for it would wait until its timeout.
-  if (body.oplockLevel > OplockLevel.SMB2_OPLOCK_LEVEL_II || (state & ~lease.breaking) !== 0) {
+  if (fault !== undefined || (state & ~lease.breaking) !== 0) {
     OplocksAndLeases.settle(incoming.server, lease, 0)
-    return refuse(
-      body.oplockLevel > OplockLevel.SMB2_OPLOCK_LEVEL_II
-        ? NtStatus.STATUS_INVALID_PARAMETER
-        : NtStatus.STATUS_INVALID_OPLOCK_PROTOCOL
-    )
+    return refuse(fault ?? NtStatus.STATUS_INVALID_OPLOCK_PROTOCOL)
   }
   return Effect.succeed({
     ...reply({

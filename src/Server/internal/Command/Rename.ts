@@ -16,6 +16,7 @@ import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
 import * as Watch from "../State/Watch.ts"
 import { fromStoreError, kept, type Refusal, refuse, stored } from "../Wire/Reply.ts"
 import * as FileRights from "./FileRights.ts"
+import * as HandleRelease from "./HandleRelease.ts"
 import * as Names from "./Names.ts"
 import * as OpensByName from "./OpensByName.ts"
 import type * as Pathname from "./Pathname.ts"
@@ -52,20 +53,22 @@ export const rename = Effect.fnUntraced(function*(
   if (open.path.length === 0 || isWithin(name.path, open.path) && keyOf(name.path) !== keyOf(open.path)) {
     return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   }
-  const others = [...stream.opens].filter((other) => other !== open)
   // The other clients that have the file open must allow its renaming, as they must for its deletion.
-  if (
-    others.some((other) =>
-      (other.shareAccess & ShareAccess.FILE_SHARE_DELETE) === 0 && (other.grantedAccess & 0x0001_0027) !== 0
-    )
-  ) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
-  if (file.directory) {
-    if (yield* OpensByName.isOpenBelow(share, open.path)) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  const forbids = (other: FileOpen) =>
+    other !== open && (other.shareAccess & ShareAccess.FILE_SHARE_DELETE) === 0 &&
+    (other.grantedAccess & 0x0001_0027) !== 0
+  if (!(yield* HandleRelease.released(incoming, () => Array.from(stream.opens).filter(forbids)))) {
+    return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
+  }
+  if (file.directory && !(yield* isClearBelow(incoming, share, open.path))) {
+    return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   }
   // A directory that a client may delete keeps its entries, and gets no new ones.
   for (const path of [open.path, name.path]) {
-    const keeping = yield* OpensByName.at(share, path.slice(0, -1), keepsEntries)
-    if (keeping.length > 0) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
+    for (const { file } of yield* OpensByName.at(share, path.slice(0, -1), keepsEntries)) {
+      const keeping = () => Array.from(file.opens()).filter(keepsEntriesOf)
+      if (!(yield* HandleRelease.released(incoming, keeping))) return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)
+    }
   }
   yield* releaseHandles(incoming, file, open)
   const from = open.path
@@ -117,15 +120,31 @@ const releaseHandles = Effect.fnUntraced(function*(
 /** How often a name that others change is looked up again. */
 const mostTurns = 20
 
-/** Whether a directory is open in a way that keeps its entries unchanged: for deletion, or without sharing writes. */
-const keepsEntries = ({ file }: Link): boolean => {
-  if (!file.directory) return false
-  for (const { grantedAccess, shareAccess } of file.opens()) {
-    const alone = (shareAccess & ShareAccess.FILE_SHARE_WRITE) === 0 && (grantedAccess & 0x0001_0027) !== 0
-    if ((grantedAccess & A.DELETE) !== 0 || alone) return true
+/** Whether an open of a directory keeps its entries unchanged: one for deletion, or without sharing writes. */
+const keepsEntriesOf = ({ grantedAccess, shareAccess }: FileOpen): boolean =>
+  (grantedAccess & A.DELETE) !== 0 ||
+  (shareAccess & ShareAccess.FILE_SHARE_WRITE) === 0 && (grantedAccess & 0x0001_0027) !== 0
+
+const keepsEntries = ({ file }: Link): boolean => file.directory && Array.from(file.opens()).some(keepsEntriesOf)
+
+/**
+ * Whether no file below a directory is open, after clients have closed the handles that they only cached (MS-FSA
+ * 2.1.5.15.11). As on Windows, a file that a client opens while the server waits prevents the renaming.
+ */
+const isClearBelow = Effect.fnUntraced(function*(
+  incoming: Incoming,
+  share: Share,
+  directory: StorePath
+): Effect.fn.Return<boolean, Refusal> {
+  let waited = false
+  for (const link of Array.from(share.table.below(directory))) {
+    if (!(yield* OpensByName.isOpen(share, link))) continue
+    // A name that is about to be removed keeps its path until then.
+    if (link.deletePending || !(yield* HandleRelease.released(incoming, () => Array.from(link.opens)))) return false
+    waited = true
   }
-  return false
-}
+  return !waited || !(yield* OpensByName.isOpenBelow(share, directory))
+})
 
 /**
  * Gives an open file a name, after `may` has said which file it may replace. If another file has taken the name since,
@@ -181,7 +200,11 @@ const mayTake = Effect.fnUntraced(function*(
   const others = () => Array.from(file?.opens() ?? []).filter((other) => other !== open)
   if (file === undefined || others().length === 0) return there.identity
   // An open file keeps its name, also if it was opened by another name.
-  if (replace === "closed") return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  if (replace === "closed") {
+    return (yield* HandleRelease.released(incoming, others))
+      ? there.identity
+      : yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+  }
   yield* releaseHandles(incoming, file)
   if (others().some(({ shareAccess }) => (shareAccess & ShareAccess.FILE_SHARE_DELETE) === 0)) {
     return yield* refuse(NtStatus.STATUS_SHARING_VIOLATION)

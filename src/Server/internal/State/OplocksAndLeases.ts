@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import { LeaseFlags, LeaseState, OplockLevel } from "../../../Smb2/Message/Constants.ts"
 import type { Refusal } from "../Wire/Reply.ts"
 import { isSamePerson } from "./Identity.ts"
-import type { Connection, FileOpen, Lease, Server, StreamNode, Waiting } from "./Model.ts"
+import type { Connection, FileOpen, Lease, Server, Session, StreamNode, Waiting } from "./Model.ts"
 
 /** The rights of a lease, or of an oplock: to cache data that was read, handles, and writes. */
 export const READ = LeaseState.SMB2_LEASE_READ_CACHING
@@ -79,11 +79,18 @@ export const isOrphan = (lease: Lease): boolean => {
 /** Whether a lease has a resilient open, which waits for its client: a break waits with it (3.3.4.6, 3.3.4.7). */
 const mayReturn = (lease: Lease): boolean => Array.from(lease.opens).some(({ durable }) => durable?.resilient === true)
 
+/** A connection by which the client can be told of a break. */
+interface Place {
+  readonly connection: Connection
+  readonly session: Session
+  readonly open: FileOpen
+}
+
 /**
- * The connection for a lease's break. A lease belongs to a client, not to a connection: the client's first connection
- * is used, if the same user has logged on there and no message must be encrypted (3.3.4.7).
+ * The connections for a lease's break, the best first. A lease belongs to a client, not to a connection: the client's
+ * first connection is used, if the same user has logged on there and no message must be encrypted (3.3.4.7).
  */
-const placeOf = (server: Server, lease: Lease) => {
+function* placesOf(server: Server, lease: Lease): IterableIterator<Place> {
   for (const open of lease.opens) {
     const { session } = open
     if (session === undefined) continue
@@ -92,17 +99,20 @@ const placeOf = (server: Server, lease: Lease) => {
         if (connection.negotiated.clientGuid !== lease.clientGuid || connection.closed) continue
         for (const other of connection.sessions.values()) {
           if (other.valid && (other === session || isSamePerson(other.user, session.user))) {
-            return { connection, session: other, open }
+            yield { connection, session: other, open }
           }
         }
       }
     }
-    for (const connection of session.channels.keys()) if (!connection.closed) return { connection, session, open }
+    for (const connection of session.channels.keys()) if (!connection.closed) yield { connection, session, open }
   }
-  return undefined
 }
 
-type Place = Exclude<ReturnType<typeof placeOf>, undefined>
+/** The best connection for a lease's break, without those of `except`. */
+const placeOf = (server: Server, lease: Lease, except?: ReadonlySet<Connection>): Place | undefined => {
+  for (const place of placesOf(server, lease)) if (except?.has(place.connection) !== true) return place
+  return undefined
+}
 
 /** Sends the notification of a break. A break of only the right to cache reads is not acknowledged. */
 const tell = ({ connection, open, session }: Place, lease: Lease, from: number, to: number): void => {
@@ -159,6 +169,31 @@ export const tellAgain = (server: Server, connection: Connection): void => {
   told.delete(connection)
 }
 
+/** How long a client may take to acknowledge a break before it is told by its next channel. */
+const channelTime = "1 second"
+
+/**
+ * Tells a client of its break by each further channel, one after the other, until it acknowledges (3.3.4.6, 3.3.4.7): the
+ * network of the first channel may be lost, which its connection shows only much later. A client that is told twice
+ * finds the same epoch, or its second acknowledgment is refused. Gives a function that stops it.
+ */
+const tellOthers = (server: Server, lease: Lease, toldBy: Set<Connection>): (() => void) | undefined => {
+  if (placeOf(server, lease, toldBy) === undefined) return undefined
+  let stop: (() => void) | undefined = server.after(
+    channelTime,
+    Effect.sync(() => {
+      stop = undefined
+      const place = placeOf(server, lease, toldBy)
+      if (lease.breaking === undefined || place === undefined) return
+      tell(place, lease, lease.state, lease.breaking)
+      remember(place.connection, lease)
+      toldBy.add(place.connection)
+      stop = tellOthers(server, lease, toldBy)
+    })
+  )
+  return () => stop?.()
+}
+
 /**
  * Tells a lease that it may keep at most `keep` of its state. If it could cache writes or handles, the break waits for
  * its acknowledgment; the right to cache reads ends at once. A break that `goesOn` after another one has the same
@@ -192,13 +227,19 @@ export const breakTo = (server: Server, lease: Lease, keep: number, goesOn = fal
   if (place !== undefined) tell(place, lease, from, to)
   if (!needsAck) return
   if (place !== undefined) remember(place.connection, lease)
-  lease.stopTimer = server.after(
+  const stopTelling = place === undefined ? undefined : tellOthers(server, lease, new Set([place.connection]))
+  const stopWaiting = server.after(
     server.limits.breakTime,
     Effect.sync(() => {
+      stopTelling?.()
       lease.stopTimer = undefined
       if (lease.breaking !== undefined) settle(server, lease, 0)
     })
   )
+  lease.stopTimer = () => {
+    stopWaiting()
+    stopTelling?.()
+  }
 }
 
 /** Waits until no lease has a break under way. */
