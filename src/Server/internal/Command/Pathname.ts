@@ -31,8 +31,8 @@ export interface Name {
   /** Whether the name ended in a backslash: it can only stand for a directory. */
   readonly endsInBackslash: boolean
   /**
-   * For each component of `path`, the part of the name after it, as the client wrote it: UnparsedPathLength of a
-   * symbolic link error counts it from the end of that name (MS-SMB2 2.2.2.2.1).
+   * For each component of `path`, the part of the name after it, as the client wrote it, with its stream and type:
+   * UnparsedPathLength of a symbolic link error counts it from the end of that name (MS-SMB2 2.2.2.2.1).
    */
   readonly rests: ReadonlyArray<string>
 }
@@ -65,23 +65,23 @@ export const parse = (name: string): Name | number => {
     return path.push(component) > 0
   }
   let isEmpty = false
-  let end = -1
+  let start = 0
   for (const text of texts) {
-    end += 1 + text.length
     // An empty name is not found. A fault in a later component comes first: the server reads all of the name before.
     if (text === "") isEmpty = true
     else {
       const component = componentOf(text, false)
       if (typeof component === "number") return component
       if (component.stream !== undefined || component.type === "data") return NtStatus.STATUS_OBJECT_NAME_INVALID
-      if (!step(component.name, end)) return NtStatus.STATUS_INVALID_PARAMETER
+      if (!step(component.name, start + component.name.length)) return NtStatus.STATUS_INVALID_PARAMETER
     }
+    start += text.length + 1
   }
   if (endsInBackslash && (last.stream !== undefined || last.type === "data")) {
     return NtStatus.STATUS_OBJECT_NAME_INVALID
   }
   if (isEmpty) return NtStatus.STATUS_OBJECT_PATH_NOT_FOUND
-  return step(last.name, name.length - (endsInBackslash ? 1 : 0))
+  return step(last.name, start + last.name.length)
     ? { path, stream: last.stream, type: last.type, endsInBackslash, rests }
     : NtStatus.STATUS_INVALID_PARAMETER
 }

@@ -52,19 +52,21 @@ const isMissing = ({ status }: Refusal): boolean =>
 
 /**
  * Runs a CREATE. If it does not find its name, and the deepest existing file above that is a link, fails with that
- * link.
+ * link. A named stream is below its file in this sense, unless the CREATE opens the link itself (`opensLink`).
  */
 export const onTheWay = <A>(
   incoming: Incoming,
   share: Share,
-  { path, rests }: Name,
+  { path, rests, stream }: Name,
+  opensLink: boolean,
   create: Effect.Effect<A, Refusal>
-): Effect.Effect<A, Refusal> =>
-  !share.volume.supports.reparsePoints || path.length < 2 ? create : Effect.catch(
+): Effect.Effect<A, Refusal> => {
+  const deepest = stream === undefined || opensLink ? path.length - 1 : path.length
+  return !share.volume.supports.reparsePoints || deepest < 1 ? create : Effect.catch(
     create,
     Effect.fnUntraced(function*(refusal): Effect.fn.Return<never, Refusal> {
       if (!isMissing(refusal)) return yield* Effect.fail(refusal)
-      for (let depth = path.length - 1; depth > 0; depth--) {
+      for (let depth = deepest; depth > 0; depth--) {
         const above = path.slice(0, depth)
         const node = yield* Effect.orElseSucceed(share.store.stat(above), () => undefined)
         if (node === undefined) continue
@@ -77,3 +79,4 @@ export const onTheWay = <A>(
       return yield* Effect.fail(refusal)
     })
   )
+}
