@@ -88,6 +88,9 @@ const table: Readonly<Record<string, string>> = {
   "d:$I30:$INDEX_ALLOCATION\\f:s": "d/f stream s data",
   "::$INDEX_ALLOCATION": " directory",
   "d:$I30": "d stream $I30 data",
+  // Capitals by Windows' table: JavaScript has an I for the dotless i.
+  "d::$\u0131NDEX_ALLOCATION": INVALID,
+  "d:$\u013130:$INDEX_ALLOCATION": PARAMETER,
   "d:s:$INDEX_ALLOCATION": PARAMETER,
   "d:$I31:$INDEX_ALLOCATION": PARAMETER,
   "d:s:$INDEX_ALLOCATION\\f": PARAMETER,

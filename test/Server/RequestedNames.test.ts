@@ -159,3 +159,14 @@ it.live("a CREATE through a symbolic link tells the client how much of its own n
       "OBJECT_NAME_NOT_FOUND"
     )
   }))
+
+it.live("a pipe has its name in any case of ASCII, and no other letter stands for one of it", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const { client } = yield* place(host)
+    const root = yield* client("root", "IPC$")
+    yield* Effect.promise(async () => {
+      assert.isObject(await root.open("WKSsvc", open))
+      // JavaScript's lower case of the Kelvin sign is a k.
+      assert.strictEqual(await root.open("w\u212assvc", open), NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+    })
+  })))

@@ -19,6 +19,7 @@
  * | `f:s\` | OBJECT_NAME_INVALID |
  */
 import { NtStatus } from "../../../Codec/NtStatus.ts"
+import { fold } from "../../../Codec/UpCase.ts"
 import type { StorePath } from "../../ShareStore.ts"
 
 /** The parts of a name. */
@@ -96,13 +97,13 @@ const componentOf = (text: string, mayBeRoot: boolean): Component | number => {
   // `.` and `..` stand for other components, which cannot have a stream here.
   if (more.length > 0 || name === "." || name === "..") return NtStatus.STATUS_OBJECT_NAME_INVALID
   if (forbiddenInStream.test(stream) || stream.length > longest) return NtStatus.STATUS_OBJECT_NAME_INVALID
-  switch (type?.toUpperCase()) {
+  switch (type === undefined ? undefined : fold(type)) {
     case undefined:
       return stream === "" ? NtStatus.STATUS_OBJECT_NAME_INVALID : { name, stream, type: "data" }
     case "$DATA":
       return { name, stream: stream === "" ? undefined : stream, type: "data" }
     case "$INDEX_ALLOCATION":
-      return stream === "" || stream.toUpperCase() === "$I30"
+      return stream === "" || fold(stream) === "$I30"
         ? { name, stream: undefined, type: "directory" }
         : NtStatus.STATUS_INVALID_PARAMETER
     default:
