@@ -49,9 +49,10 @@ it.live("a CREATE has the status that its name and its options have together", (
   share(async (client) => {
     const table: ReadonlyArray<readonly [string, Partial<Create.Request>, string]> = [
       ["d\\.\\g", open, "OK"],
-      ["none\\..\\d\\..\\f", open, "OK"],
+      ["d\\none\\..\\g", open, "OK"],
+      ["d\\..\\f", open, "INVALID_PARAMETER"],
       ["d\\..\\..\\f", open, "INVALID_PARAMETER"],
-      ["d\\..", { ...open, createOptions: DIRECTORY }, "OK"],
+      ["d\\none\\..", { ...open, createOptions: DIRECTORY }, "OK"],
       // A backslash at the end.
       ["d\\", open, "OK"],
       ["d\\", { ...open, createOptions: DIRECTORY }, "OK"],
@@ -138,7 +139,8 @@ it.live("a CREATE through a symbolic link tells the client how much of its own n
       "d\\way:s": ":s"
     }
     for (const [name, rest] of Object.entries(rests)) {
-      for (const createDisposition of [D.FILE_OPEN, D.FILE_OPEN_IF]) {
+      const isFile = !name.includes(":") && !name.endsWith("\\")
+      for (const createDisposition of [D.FILE_OPEN, D.FILE_OPEN_IF, ...isFile ? [D.FILE_CREATE] : []]) {
         const answer = (await client.ask(Requests.create(name, { createDisposition })))!
         assert.strictEqual(statusOf(answer), NtStatus.STATUS_STOPPED_ON_SYMLINK, name)
         const length = answer.readUInt32LE(64 + 4)

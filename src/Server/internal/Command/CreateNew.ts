@@ -116,9 +116,12 @@ const makeIn = Effect.fnUntraced(function*(request: CreateRequest): Effect.fn.Re
     Effect.catch((error) => {
       if (error.reason._tag !== "Exists") return Effect.fail(fromStoreError(error))
       if (body.createDisposition !== D.FILE_CREATE) return Effect.succeed(undefined)
-      return Effect.flatMap(
-        OpensByName.isPending(share, name.path),
-        (pending) => refuse(pending ? NtStatus.STATUS_DELETE_PENDING : NtStatus.STATUS_OBJECT_NAME_COLLISION)
+      return Effect.andThen(
+        SymbolicLinks.stopAt(request),
+        Effect.flatMap(
+          OpensByName.isPending(share, name.path),
+          (pending) => refuse(pending ? NtStatus.STATUS_DELETE_PENDING : NtStatus.STATUS_OBJECT_NAME_COLLISION)
+        )
       )
     })
   )

@@ -7,7 +7,7 @@
  * | `` (empty), `.` | the root |
  * | `\d` | INVALID_PARAMETER (MS-SMB2 3.3.5.9); a rename accepts it |
  * | `d\.\f`, `d\x\..\f` | `d\f`: the server removes such components before it looks for anything |
- * | `..`, `d\..\..` | INVALID_PARAMETER: the name leads above the root |
+ * | `..`, `d\..\f` | INVALID_PARAMETER: `..` leads to the root, or above it (as from Windows, MS-SMB2 3.3.5.9) |
  * | `d\` | a directory; OBJECT_NAME_INVALID if the name stands for a file |
  * | `d\\f` | OBJECT_PATH_NOT_FOUND: no directory has an entry with an empty name |
  * | `f:s`, `f:s:$DATA` | the stream `s` |
@@ -58,9 +58,9 @@ export const parse = (name: string): Name | number => {
   if (typeof last === "number") return last
   const path: Array<string> = []
   const rests: Array<string> = []
-  /** Adds a component that ends at `end`; false if it leads above the root. */
+  /** Adds a component that ends at `end`; false if it leads to the root, or above it. */
   const step = (component: string, end: number): boolean => {
-    if (component === "..") return rests.pop() !== undefined && path.pop() !== undefined
+    if (component === "..") return rests.pop() !== undefined && path.pop() !== undefined && path.length > 0
     if (component === "." || component === "") return true
     rests.push(name.slice(end))
     return path.push(component) > 0

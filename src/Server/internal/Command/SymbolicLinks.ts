@@ -4,9 +4,11 @@
  */
 import * as Effect from "effect/Effect"
 import * as Codec from "../../../Codec/Codec.ts"
+import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import * as Reparse from "../../../Codec/Reparse.ts"
-import { Dialect } from "../../../Smb2/Message/Constants.ts"
+import { CreateOptions, Dialect } from "../../../Smb2/Message/Constants.ts"
+import type { Request } from "../../../Smb2/Message/Create.ts"
 import * as ErrorResponse from "../../../Smb2/Message/ErrorResponse.ts"
 import type { StoreFile, StoreNode } from "../../ShareStore.ts"
 import type { Incoming } from "../State/Incoming.ts"
@@ -80,3 +82,21 @@ export const onTheWay = <A>(
     })
   )
 }
+
+/** Fails with the link, if the name of a CREATE stands for one and the CREATE does not open the link itself. */
+export const stopAt = Effect.fnUntraced(function*(
+  { body, incoming, name: { path, rests }, share }: {
+    readonly body: Pick<Request, "createOptions">
+    readonly incoming: Incoming
+    readonly name: Name
+    readonly share: Share
+  }
+): Effect.fn.Return<void, Refusal> {
+  if (!share.volume.supports.reparsePoints || has(body.createOptions, CreateOptions.FILE_OPEN_REPARSE_POINT)) return
+  const node = yield* Effect.orElseSucceed(share.store.stat(path), () => undefined)
+  if (node === undefined || !isLink(node)) return
+  yield* Effect.scoped(Effect.flatMap(
+    stored(share.store.open(path, { mode: "existing", type: "file" })),
+    ({ file }) => stop(incoming, file, rests.at(-1) ?? "")
+  ))
+})
