@@ -195,7 +195,8 @@ const cases = {
     SMB_KEEP_ALIVE: ["5 seconds", "keepAlive", "5s", "soon"],
     SMB_IDLE: ["1 minute", "idle", "1m", "-1 second"],
     SMB_CREDITS: ["64", "credits", 64, "0"],
-    SMB_MAXIMUM_TRANSFER: ["65536", "maximumTransfer", 65_536, "1.5"]
+    SMB_MAXIMUM_TRANSFER: ["65536", "maximumTransfer", 65_536, "1.5"],
+    SMB_NAMES: ["mapped", "names", "mapped", "plain"]
   }],
   transport: [TcpTransport.config, {
     SMB_CONNECT_TIMEOUT: ["3 seconds", "connectTimeout", "3s", "3"],

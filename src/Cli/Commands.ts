@@ -148,9 +148,9 @@ const put = Command.make(
     path: Flags.remote("remote", "A file, or a directory to put it into")
   },
   Effect.fnUntraced(function*({ inPlace, local, path, quiet, recursive }) {
-    const { json } = yield* root
+    const { json, names } = yield* root
     const { put } = yield* Effect.promise(() => import("./Upload.ts"))
-    yield* withClient([path], put(local, path, { json, quiet, recursive, inPlace }))
+    yield* withClient([path], put(local, path, { json, quiet, recursive, inPlace, mapped: names === "mapped" }))
   })
 ).pipe(
   Command.withDescription(
@@ -378,8 +378,8 @@ const serve = Command.make(
     "Serve folders until it is interrupted (Ctrl-C), and say how to connect. Then it ends with exit code 0. " +
       "--user NAME allows that user, with the password of SMB_PASSWORD or --password-file. Without a user, the command " +
       "chooses a password and shows it. --guest allows everybody. --signing if-required, --encryption off, if-offered (the " +
-      "default here) or required, and --dialect apply to the server; --dfs, --site, --dns, --timeout and --pending-timeout " +
-      "apply to clients only. With --json: an object with event listening, host, port and " +
+      "default here) or required, and --dialect apply to the server; --dfs, --site, --dns, --names, --timeout and " +
+      "--pending-timeout apply to clients only. With --json: an object with event listening, host, port and " +
       "shares, then one for each connection, logon and share. Defaults come from effect-smb/config.json in " +
       "XDG_CONFIG_HOME or ~/.config (%APPDATA% on Windows), users from the file users next to it."
   ),

@@ -138,6 +138,13 @@ export const shared = {
     Flag.withDescription("Encrypt if the server requires it (off, the default), if the server can, or always"),
     Flag.optional
   ),
+  names: Flag.Literals("names", ["unchanged", "mapped"]).pipe(
+    Flag.withDescription(
+      "Names as SMB carries them (unchanged, the default), or as a server with Unix files has them: with : ? * \" < > | " +
+        "and others in place of characters of Unicode's private use area (mapped)"
+    ),
+    Flag.withDefault("unchanged" as const)
+  ),
   timeout: Flag.Finite("timeout").pipe(
     Flag.filter(
       (seconds) => seconds > 0 && seconds <= 86_400,

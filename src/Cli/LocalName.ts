@@ -22,10 +22,13 @@ export const objection = (name: string, platform: NodeJS.Platform): string | und
   return device.test(name.trimEnd()) ? "it is a device on Windows" : undefined
 }
 
-/** Why a local name cannot be a name on a server (MS-FSCC 2.1.5.2); `undefined` if it can. */
-export const objectionThere = (name: string): string | undefined => {
+/**
+ * Why a local name cannot be a name on a server (MS-FSCC 2.1.5.2); `undefined` if it can. With `mapped` the client sends
+ * other characters for most of those that no name on a server has.
+ */
+export const objectionThere = (name: string, mapped = false): string | undefined => {
   // oxlint-disable-next-line no-control-regex
-  const wrong = /["*/:<>?\\|\u0000-\u001f]/.exec(name)?.[0]
+  const wrong = (mapped ? /[/\\\u0000]/ : /["*/:<>?\\|\u0000-\u001f]/).exec(name)?.[0]
   if (wrong !== undefined) {
     return `no name on a server has ${wrong < " " ? "a control character" : `the character ${wrong}`} in it`
   }

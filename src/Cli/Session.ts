@@ -143,6 +143,7 @@ const layers = (
     dialects: options.dialect,
     signing: Option.getOrElse(options.signing, () => "required" as const),
     encryption: Option.getOrElse(options.encryption, () => "off" as const),
+    names: options.names,
     ...(Option.isSome(timeout) ? { requestTimeout: timeout.value } : {}),
     ...(Option.isSome(options.pendingTimeout) ? { pendingTimeout: Duration.seconds(options.pendingTimeout.value) } : {})
   }).pipe(

@@ -54,6 +54,8 @@ export interface Options {
   readonly quiet: boolean
   readonly recursive: boolean
   readonly inPlace: boolean
+  /** Whether the client maps names, so that a colon in a path is a part of a name. */
+  readonly mapped?: boolean
 }
 
 /** How many files of a tree are written at once. */
@@ -72,7 +74,8 @@ const send = <E, R>(
   isNew?: boolean
 ) =>
   Effect.flatMap(SmbClient, (smb): Effect.Effect<bigint, E | ClientError, R | SmbClient> => {
-    if (!run.inPlace && !UncPath.name(target).includes(":")) return run.replace(target, content, isNew)
+    const isStream = run.mapped !== true && UncPath.name(target).includes(":")
+    if (!run.inPlace && !isStream) return run.replace(target, content, isNew)
     return content._tag === "Bytes"
       ? Effect.as(smb.writeFile(target, content.bytes), BigInt(content.bytes.length))
       : content.run({ writeFrom: (fill) => smb.writeFrom(target, fill), sink: () => smb.sink(target) })
@@ -168,8 +171,8 @@ const fromInput = Effect.fnUntraced(function*(target: Remote, options: Run, prog
 })
 
 /** Checks that a local name can be a name on a server. */
-const checked = (path: string): Effect.Effect<void, LocalError> => {
-  const objection = LocalName.objectionThere(basename(path))
+const checked = (path: string, { mapped }: Options): Effect.Effect<void, LocalError> => {
+  const objection = LocalName.objectionThere(basename(path), mapped)
   return objection === undefined ? Effect.void : Effect.fail(new LocalError({ path, detail: objection }))
 }
 
@@ -206,7 +209,7 @@ const tree = Effect.fnUntraced(function*(
   const enter = Effect.fnUntraced(function*(names: ReadonlyArray<string>) {
     const here = join(source, ...names)
     if (names.length > 0) {
-      yield* checked(here)
+      yield* checked(here, options)
       if (yield* fs.exists(join(here, mark))) {
         yield* tell(intoItself(here))
         return []
@@ -267,7 +270,7 @@ const tree = Effect.fnUntraced(function*(
       }
       const there = UncPath.join(target, names.join("\\"))
       const isNew = made.has(UncPath.format(UncPath.parent(there)))
-      return alone(Effect.andThen(checked(here), file(here, there, options, progress, isNew)), undefined)
+      return alone(Effect.andThen(checked(here, options), file(here, there, options, progress, isNew)), undefined)
     }, { concurrency, unordered: true }),
     Stream.runDrain
   )
@@ -291,7 +294,7 @@ export const put = Effect.fnUntraced(function*(source: string, target: Remote, g
       return yield* tree(source, target, options, progress)
     }
     const place = yield* destination(target, basename(source))
-    if (place !== target) yield* checked(source)
+    if (place !== target) yield* checked(source, options)
     yield* type === "File"
       ? file(source, place, options, progress)
       : flow(fromPipe(source), source, place, options, progress)

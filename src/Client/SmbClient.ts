@@ -21,6 +21,7 @@ import type * as Transport from "../Protocol/Transport.ts"
 import * as Settings from "../Smb2/Settings.ts"
 import * as ChangeRecords from "./internal/ChangeRecords.ts"
 import * as Connections from "./internal/Connections.ts"
+import * as MappedShare from "./internal/MappedShare.ts"
 import * as PathOperations from "./internal/PathOperations.ts"
 import * as Locator from "./Locator.ts"
 import type { Operations } from "./Operations.ts"
@@ -72,6 +73,12 @@ export class SmbClient extends Context.Service<SmbClient, Client>()("effect-smb/
 export interface Options extends Defaults.Given<Settings.Settings> {
   /** How long unused connections, sessions and shares are kept. Default: 10 seconds. */
   readonly idle?: Duration.Input | undefined
+  /**
+   * `mapped`: names have the characters that they have on a server with Unix files (`11:05.jpg`, `what?`, `end.`), which
+   * SMB carries in Unicode's private use area, as `mapposix` of Linux' client. A colon in a path is then a part of a
+   * name, so no path leads to a named stream. `unchanged`: names are those of SMB. Default: `unchanged`.
+   */
+  readonly names?: "mapped" | "unchanged" | undefined
 }
 
 const over = (connections: Connections.Connections, locator: Locator.Locator): Client => {
@@ -91,14 +98,20 @@ const over = (connections: Connections.Connections, locator: Locator.Locator): C
  * @category constructors
  * @since 0.1.0
  */
-export const make = ({ idle, ...settings }: Options = {}): Effect.Effect<
+export const make = ({ idle, names, ...settings }: Options = {}): Effect.Effect<
   Client,
   never,
   Transport.Transport | CredentialProvider | Authenticator.Authenticator | Scope.Scope
 > =>
   Effect.map(
     Connections.make(Defaults.complete(Settings.defaults, settings), idle ?? "10 seconds"),
-    (connections) => over(connections, Locator.plain)
+    (connections) =>
+      over(
+        names !== "mapped"
+          ? connections
+          : { ...connections, share: (target) => Effect.map(connections.share(target), MappedShare.make) },
+        Locator.plain
+      )
   )
 
 /**
@@ -137,8 +150,8 @@ export const layer = (
 
 /**
  * Options from the configuration: SMB_SIGNING, SMB_ENCRYPTION, SMB_DIALECTS (`3.0,3.1.1`), SMB_REQUEST_TIMEOUT
- * (`30 seconds`), SMB_PENDING_TIMEOUT, SMB_KEEP_ALIVE, SMB_IDLE, SMB_CREDITS (units of 64 KiB) and SMB_MAXIMUM_TRANSFER
- * (bytes).
+ * (`30 seconds`), SMB_PENDING_TIMEOUT, SMB_KEEP_ALIVE, SMB_IDLE, SMB_CREDITS (units of 64 KiB), SMB_MAXIMUM_TRANSFER
+ * (bytes) and SMB_NAMES.
  *
  * @category config
  * @since 0.2.0
@@ -152,7 +165,8 @@ export const config: Config.Config<Options> = Config.all({
   keepAlive: Environment.time("SMB_KEEP_ALIVE"),
   idle: Environment.time("SMB_IDLE"),
   credits: Environment.integer("SMB_CREDITS", 1, 65_535),
-  maximumTransfer: Environment.integer("SMB_MAXIMUM_TRANSFER", 65_536, 16 * 1024 * 1024)
+  maximumTransfer: Environment.integer("SMB_MAXIMUM_TRANSFER", 65_536, 16 * 1024 * 1024),
+  names: Environment.optional(Config.Literals(["mapped", "unchanged"], "SMB_NAMES"))
 })
 
 /**

@@ -52,6 +52,15 @@ describe("a local file name", () => {
       assert.isUndefined(LocalName.objectionThere(name), JSON.stringify(name))
     }
   })
+
+  it("with other characters than separators is accepted if the client maps names", () => {
+    for (const name of ["a:b", "star*", "q?", "<", ">", "|", "\"", "a\nb", "a."]) {
+      assert.isUndefined(LocalName.objectionThere(name, true), JSON.stringify(name))
+    }
+    for (const name of ["a\\b", "a/b", "a\0b", "n".repeat(256)]) {
+      assert.isDefined(LocalName.objectionThere(name, true), JSON.stringify(name))
+    }
+  })
 })
 
 describe("the temporary name of a download", () => {

@@ -5,10 +5,13 @@
  */
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { NtStatus as Status } from "effect-smb/Codec"
+import { Codec, NtStatus as Status, Reparse } from "effect-smb/Codec"
 import { CreateDisposition as D, CreateOptions as O } from "../../src/Smb2/Message/Constants.ts"
 import type * as Create from "../../src/Smb2/Message/Create.ts"
+import * as ErrorResponse from "../../src/Smb2/Message/ErrorResponse.ts"
+import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import { type Client, link, place, rename } from "./people.ts"
+import { statusOf } from "./RawClient.ts"
 import * as Requests from "./requests.ts"
 
 const { NtStatus } = Status
@@ -46,9 +49,10 @@ it.live("a CREATE has the status that its name and its options have together", (
   share(async (client) => {
     const table: ReadonlyArray<readonly [string, Partial<Create.Request>, string]> = [
       ["d\\.\\g", open, "OK"],
-      ["none\\..\\d\\..\\f", open, "OK"],
+      ["d\\none\\..\\g", open, "OK"],
+      ["d\\..\\f", open, "INVALID_PARAMETER"],
       ["d\\..\\..\\f", open, "INVALID_PARAMETER"],
-      ["d\\..", { ...open, createOptions: DIRECTORY }, "OK"],
+      ["d\\none\\..", { ...open, createOptions: DIRECTORY }, "OK"],
       // A backslash at the end.
       ["d\\", open, "OK"],
       ["d\\", { ...open, createOptions: DIRECTORY }, "OK"],
@@ -107,3 +111,64 @@ it.live("a rename and a hard link accept a leading backslash, and read the rest 
     assert.strictEqual(await client.status(Requests.close(directory)), 0)
     for (const name of ["linked", "moved"]) assert.strictEqual(await client.text(`e\\${name}`), "f")
   }))
+
+it.live("a CREATE through a symbolic link tells the client how much of its own name comes after the link", () =>
+  share(async (client) => {
+    const target = Codec.encode(Reparse.ReparseDataBuffer)({
+      _tag: "SymbolicLink",
+      substituteName: "target",
+      printName: "shown",
+      flags: Reparse.SYMLINK_FLAG_RELATIVE
+    })
+    for (const [name, type] of [["d\\leaf", FILE], ["d\\way", DIRECTORY]] as const) {
+      const made = await client.must(name, { createOptions: type | O.FILE_OPEN_REPARSE_POINT })
+      assert.strictEqual(await client.status(Requests.fsctl(made, Fsctl.FSCTL_SET_REPARSE_POINT, target)), 0)
+      assert.strictEqual(await client.status(Requests.close(made)), 0)
+    }
+    const rests: Readonly<Record<string, string>> = {
+      "d\\leaf": "",
+      "d\\leaf\\x": "\\x",
+      "d\\leaf\\x\\y:s:$DATA": "\\x\\y:s:$DATA",
+      "d\\.\\leaf\\.\\x\\..\\y": "\\.\\x\\..\\y",
+      "d\\leaf:s": ":s",
+      "d\\leaf::$DATA": "::$DATA",
+      "d\\way": "",
+      "d\\way\\": "\\",
+      "d\\way\\x\\": "\\x\\",
+      "d\\way::$INDEX_ALLOCATION\\x": "::$INDEX_ALLOCATION\\x",
+      "d\\way:s": ":s"
+    }
+    for (const [name, rest] of Object.entries(rests)) {
+      const isFile = !name.includes(":") && !name.endsWith("\\")
+      for (const createDisposition of [D.FILE_OPEN, D.FILE_OPEN_IF, ...isFile ? [D.FILE_CREATE] : []]) {
+        const answer = (await client.ask(Requests.create(name, { createDisposition })))!
+        assert.strictEqual(statusOf(answer), NtStatus.STATUS_STOPPED_ON_SYMLINK, name)
+        const length = answer.readUInt32LE(64 + 4)
+        const decoded = Codec.decode("link", ErrorResponse.SymbolicLinkErrorResponse)(
+          answer.subarray(64 + 8, 64 + 8 + length)
+        )
+        if (decoded._tag === "Failure") return assert.fail(String(decoded.failure))
+        assert.deepStrictEqual(
+          decoded.success,
+          { unparsedPathLength: rest.length * 2, flags: 1, substituteName: "target", printName: "shown" },
+          name
+        )
+      }
+    }
+    // No stream was made on a link.
+    assert.strictEqual(
+      await outcome(client, "d\\leaf:s", { ...open, createOptions: O.FILE_OPEN_REPARSE_POINT }),
+      "OBJECT_NAME_NOT_FOUND"
+    )
+  }))
+
+it.live("a pipe has its name in any case of ASCII, and no other letter stands for one of it", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const { client } = yield* place(host)
+    const root = yield* client("root", "IPC$")
+    yield* Effect.promise(async () => {
+      assert.isObject(await root.open("WKSsvc", open))
+      // JavaScript's lower case of the Kelvin sign is a k.
+      assert.strictEqual(await root.open("w\u212assvc", open), NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+    })
+  })))

@@ -97,6 +97,7 @@ const createFile = (
             incoming,
             share,
             name,
+            has(body.createOptions, O.FILE_OPEN_REPARSE_POINT),
             attempt({ incoming, body, name, contexts, share, scope, reservation, renames: 0 })
           ),
           Effect.sync(() => reservation.release())
@@ -171,7 +172,7 @@ const existing = Effect.fnUntraced(function*(
   const { node } = found
   const directory = node.type === "directory"
   const isStream = name.stream !== undefined
-  if (!isStream && SymbolicLinks.isLink(node) && !has(body.createOptions, O.FILE_OPEN_REPARSE_POINT)) {
+  if (SymbolicLinks.isLink(node) && !has(body.createOptions, O.FILE_OPEN_REPARSE_POINT)) {
     return yield* SymbolicLinks.stop(request.incoming, found.file, name.rests.at(-1) ?? "")
   }
   if (!isStream) {

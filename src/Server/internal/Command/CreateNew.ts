@@ -25,6 +25,7 @@ import * as FileRights from "./FileRights.ts"
 import * as OpensByName from "./OpensByName.ts"
 import * as OplockGrant from "./OplockGrant.ts"
 import * as Security from "./Security.ts"
+import * as SymbolicLinks from "./SymbolicLinks.ts"
 import * as Volumes from "./Volumes.ts"
 
 type Granted = Pick<Extract<CreateCheck.GrantedAccess, { readonly access: number }>, "access" | "maximal">
@@ -36,6 +37,10 @@ const grantedOfFile = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Granted | undefined, Refusal> {
   const found = yield* FileRights.lookUp(share, name.path)
   if (found === undefined) return undefined
+  // A stream is made in the link's target: `SymbolicLinks.onTheWay` tells the client where that is.
+  if (SymbolicLinks.isLink(found.node) && !has(body.createOptions, O.FILE_OPEN_REPARSE_POINT)) {
+    return yield* refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+  }
   const granted = CreateCheck.grant(incoming, body, found.node, found.descriptor, parent, true, true)
   return "refused" in granted ? yield* refuse(granted.refused) : granted
 })
@@ -56,7 +61,6 @@ const makeIn = Effect.fnUntraced(function*(request: CreateRequest): Effect.fn.Re
   // The lease belongs to another file or stream, since this one does not exist (3.3.5.9.8, 3.3.5.9.11).
   if (OplockGrant.findLease(incoming, contexts) !== undefined) return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
   if (name.path.length === 0 && name.stream === undefined) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_COLLISION)
-  if (name.endsInBackslash && !directory) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
   if (directory && has(body.fileAttributes, F.FILE_ATTRIBUTE_TEMPORARY)) {
     return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
   }
@@ -69,6 +73,7 @@ const makeIn = Effect.fnUntraced(function*(request: CreateRequest): Effect.fn.Re
   const { allocationSize = 0n } = contexts
   const path = name.path.slice(0, -1)
   const parent = yield* FileRights.ofDirectory(share, path)
+  if (name.endsInBackslash && !directory) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
   if (!directory) yield* Volumes.checkFreeSpaceIn(share, path, allocationSize)
   if (yield* OpensByName.isPending(share, path)) return yield* refuse(NtStatus.STATUS_DELETE_PENDING)
   const { stream } = name
@@ -114,9 +119,12 @@ const makeIn = Effect.fnUntraced(function*(request: CreateRequest): Effect.fn.Re
     Effect.catch((error) => {
       if (error.reason._tag !== "Exists") return Effect.fail(fromStoreError(error))
       if (body.createDisposition !== D.FILE_CREATE) return Effect.succeed(undefined)
-      return Effect.flatMap(
-        OpensByName.isPending(share, name.path),
-        (pending) => refuse(pending ? NtStatus.STATUS_DELETE_PENDING : NtStatus.STATUS_OBJECT_NAME_COLLISION)
+      return Effect.andThen(
+        SymbolicLinks.stopAt(request),
+        Effect.flatMap(
+          OpensByName.isPending(share, name.path),
+          (pending) => refuse(pending ? NtStatus.STATUS_DELETE_PENDING : NtStatus.STATUS_OBJECT_NAME_COLLISION)
+        )
       )
     })
   )

@@ -16,7 +16,7 @@ export const create = (
   reservation: OpenReservation
 ): Effect.Effect<Reply, Refusal> =>
   Effect.suspend(() => {
-    const name = body.name.replace(/^\\+/, "").toLowerCase()
+    const name = body.name.replace(/^\\+/, "").replace(/[A-Z]/g, (letter) => letter.toLowerCase())
     const { server } = incoming
     const session = incoming.session!
     const pipe = Pipe.make(name, { server, user: session.user! })

@@ -7,7 +7,7 @@
  * | `` (empty), `.` | the root |
  * | `\d` | INVALID_PARAMETER (MS-SMB2 3.3.5.9); a rename accepts it |
  * | `d\.\f`, `d\x\..\f` | `d\f`: the server removes such components before it looks for anything |
- * | `..`, `d\..\..` | INVALID_PARAMETER: the name leads above the root |
+ * | `..`, `d\..\f` | INVALID_PARAMETER: `..` leads to the root, or above it (as from Windows, MS-SMB2 3.3.5.9) |
  * | `d\` | a directory; OBJECT_NAME_INVALID if the name stands for a file |
  * | `d\\f` | OBJECT_PATH_NOT_FOUND: no directory has an entry with an empty name |
  * | `f:s`, `f:s:$DATA` | the stream `s` |
@@ -19,6 +19,7 @@
  * | `f:s\` | OBJECT_NAME_INVALID |
  */
 import { NtStatus } from "../../../Codec/NtStatus.ts"
+import { fold } from "../../../Codec/UpCase.ts"
 import type { StorePath } from "../../ShareStore.ts"
 
 /** The parts of a name. */
@@ -31,8 +32,8 @@ export interface Name {
   /** Whether the name ended in a backslash: it can only stand for a directory. */
   readonly endsInBackslash: boolean
   /**
-   * For each component of `path`, the part of the name after it, as the client wrote it: UnparsedPathLength of a
-   * symbolic link error counts it from the end of that name (MS-SMB2 2.2.2.2.1).
+   * For each component of `path`, the part of the name after it, as the client wrote it, with its stream and type:
+   * UnparsedPathLength of a symbolic link error counts it from the end of that name (MS-SMB2 2.2.2.2.1).
    */
   readonly rests: ReadonlyArray<string>
 }
@@ -57,31 +58,31 @@ export const parse = (name: string): Name | number => {
   if (typeof last === "number") return last
   const path: Array<string> = []
   const rests: Array<string> = []
-  /** Adds a component that ends at `end`; false if it leads above the root. */
+  /** Adds a component that ends at `end`; false if it leads to the root, or above it. */
   const step = (component: string, end: number): boolean => {
-    if (component === "..") return rests.pop() !== undefined && path.pop() !== undefined
+    if (component === "..") return rests.pop() !== undefined && path.pop() !== undefined && path.length > 0
     if (component === "." || component === "") return true
     rests.push(name.slice(end))
     return path.push(component) > 0
   }
   let isEmpty = false
-  let end = -1
+  let start = 0
   for (const text of texts) {
-    end += 1 + text.length
     // An empty name is not found. A fault in a later component comes first: the server reads all of the name before.
     if (text === "") isEmpty = true
     else {
       const component = componentOf(text, false)
       if (typeof component === "number") return component
       if (component.stream !== undefined || component.type === "data") return NtStatus.STATUS_OBJECT_NAME_INVALID
-      if (!step(component.name, end)) return NtStatus.STATUS_INVALID_PARAMETER
+      if (!step(component.name, start + component.name.length)) return NtStatus.STATUS_INVALID_PARAMETER
     }
+    start += text.length + 1
   }
   if (endsInBackslash && (last.stream !== undefined || last.type === "data")) {
     return NtStatus.STATUS_OBJECT_NAME_INVALID
   }
   if (isEmpty) return NtStatus.STATUS_OBJECT_PATH_NOT_FOUND
-  return step(last.name, name.length - (endsInBackslash ? 1 : 0))
+  return step(last.name, start + last.name.length)
     ? { path, stream: last.stream, type: last.type, endsInBackslash, rests }
     : NtStatus.STATUS_INVALID_PARAMETER
 }
@@ -96,13 +97,13 @@ const componentOf = (text: string, mayBeRoot: boolean): Component | number => {
   // `.` and `..` stand for other components, which cannot have a stream here.
   if (more.length > 0 || name === "." || name === "..") return NtStatus.STATUS_OBJECT_NAME_INVALID
   if (forbiddenInStream.test(stream) || stream.length > longest) return NtStatus.STATUS_OBJECT_NAME_INVALID
-  switch (type?.toUpperCase()) {
+  switch (type === undefined ? undefined : fold(type)) {
     case undefined:
       return stream === "" ? NtStatus.STATUS_OBJECT_NAME_INVALID : { name, stream, type: "data" }
     case "$DATA":
       return { name, stream: stream === "" ? undefined : stream, type: "data" }
     case "$INDEX_ALLOCATION":
-      return stream === "" || stream.toUpperCase() === "$I30"
+      return stream === "" || fold(stream) === "$I30"
         ? { name, stream: undefined, type: "directory" }
         : NtStatus.STATUS_INVALID_PARAMETER
     default:

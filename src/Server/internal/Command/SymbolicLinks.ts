@@ -4,9 +4,11 @@
  */
 import * as Effect from "effect/Effect"
 import * as Codec from "../../../Codec/Codec.ts"
+import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import * as Reparse from "../../../Codec/Reparse.ts"
-import { Dialect } from "../../../Smb2/Message/Constants.ts"
+import { CreateOptions, Dialect } from "../../../Smb2/Message/Constants.ts"
+import type { Request } from "../../../Smb2/Message/Create.ts"
 import * as ErrorResponse from "../../../Smb2/Message/ErrorResponse.ts"
 import type { StoreFile, StoreNode } from "../../ShareStore.ts"
 import type { Incoming } from "../State/Incoming.ts"
@@ -52,19 +54,21 @@ const isMissing = ({ status }: Refusal): boolean =>
 
 /**
  * Runs a CREATE. If it does not find its name, and the deepest existing file above that is a link, fails with that
- * link.
+ * link. A named stream is below its file in this sense, unless the CREATE opens the link itself (`opensLink`).
  */
 export const onTheWay = <A>(
   incoming: Incoming,
   share: Share,
-  { path, rests }: Name,
+  { path, rests, stream }: Name,
+  opensLink: boolean,
   create: Effect.Effect<A, Refusal>
-): Effect.Effect<A, Refusal> =>
-  !share.volume.supports.reparsePoints || path.length < 2 ? create : Effect.catch(
+): Effect.Effect<A, Refusal> => {
+  const deepest = stream === undefined || opensLink ? path.length - 1 : path.length
+  return !share.volume.supports.reparsePoints || deepest < 1 ? create : Effect.catch(
     create,
     Effect.fnUntraced(function*(refusal): Effect.fn.Return<never, Refusal> {
       if (!isMissing(refusal)) return yield* Effect.fail(refusal)
-      for (let depth = path.length - 1; depth > 0; depth--) {
+      for (let depth = deepest; depth > 0; depth--) {
         const above = path.slice(0, depth)
         const node = yield* Effect.orElseSucceed(share.store.stat(above), () => undefined)
         if (node === undefined) continue
@@ -77,3 +81,22 @@ export const onTheWay = <A>(
       return yield* Effect.fail(refusal)
     })
   )
+}
+
+/** Fails with the link, if the name of a CREATE stands for one and the CREATE does not open the link itself. */
+export const stopAt = Effect.fnUntraced(function*(
+  { body, incoming, name: { path, rests }, share }: {
+    readonly body: Pick<Request, "createOptions">
+    readonly incoming: Incoming
+    readonly name: Name
+    readonly share: Share
+  }
+): Effect.fn.Return<void, Refusal> {
+  if (!share.volume.supports.reparsePoints || has(body.createOptions, CreateOptions.FILE_OPEN_REPARSE_POINT)) return
+  const node = yield* Effect.orElseSucceed(share.store.stat(path), () => undefined)
+  if (node === undefined || !isLink(node)) return
+  yield* Effect.scoped(Effect.flatMap(
+    stored(share.store.open(path, { mode: "existing", type: "file" })),
+    ({ file }) => stop(incoming, file, rests.at(-1) ?? "")
+  ))
+})
