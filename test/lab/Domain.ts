@@ -62,6 +62,8 @@ export interface Domain {
     cache: string,
     user?: { readonly name: string; readonly password: string }
   ) => Effect.Effect<string, LabError>
+  /** The network namespace of the domain's hosts. */
+  readonly namespace: string
   /** Runs a program in the namespace, where the domain's DNS resolves names. */
   readonly execute: (
     name: string,
@@ -229,8 +231,11 @@ const provision = async (place: Place): Promise<void> => {
     "--option=server min protocol=NT1"
   )
   const conf = `${folder}/dc/etc/smb.conf`
-  // It would forward to the namespace's resolver, which is itself.
-  await writeFile(conf, (await readFile(conf, "utf8")).replace(/^\s*dns forwarder = .*$/m, ""))
+  // It would forward to the namespace's resolver, which is itself. Some programs can only bind to LDAP by a plain password.
+  await writeFile(
+    conf,
+    (await readFile(conf, "utf8")).replace(/^\s*dns forwarder = .*$/m, "  ldap server require strong auth = no")
+  )
   await appendFile(conf, controllerShares(folder))
   const { name, password } = domain.user
   await run("samba-tool", "user", "create", name, password, "-s", conf)
@@ -442,6 +447,7 @@ export const make: Effect.Effect<Domain, LabError, Scope.Scope> = Effect.gen(fun
     address,
     lookup,
     krb5Config,
+    namespace,
     keytab: `${folder}/${domain.user.name}.keytab`,
     server: { address: `${subnet}.1`, keytab: `${folder}/server.keytab` },
     scratch,

@@ -3,6 +3,8 @@ import { Effect } from "effect"
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { missingDomain } from "../../../scripts/lab.mjs"
+import * as AuthDomain from "./AuthDomain.ts"
 import type * as Ptfconfig from "./Ptfconfig.ts"
 import type { Setting, Store } from "./Results.ts"
 import * as Suites from "./Suites.ts"
@@ -16,6 +18,8 @@ export interface Choice {
   readonly store: Store
   readonly setting: Setting
   readonly host: string | undefined
+  /** For Auth: `Negotiate`, `Kerberos` or `Ntlm`. */
+  readonly securityPackage: string
   /** The folder that keeps the TRX and the logs. */
   readonly logs: string | undefined
 }
@@ -57,22 +61,41 @@ export const passes = (
   })
 }
 
+/** Auth runs in a domain, with its own copy of the suites. */
+const inDomain = (built: string, folder: string, choice: Choice, filter: string | undefined) =>
+  Effect.gen(function*() {
+    const { additions, place, surroundings } = yield* AuthDomain.make(choice.setting, choice.securityPackage)
+    Suites.prepare(built, folder, place)
+    yield* TestServer.make(place, choice.store, additions)
+    return yield* Effect.promise(() => Suites.run(folder, "Auth", filter, surroundings))
+  })
+
 /** Runs the chosen tests against a server. Returns the TRX of each suite. */
 export const run = async (built: string, choice: Choice): Promise<ReadonlyArray<string>> => {
   const place = placeOf(choice)
   const scratch = mkdtempSync(join(tmpdir(), "windows-suites-"))
   const files: Array<string> = []
+  const domainless = missingDomain()
   try {
     const unknown = Suites.prepare(built, scratch, place)
     if (unknown.length > 0) console.error(`settings that these suites do not have: ${unknown.join(", ")}`)
     // A new server for each suite: no suite meets the files of another one.
     for (const [suite, filter] of passes(choice)) {
-      const trx = await Effect.runPromise(Effect.scoped(Effect.andThen(
-        TestServer.make(place, choice.store),
-        Effect.promise(() => Suites.run(scratch, suite, filter))
-      )))
+      if (suite === "Auth" && domainless !== undefined) {
+        if (choice.suite === "Auth") throw new Error(`Auth needs a Samba domain: ${domainless}`)
+        console.error(`Auth is left out, since it needs a Samba domain: ${domainless}`)
+        continue
+      }
+      const trx = await Effect.runPromise(Effect.scoped(
+        suite === "Auth" ? inDomain(built, join(scratch, "domain"), choice, filter) : Effect.andThen(
+          TestServer.make(place, choice.store),
+          Effect.promise(() => Suites.run(scratch, suite, filter))
+        )
+      ))
       files.push(trx)
-      if (choice.logs !== undefined) keep(choice.logs, suite, trx, Suites.log(scratch))
+      if (choice.logs !== undefined) {
+        keep(choice.logs, suite, trx, Suites.log(suite === "Auth" ? join(scratch, "domain") : scratch))
+      }
     }
     return files
   } finally {

@@ -33,7 +33,8 @@ export interface Domain {
   readonly namespace?: string | undefined
   /** `Kerberos`, `Ntlm`, or `Negotiate` for both in SPNEGO. */
   readonly securityPackage?: string | undefined
-  readonly settings?: Readonly<Record<string, string>> | undefined
+  /** Other settings of the suites. */
+  readonly settings?: Settings | undefined
 }
 
 /** The settings by file. A blank value means that the server does not have the feature. */
@@ -59,7 +60,7 @@ const notClaimed = [
 
 export const settings = (place: Place): Settings => {
   const { domain } = place
-  return {
+  return merge({
     "CommonTestSuite.deployment.ptfconfig": {
       "Common.SutComputerName": domain?.server ?? place.host,
       "Common.SutIPAddress": place.host,
@@ -95,8 +96,7 @@ export const settings = (place: Place): Settings => {
       "Common.MaxResiliencyTimeout": "40000",
       "Common.IsRequireMessageSigning": "false",
       "Common.IsGlobalEncryptDataEnabled": "false",
-      "Common.IsGlobalRejectUnencryptedAccessEnabled": "false",
-      ...domain?.settings
+      "Common.IsGlobalRejectUnencryptedAccessEnabled": "false"
     },
     "MS-SMB2_ServerTestSuite.deployment.ptfconfig": {
       "SMB2.SutAlternativeIPAddress": place.host,
@@ -117,8 +117,13 @@ export const settings = (place: Place): Settings => {
       "DFSC.StorageServerName": domain?.server ?? place.host,
       "DFSC.DomainNamespace": domain?.namespace ?? ""
     }
-  }
+  }, domain?.settings ?? {})
 }
+
+const merge = (some: Settings, more: Settings): Settings => ({
+  ...some,
+  ...Object.fromEntries(Object.entries(more).map(([file, values]) => [file, { ...some[file], ...values }]))
+})
 
 const escape = (value: string): string =>
   value.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll("\"", "&quot;")

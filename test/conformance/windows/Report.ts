@@ -10,15 +10,16 @@ const here = (name: string): string => fileURLToPath(new URL(name, import.meta.u
 
 const columns = ["memory", "folder", "smbd"] as const
 
-/** The number of rows with a result, or a dash if the column has no result of these rows. */
+/** The number of rows with a result, or a dash if the column has no result of one of the sections. */
 const number = (
   rows: ReadonlyArray<Results.Row>,
   column: typeof columns[number],
   result: Summary.Result
-): number | string =>
-  rows.some(({ results }) => results[column] !== undefined)
-    ? rows.filter(({ results }) => results[column] === result).length
-    : "–"
+): number | string => {
+  const complete = [...new Set(rows.map(({ section }) => section))]
+    .every((section) => rows.some((row) => row.section === section && row.results[column] !== undefined))
+  return rows.length > 0 && complete ? rows.filter(({ results }) => results[column] === result).length : "–"
+}
 
 const line = (name: string, rows: ReadonlyArray<Results.Row>): ReadonlyArray<string | number> => [
   name,

@@ -6,7 +6,6 @@ import { type ChildProcess, spawn } from "node:child_process"
 import {
   copyFileSync,
   existsSync,
-  globSync,
   linkSync,
   mkdirSync,
   readdirSync,
@@ -85,31 +84,46 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   })
 }
 
-/** The step-by-step log of the last suite that ran in a prepared folder. The backslash is part of the name. */
+/**
+ * The log of each step of the last suite that ran in a prepared folder. The suites write it to `.\\TestLog`: on Linux, the
+ * backslash is a part of the folder's name.
+ */
 export const log = (folder: string): string | undefined =>
-  globSync(["*TestLog/FileServer_DEBUG.txt", "*/*TestLog/FileServer_DEBUG.txt"], { cwd: folder })
-    .map((name) => join(folder, name))[0]
+  [".\\TestLog", "TestLog"].map((name) => join(folder, name, "FileServer_DEBUG.txt")).find((path) => existsSync(path))
+
+/** Where dotnet runs: the command before it, and variables. */
+export interface Surroundings {
+  readonly command?: ReadonlyArray<string>
+  readonly env?: Readonly<Record<string, string>>
+}
 
 /**
  * Runs a suite in a prepared folder, with a filter of vstest, or all its tests. Shows each test's line while the suite
  * runs, and returns the text of its TRX. Asynchronous: the server in this process has to respond.
  */
-export const run = async (folder: string, suite: Suite, filter: string | undefined): Promise<string> => {
+export const run = async (
+  folder: string,
+  suite: Suite,
+  filter: string | undefined,
+  { command = [], env = {} }: Surroundings = {}
+): Promise<string> => {
   const results = join(folder, "results")
   const path = join(results, `${suite}.trx`)
   rmSync(path, { force: true })
-  const args = [
+  const [program, ...args] = [
+    ...command,
+    "dotnet",
     "vstest",
     join(folder, libraries[suite]),
     `--logger:trx;LogFileName=${suite}.trx`,
     `--ResultsDirectory:${results}`,
     ...(filter === undefined ? [] : [`--TestCaseFilter:${filter}`])
   ]
-  const child = spawn("dotnet", args, {
+  const child = spawn(program!, args, {
     cwd: folder,
     stdio: ["ignore", "inherit", "inherit"],
     detached: true,
-    env: { ...process.env, DOTNET_CLI_TELEMETRY_OPTOUT: "1", DOTNET_NOLOGO: "1" }
+    env: { ...process.env, DOTNET_CLI_TELEMETRY_OPTOUT: "1", DOTNET_NOLOGO: "1", ...env }
   })
   running.add(child)
   const error = await new Promise<Error | undefined>((resolve) => {
@@ -117,7 +131,7 @@ export const run = async (folder: string, suite: Suite, filter: string | undefin
     child.once("close", () => resolve(undefined))
   })
   end(child)
-  if (error !== undefined) throw new Error(`dotnet cannot be started: ${error.message}`)
+  if (error !== undefined) throw new Error(`${program} cannot be started: ${error.message}`)
   if (!existsSync(path)) throw new Error(`${suite} wrote no results; its output is above`)
   return readFileSync(path, "utf8")
 }

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Credentials from "../../../src/Auth/Credentials.ts"
 import * as SmbClient from "../../../src/Client/SmbClient.ts"
+import * as SecurityDescriptor from "../../../src/Codec/SecurityDescriptor.ts"
 import type { Namespace } from "../../../src/Dfs/Namespace.ts"
 import * as TcpTransport from "../../../src/Layers/TcpTransport.ts"
 import type { ShareStore } from "../../../src/Server/ShareStore.ts"
@@ -46,8 +47,17 @@ export const namespaces = ({ domain, host, name }: Place): Namespace => {
   }
 }
 
+/** Full access for SYSTEM and the administrators (MS-DTYP 2.4.2.4), and for all below. */
+const administrators = ["S-1-5-18", "S-1-5-32-544"].map((sid) => ({
+  _tag: "Basic" as const,
+  aceType: SecurityDescriptor.AceType.ACCESS_ALLOWED_ACE_TYPE,
+  aceFlags: SecurityDescriptor.AceFlags.OBJECT_INHERIT_ACE | SecurityDescriptor.AceFlags.CONTAINER_INHERIT_ACE,
+  mask: 0x001f_01ff,
+  sid
+}))
+
 /** Makes the files of the suites' set-up by a client: folders and files, and symbolic links as Windows' `mklink` makes. */
-const fill = (place: Place): Effect.Effect<void> =>
+const fill = (place: Place, closed: ReadonlyArray<string>): Effect.Effect<void> =>
   Effect.gen(function*() {
     const credential = Credentials.password(place.administrator, Redacted.make(place.password))
     const context = yield* Layer.build(
@@ -62,17 +72,36 @@ const fill = (place: Place): Effect.Effect<void> =>
     yield* smb.makeLink(at("SMBBasic/Symboliclink"), "C:\\FileShare", { directory: true })
     yield* smb.makeDirectory(at("SMBBasic/Sub"))
     yield* smb.makeLink(at("SMBBasic/Sub/Symboliclink2"), "C:\\FileShare", { directory: true })
+    // Only administrators have access to these, until a test gives it to others (Create-AuthEnv.ps1).
+    for (const share of closed) {
+      yield* smb.security.set(at(share), {
+        sbz1: 0,
+        control: SecurityDescriptor.Control.SE_DACL_PRESENT | SecurityDescriptor.Control.SE_DACL_PROTECTED,
+        owner: undefined,
+        group: undefined,
+        sacl: undefined,
+        dacl: { aclRevision: 2, aces: administrators }
+      })
+    }
   }).pipe(Effect.scoped, Effect.orDie)
+
+/** What a server has in addition, or instead. */
+export interface Additions {
+  readonly options?: Partial<Pick<SmbServer.Options, "users" | "kerberos">>
+  /** Names of shares. */
+  readonly shares?: ReadonlyArray<string>
+}
 
 /** Starts the server at the place's address, with its files, until the scope closes. */
 export const make = (
   place: Place,
   kind: Store,
-  options?: Partial<SmbServer.Options>
+  { options, shares = [] }: Additions = {}
 ): Effect.Effect<void, SmbServer.ListenError, Scope.Scope> =>
   Effect.gen(function*() {
     const store = yield* makeStores(kind)
     const basic = yield* store("SMBBasic")
+    const more = yield* Effect.forEach(shares, (name) => Effect.map(store(name), (made) => [name, made] as const))
     yield* SmbServer.make({
       host: place.host,
       port: 445,
@@ -92,10 +121,11 @@ export const make = (
         DifferentFromSMBBasic: yield* store("DifferentFromSMBBasic"),
         SMBEncrypted: { store: yield* store("SMBEncrypted"), encrypt: true },
         FileShare: yield* store("FileShare"),
-        ShareForceLevel2: yield* store("ShareForceLevel2")
+        ShareForceLevel2: yield* store("ShareForceLevel2"),
+        ...Object.fromEntries(more)
       },
       namespaces: namespaces(place),
       ...options
     })
-    yield* fill(place)
+    yield* fill(place, shares)
   })

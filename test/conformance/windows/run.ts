@@ -12,6 +12,7 @@
  * - `--claims`: FSA expects only the features that the server announces, and not all of NTFS.
  * - `--dfs standalone|controller`: `controller` puts the server in the place of a domain controller too. Default:
  *   `standalone`.
+ * - `--package Negotiate|Kerberos|Ntlm`: how the users of Auth log on. Auth starts its own domain, which needs Samba.
  * - `--host ADDRESS`: where the server listens. Default: 127.0.28.40. A domain controller is at 127.0.0.1.
  * - `--trx FILE`: runs nothing and reads the results of a file (repeatable).
  * - `--logs FOLDER`: keeps the TRX and the suites' log of each step.
@@ -57,6 +58,7 @@ const chosen = () => ({
     dfs: oneOf("--dfs", ["standalone", "controller"])
   } as const,
   host: option("--host")[0],
+  securityPackage: oneOf("--package", ["Negotiate", "Kerberos", "Ntlm"]),
   logs: option("--logs")[0]
 })
 
