@@ -125,6 +125,7 @@ describe("a CREATE that does not find its name", () => {
         incoming(Dialect.SMB_2_1),
         share,
         nameOf(path, how.stream),
+        false,
         refuse(how.status ?? pathNotFound)
       )
     )
@@ -158,7 +159,7 @@ describe("a CREATE that does not find its name", () => {
   it("asks the store for nothing when it succeeds", async () => {
     const { asked, share } = shareOf({ l: true })
     const name = nameOf(["l", "a"])
-    const done = SymbolicLinks.onTheWay(incoming(Dialect.SMB_2_1), share, name, Effect.succeed("done"))
+    const done = SymbolicLinks.onTheWay(incoming(Dialect.SMB_2_1), share, name, false, Effect.succeed("done"))
     assert.strictEqual(await Effect.runPromise(done), "done")
     assert.deepStrictEqual(asked, [])
   })
