@@ -198,6 +198,14 @@ export interface StoreFile {
   readonly setBlob: (blob: Blob, bytes: Uint8Array | undefined) => Effect.Effect<void, StoreError>
   /** The named streams, without the file's own data. */
   readonly streams: Effect.Effect<ReadonlyArray<StoreStream>, StoreError>
+  /**
+   * Gives an open named stream another name; with `replace`, instead of an existing stream, whose handles keep its
+   * bytes. `Exists` if the name is taken. The new name can differ in case only. Absent if the storage cannot, and for a
+   * file's own data.
+   */
+  readonly renameStream?:
+    | ((name: string, options: { readonly replace: boolean }) => Effect.Effect<void, StoreError>)
+    | undefined
   /** Fills a range with zeros, and frees its space if the storage can. */
   readonly zero: (range: StoreRange) => Effect.Effect<void, StoreError>
   /** The parts of the range that hold data; the whole range if the storage does not know. */

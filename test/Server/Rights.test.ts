@@ -199,8 +199,7 @@ describe("a user without the right", () => {
         zero: Requests.fsctl(reader, Fsctl.Fsctl.FSCTL_SET_ZERO_DATA, Buffer.alloc(16)),
         sparse: Requests.fsctl(reader, Fsctl.Fsctl.FSCTL_SET_SPARSE, Buffer.alloc(1)),
         reparse: Requests.fsctl(reader, Fsctl.Fsctl.FSCTL_SET_REPARSE_POINT, Buffer.alloc(16)),
-        noReparse: Requests.fsctl(reader, Fsctl.Fsctl.FSCTL_DELETE_REPARSE_POINT, Buffer.alloc(16)),
-        compression: Requests.fsctl(reader, Fsctl.Fsctl.FSCTL_SET_COMPRESSION, Buffer.alloc(2))
+        noReparse: Requests.fsctl(reader, Fsctl.Fsctl.FSCTL_DELETE_REPARSE_POINT, Buffer.alloc(16))
       })
     ) assert.strictEqual(await joe.status(request), refused, what)
     const looker = await joe.must("theirs", { createDisposition: D.FILE_OPEN, desiredAccess: A.SYNCHRONIZE })

@@ -85,7 +85,6 @@ const changing: Record<string, (file: FileId) => Message.Request> = {
   "BACKUP_SECURITY_INFORMATION": security(S.BACKUP_SECURITY_INFORMATION),
   "FSCTL_SET_SPARSE": control(C.FSCTL_SET_SPARSE, Uint8Array.of(1)),
   "FSCTL_SET_ZERO_DATA": control(C.FSCTL_SET_ZERO_DATA, Buffer.concat([u64(0n), u64(3n)])),
-  "FSCTL_SET_COMPRESSION": control(C.FSCTL_SET_COMPRESSION, Buffer.alloc(2)),
   "FSCTL_SET_REPARSE_POINT": control(C.FSCTL_SET_REPARSE_POINT, Buffer.from("080000801000000000112233", "hex")),
   "FSCTL_DELETE_REPARSE_POINT": control(C.FSCTL_DELETE_REPARSE_POINT, Buffer.from("0c0000a000000000", "hex"))
 }
@@ -105,6 +104,7 @@ const unknown: Record<string, (file: FileId) => Message.Request> = {
   "FileValidDataLengthInformation": information("FileValidDataLengthInformation", u64(3n)),
   "FilePipeInformation": information("FilePipeInformation", Buffer.alloc(8)),
   "a volume's label": (file) => Requests.set(file, "fileSystem", "FileFsLabelInformation", Buffer.alloc(16)),
+  "FSCTL_SET_COMPRESSION": control(C.FSCTL_SET_COMPRESSION, Buffer.alloc(2)),
   "FSCTL_SET_OBJECT_ID": control(C.FSCTL_SET_OBJECT_ID, Buffer.alloc(64)),
   "FSCTL_SET_INTEGRITY_INFORMATION": control(C.FSCTL_SET_INTEGRITY_INFORMATION, Buffer.alloc(8)),
   "FSCTL_SET_ENCRYPTION": control(C.FSCTL_SET_ENCRYPTION, Buffer.alloc(8)),

@@ -70,7 +70,10 @@ const faulty = (store: ShareStore, fault: Fault): ShareStore => {
           setBlob: (blob, bytes) => guard("setBlob", path, file.setBlob(blob, bytes)),
           streams: guard("streams", path, file.streams),
           zero: (range) => guard("zero", path, file.zero(range)),
-          allocated: (range) => guard("allocated", path, file.allocated(range))
+          allocated: (range) => guard("allocated", path, file.allocated(range)),
+          ...file.renameStream === undefined ? {} : {
+            renameStream: (name, how) => guard("renameStream", path, file.renameStream!(name, how))
+          }
         }
       }))
   }
@@ -156,7 +159,9 @@ const rename = Buffer.concat([Buffer.alloc(16), Buffer.from([newName.length, 0, 
 const descriptor = Buffer.from("0100048000000000000000000000000000000000", "hex")
 
 /** For each operation a request that uses it, of the open file `f` or of the root. */
-const requests: { readonly [O in Exclude<Operation, "remove">]: (file: FileId, root: FileId) => Message.Request } = {
+const requests: {
+  readonly [O in Exclude<Operation, "remove" | "renameStream">]: (file: FileId, root: FileId) => Message.Request
+} = {
   volume: (file) => Requests.query(file, "fileSystem", "FileFsSizeInformation"),
   stat: (file) => Requests.query(file, "file", "FileNetworkOpenInformation"),
   // Not `.` and `..`, which the server knows by itself.
@@ -239,6 +244,28 @@ describe("a store that fails", () => {
     () => each(Effect.never, NtStatus.STATUS_IO_TIMEOUT, { storeTime: "60 millis" }),
     30_000
   )
+
+  it("makes the rename of a stream fail, which then keeps its name", () =>
+    withStore(MemoryStore.make(), async ({ client, fault }) => {
+      const one = await client()
+      const file = await opened(one, "f:s")
+      const other = Buffer.from(":t", "utf16le")
+      const renamed = Requests.set(
+        file,
+        "file",
+        "FileRenameInformation",
+        Buffer.concat([Buffer.alloc(16), Buffer.from([other.length, 0, 0, 0]), other])
+      )
+      fault((asked) => asked === "renameStream" ? Effect.fail(storeError("Failed")) : undefined)
+      assert.strictEqual(await ask(one, renamed), NtStatus.STATUS_UNEXPECTED_IO_ERROR)
+      fault(none)
+      assert.strictEqual(
+        await one.open("f:t", { createDisposition: CreateDisposition.FILE_OPEN }),
+        NtStatus.STATUS_OBJECT_NAME_NOT_FOUND
+      )
+      assert.strictEqual(await ask(one, renamed), 0)
+      await opened(one, "f:t", { createDisposition: CreateDisposition.FILE_OPEN })
+    }))
 
   it("makes CLOSE fail if it cannot remove the file, and another client can open the file again", () =>
     withStore(MemoryStore.make(), async ({ client, fault }) => {
@@ -330,14 +357,18 @@ describe("a slow store", () => {
           release = resolve
         })
         let first = true
+        let reach = () => {}
+        const reached = new Promise<void>((resolve) => {
+          reach = resolve
+        })
         fault((asked, path) => {
           if (asked !== operation || !first || path === "other") return undefined
           first = false
+          reach()
           return Effect.flatMap(Effect.promise(() => held), () => Effect.fail(storeError("Busy")))
         })
         one.say(requests[operation](file, root))
-        await new Promise((resolve) => setTimeout(resolve, 10))
-        assert.isFalse(first, operation)
+        await reached
         assert.strictEqual(await ask(two, Requests.read(other, 10)), NtStatus.STATUS_END_OF_FILE, operation)
         assert.strictEqual(await ask(two, Requests.write(same, content)), 0, operation)
         assert.strictEqual(await ask(two, Requests.read(same, 10)), 0, operation)

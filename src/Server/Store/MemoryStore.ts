@@ -298,7 +298,27 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
           charge(pages.allocated - before)
           written(inode, now)
         }),
-      allocated: (range) => step(() => bytes().ranges(range))
+      allocated: (range) => step(() => bytes().ranges(range)),
+      ...data === inode.data ? {} : {
+        renameStream: (name, { replace }) =>
+          step((now) => {
+            changes()
+            if (!StoreNames.isComponent(name)) refuse("InvalidName")
+            if (!data.named) refuse("Stale")
+            const key = StoreNames.fold(name)
+            const replaced = inode.streams.get(key)
+            if (replaced !== undefined && replaced !== data) {
+              if (!replace) refuse("Exists")
+              charge(-nodeCost)
+              replaced.named = false
+              reapData(replaced)
+            }
+            inode.streams.delete(StoreNames.fold(data.name))
+            data.name = name
+            inode.streams.set(key, data)
+            inode.changeTime = now
+          })
+      }
     }
   }
 

@@ -21,6 +21,7 @@ import { flushPath } from "./Sidecar.ts"
 import type { WaitingRecord } from "./Sidecar.ts"
 import { empty } from "./SidecarRecord.ts"
 import type { FileRecord, Records } from "./SidecarRecord.ts"
+import * as StoreNames from "./StoreNames.ts"
 
 /** Milliseconds. A name that was looked up this recently is still in the platform's memory. */
 const moment = 1000
@@ -186,7 +187,7 @@ export class LocalFiles {
   /**
    * Removes a stream of a file. Its open handles keep its bytes; a new stream with the same number is another stream.
    */
-  async removeStream({ stats, volume }: Found, name: string): Promise<void> {
+  async removeStream({ stats, volume }: Pick<Found, "stats" | "volume">, name: string): Promise<void> {
     const key = volume.keyOf(stats)
     const records = volume.reading(volume.isLasting(stats)) ?? Local.refuse("NotFound")
     await records.removeStream(key, name, async (number) => {
@@ -196,6 +197,24 @@ export class LocalFiles {
       await this.descriptors.pin(stream.descriptor)
       this.#streams.delete(open)
     })
+  }
+
+  /** Gives an open stream another name, and takes the name away from another stream if it may. */
+  async renameStream(file: OpenFile, stream: OpenStream, name: string, replace: boolean): Promise<void> {
+    const { key, volume } = file
+    const folded = StoreNames.fold(name)
+    const isStream = (one: { readonly file: string }) => one.file === stream.file
+    const { streams = [] } = usable(await this.record(file))
+    if (!streams.some(isStream) || this.#streams.get(stream.name) !== stream) Local.refuse("Stale")
+    const taken = streams.find((one) => StoreNames.fold(one.name) === folded)
+    if (taken !== undefined && !isStream(taken)) {
+      if (!replace) Local.refuse("Exists")
+      await this.removeStream({ stats: await this.stats(file), volume }, name)
+    }
+    await (await volume.writing(file.lasting)).update(key, async (record) => ({
+      ...record,
+      streams: (record.streams ?? Local.refuse("Stale")).map((one) => (isStream(one) ? { name, file: one.file } : one))
+    }))
   }
 
   /**

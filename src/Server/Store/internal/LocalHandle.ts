@@ -17,6 +17,7 @@ import * as LocalNode from "./LocalNode.ts"
 import type { Volume } from "./LocalVolume.ts"
 import type { OwnChanges } from "./LocalWatch.ts"
 import type { Descriptor } from "./OpenFileDescriptors.ts"
+import * as StoreNames from "./StoreNames.ts"
 
 /** What all open files of a folder share. */
 export interface Place {
@@ -43,6 +44,7 @@ export class LocalHandle implements StoreFile {
   readonly id: bigint
   /** A property, because it is called without its object. */
   readonly readInto: NonNullable<StoreFile["readInto"]>
+  readonly renameStream?: NonNullable<StoreFile["renameStream"]>
   readonly #place: Place
   readonly #file: OpenFile
   readonly #stream: OpenStream | undefined
@@ -52,6 +54,14 @@ export class LocalHandle implements StoreFile {
     this.#place = place
     this.#file = file
     this.#stream = stream
+    if (stream !== undefined) {
+      this.renameStream = (name, { replace }) =>
+        Local.run(async () => {
+          place.requireWritable()
+          if (!StoreNames.isComponent(name)) Local.refuse("InvalidName")
+          await this.#changing(() => place.files.renameStream(file, stream, name, replace))
+        })
+    }
     this.readInto = (offset, target) =>
       Local.run(async () => {
         const source = this.#bytes()

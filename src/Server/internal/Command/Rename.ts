@@ -20,6 +20,7 @@ import * as HandleRelease from "./HandleRelease.ts"
 import * as Names from "./Names.ts"
 import * as OpensByName from "./OpensByName.ts"
 import type * as Pathname from "./Pathname.ts"
+import * as StreamRename from "./StreamRename.ts"
 
 /** The new name of a file. Unlike the name of a CREATE, it can begin with a backslash. */
 const target = (incoming: Incoming, share: Share, sent: string): Effect.Effect<Pathname.Name, Refusal> =>
@@ -46,7 +47,8 @@ export const rename = Effect.fnUntraced(function*(
   incoming.sendsInterim = false
   const { link, share, stream, table } = open
   const { file } = stream
-  if (stream.name !== "" || fileName.startsWith(":")) return yield* refuse(NtStatus.STATUS_NOT_SUPPORTED)
+  if (fileName.startsWith(":")) return yield* StreamRename.rename(open, fileName, replace !== "none")
+  if (stream.name !== "") return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
   const name = yield* target(incoming, share, fileName)
   if (name.stream !== undefined || name.path.length === 0) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)
   if (name.endsInBackslash && !file.directory) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_INVALID)

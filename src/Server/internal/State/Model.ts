@@ -497,7 +497,8 @@ export type AnyOpen = FileOpen | PipeOpen
 /** One of an open file's streams; the file's own data has an empty name. */
 export class StreamNode {
   readonly file: FileNode
-  readonly name: string
+  /** Changes when the stream is renamed. */
+  name: string
   readonly opens = new Set<FileOpen>()
   /** Its opens of each application instance, by AppInstanceId; made with the first one. */
   appInstances: Map<string, Set<FileOpen>> | undefined
@@ -552,6 +553,13 @@ export class FileNode {
     const made = new StreamNode(this, name)
     this.streams.set(key, made)
     return made
+  }
+
+  /** A stream has another name from now on. A stream without opens that had the name is forgotten. */
+  renamed(stream: StreamNode, name: string): void {
+    this.streams.delete(StoreNames.fold(stream.name))
+    stream.name = name
+    this.streams.set(StoreNames.fold(name), stream)
   }
 
   *opens(): IterableIterator<FileOpen> {

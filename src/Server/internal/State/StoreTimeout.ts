@@ -91,6 +91,7 @@ export class StoreTimeout {
 /** Effects are made only when they are used: a server holds thousands of open files that no client uses. */
 class FileWithTimeout implements StoreFile {
   readonly readInto?: NonNullable<StoreFile["readInto"]>
+  readonly renameStream?: StoreFile["renameStream"]
   private readonly timeout: StoreTimeout
   private readonly file: StoreFile
 
@@ -99,6 +100,9 @@ class FileWithTimeout implements StoreFile {
     this.file = file
     if (file.readInto !== undefined) {
       this.readInto = (offset, target) => timeout.run(file.readInto!(offset, target))
+    }
+    if (file.renameStream !== undefined) {
+      this.renameStream = (name, options) => timeout.run(file.renameStream!(name, options))
     }
   }
 
