@@ -31,23 +31,42 @@ export const here = (name: string): string => fileURLToPath(new URL(name, import
 
 export const suite = (test: string): string => test.split(".").slice(0, 2).join(".")
 
-/** Every test of smbtorture 4.17. */
-export const list = (): ReadonlyArray<Row> =>
-  readFileSync(here("smbtorture-4.17.tsv"), "utf8").split("\n")
+/** The versions whose tests and failures are known. The last one is the yardstick. */
+export const versions = ["4.17", "4.22"] as const
+
+export type Version = typeof versions[number]
+
+/** The heading of the known failures of a version. */
+export const heading = (version: Version): string => `smbtorture ${version}`
+
+/** Every test of a version of smbtorture. */
+export const list = (version: Version): ReadonlyArray<Row> =>
+  readFileSync(here(`smbtorture-${version}.tsv`), "utf8").split("\n")
     .filter((line) => line.startsWith("smb2."))
     .map((line) => {
       const [test, smbd, seconds, gate] = line.split("\t")
       return { test: test!, smbd: smbd!, gate: gate!, seconds: Number(seconds) || 0 }
     })
 
-/** The failures in `KNOWN_FAILURES.md`, by the test's exact name. */
-export const known = (): Map<string, Summary.Known> => Summary.readKnown(here("KNOWN_FAILURES.md"))
+/** The number of tests of 4.22 that smbd 4.22 passes, by suite. */
+export const smbdBySuite = (): ReadonlyMap<string, number> =>
+  new Map(
+    readFileSync(here("smbtorture-4.22-smbd.tsv"), "utf8").split("\n").filter((line) => line.startsWith("smb2."))
+      .map((line) => {
+        const [name, passed] = line.split("\t")
+        return [name!, Number(passed)]
+      })
+  )
+
+/** The failures of a version in `KNOWN_FAILURES.md`, by the test's exact name. */
+export const known = (version: Version): Map<string, Summary.Known> =>
+  Summary.readKnown(here("KNOWN_FAILURES.md"), [heading(version)])
 
 /** At most `count` quick tests that pass, from all suites as evenly as possible. */
-export const quick = (count: number): ReadonlyArray<Row> => {
-  const failures = known()
+export const quick = (count: number, version: Version): ReadonlyArray<Row> => {
+  const failures = known(version)
   const suites = new Map<string, Array<Row>>()
-  for (const row of list()) {
+  for (const row of list(version)) {
     if ((row.gate !== "1" && row.gate !== "2") || row.seconds >= 0.2 || failures.has(row.test)) continue
     suites.set(suite(row.test), [...suites.get(suite(row.test)) ?? [], row])
   }
@@ -177,7 +196,7 @@ export class Target {
 
 /** The timeout in seconds: enough for a busy machine. */
 const limitOf = ({ seconds, smbd }: Row): number =>
-  smbd === "success" ? Math.max(60, seconds * 4 + 20) : smbd === "timeout" ? 20 : seconds * 2 + 20
+  smbd === "success" || smbd === "-" ? Math.max(60, seconds * 4 + 20) : smbd === "timeout" ? 20 : seconds * 2 + 20
 
 /** These tests give a file to another user, as an administrator can. On Windows all tests run as an administrator. */
 const byAdministrator: ReadonlySet<string> = new Set([
@@ -186,10 +205,16 @@ const byAdministrator: ReadonlySet<string> = new Set([
   "smb2.create.aclfile"
 ])
 
-const torture = (row: Row, host: string, port: number): Promise<Omit<Outcome, "seconds">> =>
+const torture = (
+  [program, ...before]: ReadonlyArray<string>,
+  row: Row,
+  host: string,
+  port: number
+): Promise<Omit<Outcome, "seconds">> =>
   new Promise((resolve) => {
     const folder = makeFolder()
-    const child = start("smbtorture", [
+    const child = start(program!, [
+      ...before,
       `//${host}/share`,
       "-p",
       String(port),
@@ -221,12 +246,12 @@ const torture = (row: Row, host: string, port: number): Promise<Omit<Outcome, "s
   })
 
 /** Runs one test. The test fails if the server does not start, or ends during the test. */
-export const run = async (row: Row, target: Target): Promise<Outcome> => {
+export const run = async ({ command }: Smbtorture, row: Row, target: Target): Promise<Outcome> => {
   const began = performance.now()
   const seconds = () => (performance.now() - began) / 1000
   try {
     const { host, port } = await target.fresh()
-    const { output, result } = await torture(row, host, port)
+    const { output, result } = await torture(command, row, host, port)
     const log = target.log()
     // The next test must not meet the files of a failed one.
     if (result === "fail") target.stop()
@@ -236,15 +261,37 @@ export const run = async (row: Row, target: Target): Promise<Outcome> => {
   }
 }
 
-/** smbtorture's own version, such as `4.17.12`. */
-export const version = (): Promise<string> =>
+/** The version of an smbtorture, such as `4.17.12`, by its own words; undefined if it cannot be started. */
+const asked = (command: ReadonlyArray<string>): Promise<string | undefined> =>
   new Promise((resolve) => {
-    const child = start("smbtorture", ["--version"])
+    const child = start(command[0]!, [...command.slice(1), "--version"])
     let output = ""
     child.stdout.on("data", (chunk: Buffer) => output += chunk.toString())
-    child.once("error", () => resolve("unknown"))
+    child.once("error", () => resolve(undefined))
     child.once("close", () => {
       children.delete(child)
-      resolve(/Version (\S+?)(-\w+)?$/m.exec(output)?.[1] ?? "unknown")
+      resolve(/Version (\d+\.\d+\.\d+)/.exec(output)?.[1])
     })
   })
+
+/** An smbtorture of this machine. */
+export interface Smbtorture {
+  readonly command: ReadonlyArray<string>
+  /** The whole version, such as `4.22.11`. */
+  readonly release: string
+  readonly version: Version
+}
+
+/**
+ * The smbtorture in the root folder that `SMBTORTURE_ROOT` names, such as one that debootstrap made of another Debian;
+ * otherwise the one in PATH. Its list of tests is that of its version, or of the last version before. Throws if it is missing.
+ */
+export const find = async (root = process.env.SMBTORTURE_ROOT): Promise<Smbtorture> => {
+  const command = root === undefined || root === "" ? ["smbtorture"] : ["chroot", root, "smbtorture"]
+  const release = await asked(command)
+  if (release === undefined) throw new Error(`${command.join(" ")} does not start; install samba-testsuite`)
+  const minor = (text: string) => Number(text.split(".")[1])
+  // Another version, such as Ubuntu's, has nearly the tests of the list before it.
+  const version = versions.findLast((one) => minor(one) <= minor(release)) ?? versions[0]
+  return { command, release, version }
+}

@@ -118,10 +118,23 @@ export const table = (
 export const exitCode = (of: ReadonlyMap<string, Verdict>): 0 | 1 =>
   [...of.values()].some((verdict) => verdict === "new" || verdict === "fixed") ? 1 : 0
 
-/** Writes the results of a run to a file. */
-export const archive = (path: string, suite: string, of: ReadonlyMap<string, Verdict>): void => {
+/** Writes the results of a run to a file: the verdicts, and the results themselves if they are given. */
+export const archive = (
+  path: string,
+  suite: string,
+  of: ReadonlyMap<string, Verdict>,
+  results: ReadonlyMap<string, Result> = new Map()
+): void => {
   mkdirSync(dirname(path), { recursive: true })
   const counts = count(of, () => "all").get("all") ?? {}
-  const tests = Object.fromEntries([...of].sort(([a], [b]) => (a < b ? -1 : 1)))
-  writeFileSync(path, `${JSON.stringify({ suite, date: new Date().toISOString(), counts, tests }, undefined, 2)}\n`)
+  const sorted = <Value>(values: ReadonlyMap<string, Value>) =>
+    Object.fromEntries([...values].sort(([a], [b]) => (a < b ? -1 : 1)))
+  const all = {
+    suite,
+    date: new Date().toISOString(),
+    counts,
+    tests: sorted(of),
+    ...(results.size > 0 ? { results: sorted(results) } : {})
+  }
+  writeFileSync(path, `${JSON.stringify(all, undefined, 2)}\n`)
 }

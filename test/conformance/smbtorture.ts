@@ -1,28 +1,32 @@
 /**
- * Runs smbtorture against this server and compares with `KNOWN_FAILURES.md`.
+ * Runs smbtorture against this server and compares with `KNOWN_FAILURES.md`. It takes the smbtorture in PATH, or the one in
+ * the root folder that the variable `SMBTORTURE_ROOT` names: 4.17 or 4.22, each with its own list and known failures.
  *
  * Arguments: `--gate N` for a gate's tests (repeatable; default: all of the list), `--quick`, or tests or suites by name;
  * `--jobs N` runs N tests at a time; `--verbose` shows the output of smbtorture for failures; `--write` writes the counts to
  * its part of `docs/conformance.md`, adds new failures to the known ones and removes known ones that pass; `--archive FILE` writes the
- * results as JSON. Prints one line for each test and a summary by suite. Ends with code 1 if there is a new failure, or a
+ * results as JSON, and `--from FILE` reads such a file instead of running tests. Prints one line for each test and a summary by suite. Ends with code 1 if there is a new failure, or a
  * known failure passes. A test that smbd itself does not pass may fail.
  */
+import { readFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import * as Page from "./Page.ts"
 import * as Runner from "./Runner.ts"
 import * as Summary from "./Summary.ts"
 
 const args = process.argv.slice(2)
-const valued = new Set(["--gate", "--jobs", "--archive"])
+const valued = new Set(["--gate", "--jobs", "--archive", "--from"])
 const option = (name: string): Array<string> => args.flatMap((arg, i) => (arg === name ? [args[i + 1]!] : []))
 const names = args.filter((arg, i) => !arg.startsWith("--") && !valued.has(args[i - 1] ?? ""))
 const gates = option("--gate")
 const jobs = Number(option("--jobs")[0] ?? Math.min(2, availableParallelism()))
 const verbose = args.includes("--verbose")
-const all = Runner.list()
+const smbtorture = await Runner.find()
+const { version } = smbtorture
+const all = Runner.list(version)
 
 const rows = (): ReadonlyArray<Runner.Row> => {
-  if (args.includes("--quick")) return Runner.quick(60)
+  if (args.includes("--quick")) return Runner.quick(60, version)
   const found = names.length === 0 ? all : names.flatMap((name) => {
     const some = all.filter((row) => row.test === name || row.test.startsWith(`${name}.`))
     return some.length > 0 ? some : [{ test: name, smbd: "-", gate: "-", seconds: 0 }]
@@ -32,14 +36,17 @@ const rows = (): ReadonlyArray<Runner.Row> => {
   return names.length > 0 ? found : found.filter((row) => row.smbd !== "not-run")
 }
 
-const expected = Runner.known()
+const expected = Runner.known(version)
 const verdicts = new Map<string, Summary.Verdict>()
 const queue = [...rows()]
 
-/** A test that smbd itself does not pass has no gate, and may fail. */
+const rowOf = (test: string): Runner.Row =>
+  all.find((one) => one.test === test) ?? { test, smbd: "-", gate: "-", seconds: 0 }
+
+/** All failures of 4.22 are known by name. A test that smbd 4.17 itself does not pass has no gate, and may fail. */
 const judge = (row: Runner.Row, result: Runner.Outcome["result"]): Summary.Verdict => {
   const known = expected.get(row.test)
-  if (row.gate !== "-") return Summary.judge(known, result, "are known")
+  if (version !== "4.17" || row.gate !== "-") return Summary.judge(known, result, "are known")
   return known === undefined && result === "fail" ? "known" : Summary.judge(known, result, "are free")
 }
 
@@ -48,7 +55,7 @@ const results = new Map<string, Runner.Outcome["result"]>()
 const work = async (worker: number): Promise<void> => {
   const target = new Runner.Target(`127.0.28.${10 + worker}`)
   for (let row = queue.shift(); row !== undefined; row = queue.shift()) {
-    const { output, result, seconds } = await Runner.run(row, target)
+    const { output, result, seconds } = await Runner.run(smbtorture, row, target)
     const verdict = judge(row, result)
     verdicts.set(row.test, verdict)
     results.set(row.test, result)
@@ -58,10 +65,19 @@ const work = async (worker: number): Promise<void> => {
   target.stop()
 }
 
-await Promise.all(Array.from({ length: jobs }, (_, worker) => work(worker)))
+const [archived] = option("--from")
+if (archived === undefined) {
+  await Promise.all(Array.from({ length: jobs }, (_, worker) => work(worker)))
+} else {
+  const { results: before } = JSON.parse(readFileSync(archived, "utf8")) as {
+    readonly results: Readonly<Record<string, Runner.Outcome["result"]>>
+  }
+  for (const [test, result] of Object.entries(before)) {
+    results.set(test, result)
+    verdicts.set(test, judge(rowOf(test), result))
+  }
+}
 
-const rowOf = (test: string): Runner.Row =>
-  all.find((one) => one.test === test) ?? { test, smbd: "-", gate: "-", seconds: 0 }
 const gateOf = (test: string): string => {
   const { gate } = rowOf(test)
   return gate === "-" ? "no gate" : `gate ${gate}`
@@ -71,11 +87,17 @@ const everything = () => "all"
 console.log(`\n${Summary.table(verdicts, [Runner.suite, gateOf, everything]).join("\n")}`)
 
 const [archive] = option("--archive")
-if (archive !== undefined) Summary.archive(archive, `smbtorture ${await Runner.version()}`, verdicts)
+if (archive !== undefined) Summary.archive(archive, `smbtorture ${smbtorture.release}`, verdicts, results)
 
-/** The number of tests of each group that smbd passes. */
-const smbd = (group: (test: string) => string): ReadonlyMap<string, { readonly success?: number }> =>
-  Summary.count(new Map([...results.keys()].map((test) => [test, rowOf(test).smbd as "success"])), group)
+/** The number of tests of each group that smbd passes. Of 4.22, only the numbers of its suites are known. */
+const smbd = (group: (test: string) => string): ReadonlyMap<string, number> => {
+  if (version === "4.22") {
+    const suites = Runner.smbdBySuite()
+    return new Map([...suites, ["all", [...suites.values()].reduce((sum, passed) => sum + passed, 0)]])
+  }
+  const passed = new Map([...results.keys()].map((test) => [test, rowOf(test).smbd as "success"]))
+  return new Map([...Summary.count(passed, group)].map(([name, { success = 0 }]) => [name, success]))
+}
 
 const table = (title: string, groups: ReadonlyArray<(test: string) => string>): string =>
   Page.table(
@@ -88,26 +110,26 @@ const table = (title: string, groups: ReadonlyArray<(test: string) => string>): 
         pass,
         skip,
         fail,
-        theirs.get(name)?.success ?? 0
+        theirs.get(name) ?? 0
       ])
     })
   )
 
 if (args.includes("--write")) {
-  Page.writePart(
-    "smbtorture",
-    `Smbtorture ${await Runner
-      .version()} against the server with memory stores. Each test has its own server and shares. The list of tests,
-with the results of smbd 4.17.12 itself, is [smbtorture-4.17.tsv](../test/conformance/smbtorture-4.17.tsv).
-A small server should pass the tests of gate 1, and a full server those of gate 2. Gate 3 has the other tests that smbd
+  const gates = version === "4.17"
+    ? `A small server should pass the tests of gate 1, and a full server those of gate 2. Gate 3 has the other tests that smbd
 passes. Tests that smbd does not pass, in the setting of the list, have no gate.
-[KNOWN_FAILURES.md](../test/conformance/KNOWN_FAILURES.md) names each failure of the gates with its reason. smbtorture
-itself skips a test if the server does not announce the feature.
-Three tests give files to others and run as an administrator (\`byAdministrator\` in Runner.ts); all others run as a plain user.
 
 ${table("gate", [gateOf, everything])}
 
-${table("suite", [Runner.suite])}
+`
+    : ""
+  Page.writePart(
+    `smbtorture ${version}`,
+    `Smbtorture ${smbtorture.release} against the server with memory stores; [the list of
+tests](../test/conformance/smbtorture-${version}.tsv).
+
+${gates}${table("suite", version === "4.17" ? [Runner.suite] : [everything, Runner.suite])}
 `
   )
   for (const [test, verdict] of verdicts) {
@@ -120,6 +142,6 @@ ${table("suite", [Runner.suite])}
         : { kind: "to do", reason: "not looked into" }
     )
   }
-  Summary.writeKnown(Runner.here("KNOWN_FAILURES.md"), expected)
+  Summary.writeKnown(Runner.here("KNOWN_FAILURES.md"), expected, Runner.heading(version))
 }
 process.exitCode = Summary.exitCode(verdicts)

@@ -213,7 +213,7 @@ const controllerShares = (folder: string) =>
 
 const provision = async (place: Place): Promise<void> => {
   const { folder, subnet } = place
-  const run = (...command: ReadonlyArray<string>) => mustExecute("ip", within(place, ...command), { timeout: 60_000 })
+  const run = (...command: ReadonlyArray<string>) => mustExecute("ip", within(place, ...command), { timeout: 180_000 })
   await run(
     "samba-tool",
     "domain",

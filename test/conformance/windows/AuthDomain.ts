@@ -66,9 +66,15 @@ db.modify(server)
 db.setpassword("(sAMAccountName=server)", given["service"], force_change_at_next_login=False)
 db.newgroup("AzGroup01")
 for i, name in enumerate(given["users"]):
-    # Not by newuser, which makes a principal of the name: some names have an @.
+    # Not by newuser, which makes a principal of the name: some names have an @. The suite finds AzUser01 by its CN.
     named = "(sAMAccountName=%s)" % binary_encode(name)
-    db.add({"dn": "CN=suite%d,CN=Users,%s" % (i, db.domain_dn()), "objectClass": "user", "sAMAccountName": name})
+    common = name if name.isalnum() else "special%d" % i
+    db.add({
+        "dn": "CN=%s,CN=Users,%s" % (common, db.domain_dn()),
+        "objectClass": "user",
+        "sAMAccountName": name,
+        "userPrincipalName": "%s@%s" % (common, given["dns"]),
+    })
     db.setpassword(named, given["password"], force_change_at_next_login=False)
     db.enable_account(named)
 db.add_remove_group_members("AzGroup01", ["AzUser01"], add_members_operation=True)
@@ -111,7 +117,7 @@ export const make = (setting: Setting, securityPackage: string): Effect.Effect<A
     const input = world.scratch("auth.json")
     writeFileSync(
       input,
-      JSON.stringify({ conf, password, service, users: ["AzUser01", "nonadmin", ...specialNames] })
+      JSON.stringify({ conf, dns: domain.dns, password, service, users: ["AzUser01", "nonadmin", ...specialNames] })
     )
     // Not the first in PATH: Samba's modules belong to the system's Python.
     const output = yield* run("/usr/bin/python3", "-c", script, input)
