@@ -52,6 +52,7 @@ const ConfiguredShare = Schema.Union([
     encrypt: Schema.optionalKey(Schema.Boolean),
     accessBasedEnumeration: Schema.optionalKey(Schema.Boolean),
     guest: Schema.optionalKey(Schema.Boolean),
+    administrators: Schema.optionalKey(Schema.Boolean),
     mapNames: Schema.optionalKey(Schema.Boolean),
     shortNames: Schema.optionalKey(Schema.Boolean)
   })
@@ -64,6 +65,7 @@ export const Configuration = Schema.Struct({
   name: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(15))),
   shares: Schema.optionalKey(Schema.Record(Schema.String, ConfiguredShare)),
   users: Schema.optionalKey(Schema.String),
+  administrators: Schema.optionalKey(Schema.Array(Schema.String)),
   keytab: Schema.optionalKey(Schema.String),
   namespace: Schema.optionalKey(Schema.Union([Schema.String, Namespace.Namespace])),
   signing: Schema.optionalKey(Schema.Literals(["required", "if-required"])),
@@ -198,6 +200,8 @@ export interface ServeOptions {
   readonly shortNames: boolean
   readonly usersFile: string | undefined
   readonly user: string | undefined
+  /** The names of the users that are administrators. */
+  readonly administrators: ReadonlyArray<string>
   /** The keytab with the keys of the service `cifs/` and the server's name. */
   readonly keytab: string | undefined
   readonly namespace: Namespace.Namespace | undefined
@@ -278,6 +282,7 @@ export const resolve = Effect.fnUntraced(function*(
     shortNames: Option.getOrUndefined(flags.shortNames) ?? configuration.shortNames ?? true,
     usersFile: user === undefined ? usersFile ?? below(configuration.users) ?? (yield* usual) : undefined,
     user,
+    administrators: configuration.administrators ?? [],
     keytab: keytab ?? below(configuration.keytab),
     namespace,
     namespaceFile,

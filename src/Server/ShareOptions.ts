@@ -25,6 +25,8 @@ export interface ShareOptions {
    * requests. Default: true.
    */
   readonly shortNames?: boolean | undefined
+  /** Whether only administrators may connect, as to `ADMIN$` on Windows. Default: false. */
+  readonly administrators?: boolean | undefined
   /** Whether guests and anonymous users may connect. Default: if the server lets them log on. */
   readonly guest?: boolean | undefined
 }

@@ -39,7 +39,8 @@ export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.E
     if (share !== undefined) {
       // Anyone can compute the keys of an anonymous session: its encryption protects nothing.
       const protects = session.encrypt !== undefined && !user.guest
-      if (user.guest && share.options.guest === false || encrypted && !protects) {
+      const isKeptOut = share.options.administrators === true && !user.administrator
+      if (isKeptOut || user.guest && share.options.guest === false || encrypted && !protects) {
         return Effect.andThen(
           server.logRates.requests.tell((more) => Events.shareRefused(connection, session, share.name, more)),
           refuse(NtStatus.STATUS_ACCESS_DENIED)
