@@ -6,6 +6,8 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { readFile, stat } from "node:fs/promises"
 import { dirname, isAbsolute, join, resolve as resolvePath } from "node:path"
+import * as Sddl from "../Codec/Sddl.ts"
+import { Control } from "../Codec/SecurityDescriptor.ts"
 import { fold } from "../Codec/UpCase.ts"
 import * as Namespace from "../Dfs/Namespace.ts"
 import * as Limits from "../Server/Limits.ts"
@@ -41,6 +43,17 @@ const ConfiguredLimits: Schema.Codec<Partial<Limits.Limits>> = Schema.Struct(
   )
 ) as never
 
+/** The security descriptor of a share, as text. */
+const security = Schema.String.check(
+  Schema.makeFilter((text: string) => {
+    const read = Sddl.fromSddl(text)
+    if (Result.isFailure(read)) return read.failure.message
+    return (read.success.control & Control.SE_DACL_PRESENT) !== 0
+      ? undefined
+      : "a DACL in the SDDL, which begins with D:"
+  })
+)
+
 /** A share in the configuration file: a folder, or an object with more options. */
 const ConfiguredShare = Schema.Union([
   Schema.String,
@@ -53,6 +66,7 @@ const ConfiguredShare = Schema.Union([
     accessBasedEnumeration: Schema.optionalKey(Schema.Boolean),
     guest: Schema.optionalKey(Schema.Boolean),
     administrators: Schema.optionalKey(Schema.Boolean),
+    security: Schema.optionalKey(security),
     mapNames: Schema.optionalKey(Schema.Boolean),
     shortNames: Schema.optionalKey(Schema.Boolean)
   })
