@@ -84,6 +84,18 @@ const accountsOf = Effect.fnUntraced(function*(options: ServeOptions.ServeOption
   } satisfies Accounts as Accounts
 })
 
+/** The same users. Those with one of the names are administrators. */
+const withAdministrators = (users: UserStore.Users, names: ReadonlyArray<string>): UserStore.Users => {
+  const administrators = new Set(names.map(fold))
+  return {
+    find: (name, domain) =>
+      Effect.map(
+        users.find(name, domain),
+        (user) => user !== undefined && administrators.has(fold(user.name)) ? { ...user, administrator: true } : user
+      )
+  }
+}
+
 const largestKeytab = 16 * 1024 * 1024
 
 /** Reads a keytab. A user that has its keys can log on as anyone, so the file must be private. */
@@ -218,7 +230,7 @@ const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: 
   const server = yield* SmbServer.make({
     host: options.host,
     port: options.port,
-    users: accounts.users,
+    users: withAdministrators(accounts.users, options.administrators),
     identity,
     shares,
     ...(options.keytab === undefined ? {} : { kerberos: yield* keysOf(options.keytab) }),

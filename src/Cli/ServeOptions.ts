@@ -6,6 +6,8 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { readFile, stat } from "node:fs/promises"
 import { dirname, isAbsolute, join, resolve as resolvePath } from "node:path"
+import * as Sddl from "../Codec/Sddl.ts"
+import { Control } from "../Codec/SecurityDescriptor.ts"
 import { fold } from "../Codec/UpCase.ts"
 import * as Namespace from "../Dfs/Namespace.ts"
 import * as Limits from "../Server/Limits.ts"
@@ -41,6 +43,17 @@ const ConfiguredLimits: Schema.Codec<Partial<Limits.Limits>> = Schema.Struct(
   )
 ) as never
 
+/** The security descriptor of a share, as text. */
+const security = Schema.String.check(
+  Schema.makeFilter((text: string) => {
+    const read = Sddl.fromSddl(text)
+    if (Result.isFailure(read)) return read.failure.message
+    return (read.success.control & Control.SE_DACL_PRESENT) !== 0
+      ? undefined
+      : "a DACL in the SDDL, which begins with D:"
+  })
+)
+
 /** A share in the configuration file: a folder, or an object with more options. */
 const ConfiguredShare = Schema.Union([
   Schema.String,
@@ -52,6 +65,8 @@ const ConfiguredShare = Schema.Union([
     encrypt: Schema.optionalKey(Schema.Boolean),
     accessBasedEnumeration: Schema.optionalKey(Schema.Boolean),
     guest: Schema.optionalKey(Schema.Boolean),
+    administrators: Schema.optionalKey(Schema.Boolean),
+    security: Schema.optionalKey(security),
     mapNames: Schema.optionalKey(Schema.Boolean),
     shortNames: Schema.optionalKey(Schema.Boolean)
   })
@@ -64,6 +79,7 @@ export const Configuration = Schema.Struct({
   name: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(15))),
   shares: Schema.optionalKey(Schema.Record(Schema.String, ConfiguredShare)),
   users: Schema.optionalKey(Schema.String),
+  administrators: Schema.optionalKey(Schema.Array(Schema.String)),
   keytab: Schema.optionalKey(Schema.String),
   namespace: Schema.optionalKey(Schema.Union([Schema.String, Namespace.Namespace])),
   signing: Schema.optionalKey(Schema.Literals(["required", "if-required"])),
@@ -198,6 +214,8 @@ export interface ServeOptions {
   readonly shortNames: boolean
   readonly usersFile: string | undefined
   readonly user: string | undefined
+  /** The names of the users that are administrators. */
+  readonly administrators: ReadonlyArray<string>
   /** The keytab with the keys of the service `cifs/` and the server's name. */
   readonly keytab: string | undefined
   readonly namespace: Namespace.Namespace | undefined
@@ -278,6 +296,7 @@ export const resolve = Effect.fnUntraced(function*(
     shortNames: Option.getOrUndefined(flags.shortNames) ?? configuration.shortNames ?? true,
     usersFile: user === undefined ? usersFile ?? below(configuration.users) ?? (yield* usual) : undefined,
     user,
+    administrators: configuration.administrators ?? [],
     keytab: keytab ?? below(configuration.keytab),
     namespace,
     namespaceFile,

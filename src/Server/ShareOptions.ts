@@ -1,6 +1,8 @@
 /**
  * The options of one share.
  */
+import type * as SubscriptionRef from "effect/SubscriptionRef"
+import type { SecurityDescriptor } from "../Codec/SecurityDescriptor.ts"
 import type { ShareStore } from "./ShareStore.ts"
 
 /**
@@ -25,6 +27,16 @@ export interface ShareOptions {
    * requests. Default: true.
    */
   readonly shortNames?: boolean | undefined
+  /** Whether only administrators may connect, as to `ADMIN$` on Windows. Default: false. */
+  readonly administrators?: boolean | undefined
+  /**
+   * Which users may connect, and the most rights that they have to the files: a security descriptor, or its text (SDDL,
+   * which must have a DACL). A user whom it grants no right is refused. Default: all rights for every user.
+   *
+   * The value of a `SubscriptionRef` can change while the server runs, also by administrators (NetrShareSetInfo,
+   * MS-SRVS 3.1.4.11), and counts for later connections to the share.
+   */
+  readonly security?: string | SecurityDescriptor | SubscriptionRef.SubscriptionRef<SecurityDescriptor> | undefined
   /** Whether guests and anonymous users may connect. Default: if the server lets them log on. */
   readonly guest?: boolean | undefined
 }

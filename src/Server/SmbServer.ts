@@ -11,6 +11,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -20,6 +21,8 @@ import * as Net from "node:net"
 import type { KerberosKeys } from "../Auth/KerberosKeys.ts"
 import * as FileTime from "../Codec/FileTime.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
+import * as Sddl from "../Codec/Sddl.ts"
+import { Control, type SecurityDescriptor } from "../Codec/SecurityDescriptor.ts"
 import { fold } from "../Codec/UpCase.ts"
 import * as Namespace from "../Dfs/Namespace.ts"
 import * as Defaults from "../Protocol/Defaults.ts"
@@ -219,6 +222,28 @@ const hostRoots = (
     { discard: true }
   )
 
+const isSecurityRef = (
+  security: SecurityDescriptor | SubscriptionRef.SubscriptionRef<SecurityDescriptor>
+): security is SubscriptionRef.SubscriptionRef<SecurityDescriptor> => SubscriptionRef.isSubscriptionRef(security)
+
+/** Throws `RangeError` for a text that is no descriptor with a DACL: a typing error must not open a share. */
+const securityOf = (name: string, { security }: ShareOptions): Model.ShareSecurity => {
+  if (security === undefined || typeof security === "string") {
+    const descriptor = security === undefined ? undefined : sharedBy(name, security)
+    return { current: () => descriptor, set: undefined }
+  }
+  return isSecurityRef(security)
+    ? { current: () => SubscriptionRef.getUnsafe(security), set: (next) => SubscriptionRef.set(security, next) }
+    : { current: () => security, set: undefined }
+}
+
+const sharedBy = (name: string, sddl: string): SecurityDescriptor => {
+  const read = Sddl.fromSddl(sddl)
+  if (Result.isFailure(read)) throw new RangeError(`the security of the share ${name}: ${read.failure.message}`)
+  if ((read.success.control & Control.SE_DACL_PRESENT) !== 0) return read.success
+  throw new RangeError(`the security of the share ${name} has no DACL: begin it with D:`)
+}
+
 const listenReasons: Record<string, ListenReason> = {
   EADDRINUSE: { _tag: "AddressInUse" },
   EACCES: { _tag: "PortNotPermitted" },
@@ -323,7 +348,8 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
     const origin = given.store.origin ?? given.store
     const table = tables.get(origin) ?? new FileTable()
     tables.set(origin, table)
-    shares.set(fold(name), new Model.Share(name, { ...given, store }, volume, table))
+    const security = securityOf(name, given)
+    shares.set(fold(name), new Model.Share(name, { ...given, store }, volume, table, security))
   })
   for (const [name, share] of Object.entries(options.shares)) yield* addShare(name, yield* toOptions(share))
   if (dfs !== undefined) yield* hostRoots(dfs, shares, addShare)

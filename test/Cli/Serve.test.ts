@@ -189,6 +189,30 @@ describe("effect-smb serve", () => {
   )
 
   live(
+    "lets only the administrators of the configuration file connect to a share with `administrators`",
+    Effect.gen(function*() {
+      const home = yield* folder
+      yield* Effect.promise(async () => {
+        await mkdir(join(home, "effect-smb"))
+        await writeFile(join(home, "users"), "joe:secret\nann:secret\n", { mode: 0o600 })
+        const configuration = {
+          users: join(home, "users"),
+          administrators: ["JOE"],
+          shares: { all: {}, private: { administrators: true } }
+        }
+        await writeFile(join(home, "effect-smb", "config.json"), JSON.stringify(configuration))
+      })
+      const { port } = yield* listening(yield* serve(home, ["--json"]))
+      const base = `\\\\127.0.0.1:${port}`
+      yield* (yield* client("joe", "secret")).writeFile(`${base}\\private\\a`, "x")
+      const ann = yield* client("ann", "secret")
+      yield* ann.writeFile(`${base}\\all\\a`, "x")
+      const error = yield* Effect.flip(ann.stat(`${base}\\private\\a`))
+      assert.strictEqual(error._tag === "SmbError" ? error.reason._tag : error._tag, "AccessDenied")
+    })
+  )
+
+  live(
     "serves a folder under two names, and refuses a folder that is served, nested or copied",
     Effect.gen(function*() {
       const home = yield* folder

@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs"
 import * as Codec from "../../src/Codec/Codec.ts"
 import { Reader, Writer } from "../../src/Codec/Cursor.ts"
 import * as Reparse from "../../src/Codec/Reparse.ts"
-import { toSddl } from "../../src/Codec/Sddl.ts"
+import { fromSddl, toSddl } from "../../src/Codec/Sddl.ts"
 import * as Security from "../../src/Codec/SecurityDescriptor.ts"
 import { random } from "../random.ts"
 import { hostile } from "./hostile.ts"
@@ -49,6 +49,109 @@ describe("a recorded security descriptor of smbd, smbcacls and smbtorture", () =
       assert.strictEqual(Buffer.from(Codec.encode(Security.SecurityDescriptor)(value)).toString("hex"), bytes)
     }
   )
+})
+
+describe("the SDDL of a security descriptor", () => {
+  it("of Samba gives the descriptor that Samba wrote as that text", () => {
+    for (const { bytes, sddl } of samples) {
+      const value = Result.getOrThrow(Codec.decode("SECURITY_DESCRIPTOR", Security.SecurityDescriptor)(hex(bytes)))
+      const read = Result.getOrThrow(fromSddl(sddl))
+      const shown = ({ dacl, group, owner, sacl }: Security.SecurityDescriptor) => ({
+        owner,
+        group,
+        dacl: dacl?.aces,
+        sacl: sacl?.aces
+      })
+      assert.deepStrictEqual(shown(read), shown(value), sddl)
+      assert.strictEqual(toSddl(read), sddl)
+    }
+  })
+
+  // MS-DTYP 2.5.1.1: the rights of files are 0x1f01ff, 0x120089, 0x120116 and 0x1200a0.
+  it("names rights, SIDs and entries in the ways of MS-DTYP 2.5.1", () => {
+    const aces = (text: string) => {
+      const { dacl } = Result.getOrThrow(fromSddl(text))
+      return dacl?.aces.map((ace) => ace._tag === "Raw" ? [] : [ace.aceType, ace.aceFlags, ace.mask, ace.sid])
+    }
+    assert.deepStrictEqual(aces("D:(A;;FA;;;BA)(D;OICI;FRFW;;;S-1-5-21-1-2-3-1000)(a;;0x1F;;;s-1-05-018)(A;;7;;;wd)"), [
+      [0, 0, 0x1f01ff, "S-1-5-32-544"],
+      [1, 3, 0x12019f, "S-1-5-21-1-2-3-1000"],
+      [0, 0, 0x1f, "S-1-5-18"],
+      [0, 0, 7, "S-1-1-0"]
+    ])
+    assert.deepStrictEqual(aces("D:(A;;GRGW;;;AU)"), [[0, 0, 0xc000_0000, "S-1-5-11"]])
+    const { control, dacl, sacl } = Result.getOrThrow(fromSddl("D:PAIS:AR(AU;SAFA;FA;;;WD)"))
+    assert.deepStrictEqual(dacl?.aces, [])
+    assert.strictEqual(sacl?.aces.length, 1)
+    const { Control } = Security
+    assert.strictEqual(
+      control,
+      Control.SE_SELF_RELATIVE | Control.SE_DACL_PRESENT | Control.SE_DACL_PROTECTED | Control.SE_DACL_AUTO_INHERITED |
+        Control.SE_SACL_PRESENT | Control.SE_SACL_AUTO_INHERIT_REQ
+    )
+    // All rights for everybody, and no word about access.
+    const open = Result.getOrThrow(fromSddl("D:NO_ACCESS_CONTROL"))
+    assert.deepStrictEqual([open.dacl, open.control & Control.SE_DACL_PRESENT], [undefined, Control.SE_DACL_PRESENT])
+    assert.strictEqual(Result.getOrThrow(fromSddl("O:BA")).control & Control.SE_DACL_PRESENT, 0)
+  })
+
+  it.each([
+    ["D:(A;;FA;;;DA)", 11],
+    ["D:(A;;FA;;;)", 11],
+    ["D:(A;;XX;;;BA)", 6],
+    ["D:(A;;0x123456789;;;BA)", 6],
+    ["D:(A;;4294967296;;;BA)", 6],
+    ["D:(Z;;FA;;;BA)", 3],
+    ["D:(A;QQ;FA;;;BA)", 5],
+    ["D:(A;;FA;;BA)", 10],
+    ["D:(A;;FA;f0000000-0000-0000-0000-000000000000;;BA)", 9],
+    ["D:(A;;FA;;;BA", 13],
+    ["D:(A;;FA;;;S-1-5-4294967296)", 11],
+    ["D: (A;;FA;;;BA)", 2],
+    ["S:(AU;;FA;;;BA)D:", 15],
+    ["x", 0],
+    [`D:${"(A;;FA;;;BA)".repeat(501)}`, 2 + 500 * 12 + 1]
+  ])("that is wrong is Malformed at the place of the fault: %s", (text, offset) => {
+    const result = fromSddl(text)
+    assert(Result.isFailure(result))
+    assert.strictEqual(result.failure.offset, offset)
+  })
+
+  it("of any characters gives a descriptor that can be written, or Malformed", () => {
+    const next = random(2_511)
+    const parts = [
+      "O:",
+      "G:",
+      "D:",
+      "S:",
+      "(",
+      ")",
+      "A",
+      "OA",
+      ";",
+      "FA",
+      "BA",
+      "S-1-5-",
+      "0x",
+      "9",
+      "-",
+      "P",
+      "AI",
+      "\u00e9"
+    ]
+    let read = 0
+    for (let turn = 0; turn < 5000; turn++) {
+      const base = turn % 2 === 0 ? "" : samples[turn % samples.length]!.sddl
+      const at = next(base.length + 1)
+      const made = Array.from({ length: next(5) }, () => parts[next(parts.length)]).join("")
+      const result = fromSddl(base.slice(0, at) + made + base.slice(at + next(3)))
+      if (Result.isFailure(result)) continue
+      read++
+      Codec.encode(Security.SecurityDescriptor)(result.success)
+      assert.deepStrictEqual(fromSddl(toSddl(result.success)!), result)
+    }
+    assert.isAbove(read, 100)
+  })
 })
 
 describe("a SID", () => {

@@ -61,6 +61,8 @@ const user = (administrator: boolean) => ({
   anonymous: false
 })
 
+const bearer = (maximalAccess: number = Access.generic.all): FileRights.Bearer => ({ user: user(false), maximalAccess })
+
 const request = (desiredAccess: number, createOptions = 0) => {
   const { body } = Requests.create("f", { desiredAccess, createOptions })
   return body as Parameters<typeof CreateCheck.grant>[1]
@@ -193,11 +195,27 @@ describe("a name in a directory", () => {
     for (const right of rights) {
       for (const isDirectory of [false, true]) {
         const parent = descriptor(sids.ann, { joe: right })
-        const result = Effect.runSync(Effect.result(FileRights.checkAdding(parent, user(false), isDirectory)))
+        const result = Effect.runSync(Effect.result(FileRights.checkAdding(parent, bearer(), isDirectory)))
         const expected = right === (isDirectory ? A.FILE_ADD_SUBDIRECTORY : A.FILE_ADD_FILE)
         assert.strictEqual(Result.isSuccess(result), expected, `${right.toString(16)} ${isDirectory}`)
         if (Result.isFailure(result)) assert.strictEqual(result.failure.status, STATUS_ACCESS_DENIED)
       }
+    }
+  })
+
+  it("needs these rights from the share as well", () => {
+    const parent = descriptor(sids.ann, { joe: Access.generic.all })
+    for (const missing of rights) {
+      const share = bearer(Access.generic.all & ~missing)
+      for (const isDirectory of [false, true]) {
+        const result = Effect.runSync(Effect.result(FileRights.checkAdding(parent, share, isDirectory)))
+        const needed = isDirectory ? A.FILE_ADD_SUBDIRECTORY : A.FILE_ADD_FILE
+        assert.strictEqual(Result.isSuccess(result), missing !== needed, `${missing.toString(16)} ${isDirectory}`)
+      }
+      const file = { getBlob: () => Effect.succeed(Access.encode(parent)) }
+      const store = { open: () => Effect.succeed({ file, node: { identity: "it", type: "file", fileAttributes: 0 } }) }
+      const result = Effect.runSync(Effect.result(FileRights.checkReplacing({ store } as never, ["f"], parent, share)))
+      assert.strictEqual(Result.isSuccess(result), missing !== A.DELETE, missing.toString(16))
     }
   })
 
@@ -212,7 +230,7 @@ describe("a name in a directory", () => {
             const store = { open: () => Effect.succeed({ file, node: node(type, attributes) }) }
             const parent = descriptor(sids.ann, { joe: above })
             const result = Effect.runSync(Effect.result(
-              FileRights.checkReplacing({ store } as never, ["f"], parent, user(false))
+              FileRights.checkReplacing({ store } as never, ["f"], parent, bearer())
             ))
             const expected = (own === A.DELETE || above === A.FILE_DELETE_CHILD) &&
               !(attributes === F.FILE_ATTRIBUTE_READONLY && type === "file")

@@ -81,7 +81,10 @@ const makeIn = Effect.fnUntraced(function*(request: CreateRequest): Effect.fn.Re
   const ofFile = stream === undefined ? undefined : yield* grantedOfFile(request, parent)
   const asked = Access.mapGeneric(body.desiredAccess)
   if (ofFile === undefined) {
-    yield* FileRights.checkAdding(parent, user, directory)
+    yield* FileRights.checkAdding(parent, FileRights.bearerOf(incoming), directory)
+    const deletes = has(body.createOptions, O.FILE_DELETE_ON_CLOSE) ? A.DELETE : 0
+    const specific = (asked & ~(A.MAXIMUM_ALLOWED | A.SYNCHRONIZE | A.ACCESS_SYSTEM_SECURITY)) | deletes
+    if ((specific & ~incoming.tree!.maximalAccess) !== 0) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
     if (has(asked, A.ACCESS_SYSTEM_SECURITY) && !user.administrator) {
       return yield* refuse(NtStatus.STATUS_PRIVILEGE_NOT_HELD)
     }
@@ -140,7 +143,9 @@ const makeIn = Effect.fnUntraced(function*(request: CreateRequest): Effect.fn.Re
 const grantedOfNew = ({ body, incoming }: CreateRequest, descriptor: Sd.SecurityDescriptor): Granted => {
   const asked = Access.mapGeneric(body.desiredAccess)
   return {
-    access: has(asked, A.MAXIMUM_ALLOWED) ? (asked & ~A.MAXIMUM_ALLOWED) | Access.generic.all : asked,
+    access: has(asked, A.MAXIMUM_ALLOWED)
+      ? (asked & ~A.MAXIMUM_ALLOWED) | (Access.generic.all & incoming.tree!.maximalAccess)
+      : asked,
     maximal: Access.maximal(descriptor, incoming.session!.user!)
   }
 }

@@ -9,6 +9,7 @@ import { AccessMask as A, FileAttributes as F } from "../../../Smb2/Message/Cons
 import { storeError, type StoreNode, type StorePath } from "../../ShareStore.ts"
 import * as Access from "../State/Access.ts"
 import type { Identity } from "../State/Identity.ts"
+import type { Incoming } from "../State/Incoming.ts"
 import type { Share } from "../State/Model.ts"
 import { fromStoreError, kept, type Refusal, refusal, refuse } from "../Wire/Reply.ts"
 import * as SymbolicLinks from "./SymbolicLinks.ts"
@@ -51,13 +52,29 @@ export const ofDirectory = (share: Share, path: StorePath): Effect.Effect<Sd.Sec
   )
 }
 
+/** A user, and the tree's MaximalAccess: the most rights that the user has to any file of the share. */
+export interface Bearer {
+  readonly user: Identity
+  readonly maximalAccess: number
+}
+
+/** The rights that a descriptor and the share give a user. */
+export const rightsOf = (descriptor: Sd.SecurityDescriptor, { maximalAccess, user }: Bearer): number =>
+  Access.maximal(descriptor, user) & maximalAccess
+
+/** The user of a request, in the request's tree. */
+export const bearerOf = ({ session, tree }: Incoming): Bearer => ({
+  user: session!.user!,
+  maximalAccess: tree!.maximalAccess
+})
+
 /** Refuses a user without the right to add a file, or a directory, to a directory. */
 export const checkAdding = (
   parent: Sd.SecurityDescriptor,
-  user: Identity,
+  bearer: Bearer,
   directory: boolean
 ): Effect.Effect<void, Refusal> =>
-  (Access.maximal(parent, user) & (directory ? A.FILE_ADD_SUBDIRECTORY : A.FILE_ADD_FILE)) === 0
+  (rightsOf(parent, bearer) & (directory ? A.FILE_ADD_SUBDIRECTORY : A.FILE_ADD_FILE)) === 0
     ? refuse(NtStatus.STATUS_ACCESS_DENIED)
     : Effect.void
 
@@ -66,12 +83,14 @@ export const checkReplacing = Effect.fnUntraced(function*(
   share: Share,
   path: StorePath,
   parent: Sd.SecurityDescriptor,
-  user: Identity
+  bearer: Bearer
 ): Effect.fn.Return<StoreNode | undefined, Refusal> {
   const there = yield* lookUp(share, path)
   if (there === undefined) return undefined
-  const deletes = (Access.maximal(there.descriptor, user) & A.DELETE) !== 0 ||
-    (Access.maximal(parent, user) & A.FILE_DELETE_CHILD) !== 0
+  const deletes = (bearer.maximalAccess & A.DELETE) !== 0 && (
+    (Access.maximal(there.descriptor, bearer.user) & A.DELETE) !== 0 ||
+    (Access.maximal(parent, bearer.user) & A.FILE_DELETE_CHILD) !== 0
+  )
   const readOnly = (there.node.fileAttributes & F.FILE_ATTRIBUTE_READONLY) !== 0 && there.node.type === "file"
   return deletes && !readOnly ? there.node : yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
 })

@@ -189,14 +189,14 @@ const mayTake = Effect.fnUntraced(function*(
 ): Effect.fn.Return<string | undefined, Refusal> {
   const { share, stream: { file: { directory } } } = open
   const folder = path.slice(0, -1)
-  const user = incoming.session!.user!
+  const bearer = FileRights.bearerOf(incoming)
   const stays = from !== undefined && keyOf(folder) === keyOf(from.slice(0, -1))
   if (stays && replace === "none") return undefined
   const parent = yield* FileRights.ofDirectory(share, folder)
   // A rename within the directory adds no entry.
-  if (!stays) yield* FileRights.checkAdding(parent, user, directory)
+  if (!stays) yield* FileRights.checkAdding(parent, bearer, directory)
   if (replace === "none") return undefined
-  const there = yield* FileRights.checkReplacing(share, path, parent, user)
+  const there = yield* FileRights.checkReplacing(share, path, parent, bearer)
   if (there === undefined) return undefined
   const file = share.table.files.get(there.identity)
   const others = () => Array.from(file?.opens() ?? []).filter((other) => other !== open)
@@ -224,7 +224,7 @@ const checkLinking = (incoming: Incoming, { file }: FileOpen): Effect.Effect<voi
   Effect.flatMap(
     stored(kept(file, "SecurityDescriptor")),
     (bytes) =>
-      (Access.maximal(Access.decode(bytes), incoming.session!.user!) & A.FILE_WRITE_ATTRIBUTES) === 0
+      (FileRights.rightsOf(Access.decode(bytes), FileRights.bearerOf(incoming)) & A.FILE_WRITE_ATTRIBUTES) === 0
         ? refuse(NtStatus.STATUS_ACCESS_DENIED)
         : Effect.void
   )

@@ -11,6 +11,7 @@ import * as Access from "../State/Access.ts"
 import * as DfsHost from "../State/DfsHost.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import type { Tree } from "../State/Model.ts"
+import * as ShareAccess from "../State/ShareAccess.ts"
 import { shareFlags } from "../State/ShareFlags.ts"
 import { type Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
 
@@ -35,11 +36,12 @@ export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.E
     const share = server.shares.get(name)
     const ipc = name === "IPC$"
     if (share === undefined && !ipc) return refuse(NtStatus.STATUS_BAD_NETWORK_NAME)
+    const maximalAccess = share === undefined ? Access.generic.all : ShareAccess.maximal(share, user)
     const encrypted = share?.options.encrypt === true
     if (share !== undefined) {
       // Anyone can compute the keys of an anonymous session: its encryption protects nothing.
       const protects = session.encrypt !== undefined && !user.guest
-      if (user.guest && share.options.guest === false || encrypted && !protects) {
+      if (maximalAccess === 0 || user.guest && share.options.guest === false || encrypted && !protects) {
         return Effect.andThen(
           server.logRates.requests.tell((more) => Events.shareRefused(connection, session, share.name, more)),
           refuse(NtStatus.STATUS_ACCESS_DENIED)
@@ -50,7 +52,7 @@ export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.E
       id: session.newTreeId(),
       share,
       encrypted,
-      maximalAccess: share?.readOnly === true ? Access.readOnlyAccess : Access.generic.all
+      maximalAccess
     }
     session.trees.set(tree.id, tree)
     const answer: Reply = {

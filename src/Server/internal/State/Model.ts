@@ -10,6 +10,7 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { AcceptorSession } from "../../../Auth/Acceptor.ts"
+import type { SecurityDescriptor } from "../../../Codec/SecurityDescriptor.ts"
 import type * as Encryption from "../../../Smb2/Encryption.ts"
 import type * as Header from "../../../Smb2/Header.ts"
 import type * as Message from "../../../Smb2/Message/Message.ts"
@@ -173,10 +174,18 @@ export class Share {
   readonly volume: StoreVolume
   /** Shared by all shares whose stores have the same files. */
   readonly table: FileTable
+  readonly security: ShareSecurity
 
-  constructor(name: string, options: ShareOptions, volume: StoreVolume, table: FileTable) {
+  constructor(
+    name: string,
+    options: ShareOptions,
+    volume: StoreVolume,
+    table: FileTable,
+    security: ShareSecurity = { current: () => undefined, set: undefined }
+  ) {
     this.name = name
     this.options = options
+    this.security = security
     this.store = options.store
     this.volume = volume
     this.table = table
@@ -185,6 +194,14 @@ export class Share {
   get readOnly(): boolean {
     return this.options.readOnly === true || this.volume.readOnly
   }
+}
+
+/** The security descriptor of a share. */
+export interface ShareSecurity {
+  /** `undefined`: every user who can connect has all rights. */
+  readonly current: () => SecurityDescriptor | undefined
+  /** Changes it; `undefined` if it cannot be changed. */
+  readonly set: ((security: SecurityDescriptor) => Effect.Effect<void>) | undefined
 }
 
 /** One connection's part in a session. */
