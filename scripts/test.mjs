@@ -8,11 +8,22 @@
 import { spawnSync } from "node:child_process"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { missing, missingDomain, missingMounts } from "./lab.mjs"
 
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+
+/** The programs of node_modules. Windows cannot start the links to them, so Node starts each by its path. */
+const programs = {
+  tsc: "typescript/bin/tsc",
+  oxlint: "oxlint/bin/oxlint",
+  vitest: "vitest/vitest.mjs"
+}
+
 const run = (command, args) => {
-  const { error, status } = spawnSync(command, args, { stdio: "inherit" })
+  const program = programs[command] === undefined ? [] : [join(root, "node_modules", programs[command])]
+  const { error, status } = spawnSync(process.execPath, [...program, ...args], { stdio: "inherit", cwd: root })
   if (error) console.error(`${command}: ${error.message}`)
   return status === 0
 }

@@ -381,7 +381,8 @@ const serve = Command.make(
       "default here) or required, and --dialect apply to the server; --dfs, --site, --dns, --names, --timeout and " +
       "--pending-timeout apply to clients only. With --json: an object with event listening, host, port and " +
       "shares, then one for each connection, logon and share. Defaults come from effect-smb/config.json in " +
-      "XDG_CONFIG_HOME or ~/.config (%APPDATA% on Windows), users from the file users next to it."
+      "XDG_CONFIG_HOME or ~/.config (~/Library/Application Support on macOS, %APPDATA% on Windows), users from the " +
+      "file users next to it."
   ),
   Command.withShortDescription("Serve folders"),
   Command.withExamples([

@@ -2,7 +2,7 @@
 import { homedir } from "node:os"
 
 /** A path below it does not exist, and cannot be created. */
-const none = "/dev/null"
+export const none = "/dev/null"
 
 /** The folder, or `undefined`. */
 export const known = (): string | undefined => {
@@ -12,6 +12,3 @@ export const known = (): string | undefined => {
     return undefined
   }
 }
-
-/** The folder; if none exists, a path below which nothing exists. */
-export const folder = (): string => known() ?? none

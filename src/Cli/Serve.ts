@@ -27,6 +27,7 @@ import type { Shared } from "./Flags.ts"
 import { stopping } from "./Interruption.ts"
 import * as NamespaceFile from "./NamespaceFile.ts"
 import { jsonLine, write, writeError } from "./Output.ts"
+import * as PlatformPaths from "./PlatformPaths.ts"
 import * as ServeLog from "./ServeLog.ts"
 import * as ServeOptions from "./ServeOptions.ts"
 
@@ -115,7 +116,7 @@ const keysOf = (keytab: string): Effect.Effect<KerberosKeys.KerberosKeys, LocalE
 const identitiesOf = Effect.fnUntraced(function*(options: ServeOptions.ServeOptions) {
   const forNow = { identity: IdentityStore.inMemory(), warning: undefined }
   if (options.shares.every(({ folder }) => folder === undefined)) return forNow
-  return yield* IdentityStore.fromFile(ServeOptions.identityPath()).pipe(
+  return yield* IdentityStore.fromFile(PlatformPaths.identityFile()).pipe(
     Effect.map((identity) => ({ ...forNow, identity })),
     Effect.catch((error) =>
       error.reason._tag === "FileNotWritable"

@@ -5,7 +5,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { readFile, stat } from "node:fs/promises"
-import { dirname, isAbsolute, join, resolve as resolvePath } from "node:path"
+import { dirname, resolve as resolvePath } from "node:path"
 import * as Sddl from "../Codec/Sddl.ts"
 import { Control } from "../Codec/SecurityDescriptor.ts"
 import { fold } from "../Codec/UpCase.ts"
@@ -15,7 +15,7 @@ import type { ShareOptions } from "../Server/SmbServer.ts"
 import type { Dialect, Smb2Dialect } from "../Smb2/Settings.ts"
 import { LocalError, oneLine, UsageError } from "./Failure.ts"
 import type { Shared } from "./Flags.ts"
-import * as HomeFolder from "./HomeFolder.ts"
+import * as PlatformPaths from "./PlatformPaths.ts"
 
 /** A duration as Effect writes it: `30 seconds`. */
 const time = Schema.String.check(
@@ -93,36 +93,6 @@ export const Configuration = Schema.Struct({
 
 const decode = Schema.decodeUnknownResult(Schema.fromJsonString(Configuration), { onExcessProperty: "error" })
 
-/** This command's folder in one of the user's folders: the one that the platform names, or the usual one. */
-const ownFolder = (named: string | undefined, usual: ReadonlyArray<string>): string =>
-  // The XDG specification says to ignore relative paths.
-  join(named === undefined || !isAbsolute(named) ? join(HomeFolder.folder(), ...usual) : named, "effect-smb")
-
-/** The folder of the configuration. */
-const configurationFolder = (env: NodeJS.ProcessEnv, platform: NodeJS.Platform): string =>
-  platform === "win32"
-    ? ownFolder(env.APPDATA, ["AppData", "Roaming"])
-    : ownFolder(env.XDG_CONFIG_HOME, [".config"])
-
-/** The default path of the configuration file. */
-export const configurationPath = (env = process.env, platform = process.platform): string =>
-  join(configurationFolder(env, platform), "config.json")
-
-/** The default path of the file of users, which need not exist. */
-export const usersPath = (env = process.env, platform = process.platform): string =>
-  join(configurationFolder(env, platform), "users")
-
-/** The path of the file that stores the users' identifiers. */
-export const identityPath = (env = process.env, platform = process.platform): string =>
-  join(
-    platform === "win32"
-      ? ownFolder(env.LOCALAPPDATA, ["AppData", "Local"])
-      : platform === "darwin"
-      ? ownFolder(undefined, ["Library", "Application Support"])
-      : ownFolder(env.XDG_STATE_HOME, [".local", "state"]),
-    "identity.json"
-  )
-
 const readText = (path: string): Effect.Effect<string | undefined, LocalError> =>
   Effect.tryPromise({
     try: () =>
@@ -158,7 +128,7 @@ const refuseChanging = (path: string): Effect.Effect<void, LocalError> =>
 export const readConfiguration = Effect.fnUntraced(function*(
   named: Option.Option<string>
 ): Effect.fn.Return<Configured, LocalError> {
-  const path = Option.getOrElse(named, configurationPath)
+  const path = Option.getOrElse(named, PlatformPaths.configurationFile)
   const folder = dirname(resolvePath(path))
   const text = yield* readText(path)
   if (text === undefined) {
@@ -236,7 +206,10 @@ const isShareName = (name: string): boolean => /^[^\u0000-\u001f"*+,/:;<=>?[\]\\
 const usage = (detail: string) => new UsageError({ detail })
 
 /** The default file of users, if it exists. */
-const usual = Effect.promise(() => stat(usersPath()).then(() => usersPath(), () => undefined))
+const usual = Effect.promise(() => {
+  const path = PlatformPaths.usersFile()
+  return stat(path).then(() => path, () => undefined)
+})
 
 /** Combines the flags and the configuration. */
 export const resolve = Effect.fnUntraced(function*(

@@ -7,13 +7,9 @@
  * or NODE_DISABLE_COMPILE_CACHE is set.
  */
 import { enableCompileCache } from "node:module"
-import { join } from "node:path"
-import * as HomeFolder from "./HomeFolder.ts"
+import * as PlatformPaths from "./PlatformPaths.ts"
 
-const home = HomeFolder.known()
-const caches = (process.platform === "win32" ? process.env.LOCALAPPDATA : process.env.XDG_CACHE_HOME) ??
-  (home === undefined ? undefined : join(home, ".cache"))
-const cache = process.env.NODE_COMPILE_CACHE ?? (caches === undefined ? undefined : join(caches, "effect-smb"))
+const cache = PlatformPaths.compileCache()
 if (cache !== undefined) enableCompileCache(cache)
 
 await import("./Program.ts")
