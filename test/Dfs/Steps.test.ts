@@ -3,7 +3,7 @@
  * look into the cache to the end. The algorithm runs against servers as data.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Logger, References } from "effect"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import * as DfsTrace from "../../src/Dfs/DfsTrace.ts"
@@ -236,6 +236,47 @@ describe("the steps of a resolution", () => {
       "5. ask dc2.corp.test which controllers CORP has"
     ])
   })
+})
+
+describe("a resolution by the cache alone", () => {
+  it.effect("logs each step of its trace but the look into the cache, once and in order, and nothing below Debug", () =>
+    Effect.gen(function*() {
+      const path = "\\\\s\\dfs\\f"
+      const lines: Array<string> = []
+      const logger = Logger.make(({ message }) => void lines.push(String(message)))
+      const source = ReferralSource.of({
+        ioctl: () => {
+          const { success } = encodeReferralResponse(makeReferralResponse({
+            pathConsumed: 12,
+            referralHeaderFlags: 3,
+            referralEntries: [{
+              versionNumber: 3,
+              serverType: 1,
+              referralEntryFlags: 0,
+              timeToLive: 600,
+              networkAddress: "\\s\\dfs"
+            }]
+          })) as { readonly success: Uint8Array }
+          return Effect.succeed(success)
+        }
+      })
+      const resolver = yield* Effect.provideService(DfsResolver.make(), ReferralSource, source)
+      const logged = resolver.resolve(path).pipe(
+        Effect.provide(Logger.layer([logger])),
+        Effect.provideService(References.MinimumLogLevel, "Debug")
+      )
+      yield* logged
+      lines.length = 0
+      // The same steps without the log.
+      const { notes } = yield* resolver.trace(path)
+      assert.deepStrictEqual((yield* logged).status, "root")
+      const wanted = notes.filter(({ _tag }) => _tag !== "CacheHit").map(DfsTrace.explain)
+      assert.strictEqual(wanted.at(-1), "it is at \\\\s\\dfs\\f")
+      assert.deepStrictEqual(lines, wanted)
+      lines.length = 0
+      yield* resolver.resolve(path).pipe(Effect.provide(Logger.layer([logger])))
+      assert.deepStrictEqual(lines, [])
+    }).pipe(Effect.provide(noDiscovery), Effect.scoped))
 })
 
 describe("a request for a referral", () => {
