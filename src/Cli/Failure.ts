@@ -147,7 +147,7 @@ const inFlags = (message: string): string => flags.reduce((text, [option, flag])
 const messageOf = (error: unknown): string => {
   if (Predicate.isTagged(error, "PlatformError")) return platformMessage(error as unknown as PlatformError)
   if (!Predicate.hasProperty(error, "_tag")) return `this should not happen: ${String(error)}`
-  if (Predicate.isTagged(error, "SmbError") && reasonOf(error) === "PathNotCovered") {
+  if (reasonOf(error) === "PathNotCovered") {
     return `${(error as unknown as Error).message}: a DFS link lies on the way, which "--dfs off" does not follow`
   }
   return inFlags(

@@ -179,8 +179,7 @@ const unavailable = (server: string, error: SourceError): SourceError | Referral
 type Requirements = SmbClient.SmbClient | DomainControllers.DomainControllers | SiteFinder.SiteFinder
 
 /** The text that the resolver works on: no port, no user. */
-const toText = (path: UncPath.UncPath): string =>
-  ["\\", path.server, path.share, ...(path.path === "" ? [] : [path.path])].join("\\")
+const toText = ({ path, server, share }: UncPath.UncPath): string => ["\\", server, share, path].join("\\")
 
 /**
  * A client that follows DFS, and the resolver that it uses. With `enabled: false` the given client, unchanged. For

@@ -271,17 +271,28 @@ const status = (code: number): Answer => ({ _tag: "Status", status: code })
 
 type Unsized = Parameters<typeof makeReferralResponse>[0]
 
-/** The response with as many of its entries as fit. */
-const fit = (full: Unsized, { maximumOutput }: AnswerOptions): Answer => {
-  for (let count = full.referralEntries.length; count > 0; count--) {
-    const response = makeReferralResponse({ ...full, referralEntries: full.referralEntries.slice(0, count) })
+/**
+ * The response with as many items as fit into `maximumOutput` bytes: all of `most`, or fewer, but at least `least`. Each
+ * item makes the response longer, so that a search by halves finds the number.
+ */
+const fit = (maximumOutput: number, most: number, least: number, withItems: (count: number) => Unsized): Answer => {
+  const answered = (count: number): Answer | undefined => {
+    const response = makeReferralResponse(withItems(count))
     const bytes = encodeReferralResponse(response)
     // A response that is too long for 16-bit offsets does not fit either.
-    if (Result.isSuccess(bytes) && bytes.success.length <= maximumOutput) {
-      return { _tag: "Response", bytes: bytes.success, response }
-    }
+    return Result.isSuccess(bytes) && bytes.success.length <= maximumOutput
+      ? { _tag: "Response", bytes: bytes.success, response }
+      : undefined
   }
-  return status(NtStatus.STATUS_BUFFER_OVERFLOW)
+  let best: Answer | undefined
+  let [low, high, count] = [least, most, most]
+  while (low <= high) {
+    const found = answered(count)
+    if (found === undefined) high = count - 1
+    else [best, low] = [found, count + 1]
+    count = (low + high) >> 1
+  }
+  return best ?? status(NtStatus.STATUS_BUFFER_OVERFLOW)
 }
 
 const nameList = (timeToLive: number, name: string, expanded: ReadonlyArray<string>) => ({
@@ -292,6 +303,23 @@ const nameList = (timeToLive: number, name: string, expanded: ReadonlyArray<stri
   specialName: `\\${name}`,
   expandedNames: expanded.map((one) => `\\${one}`)
 })
+
+/** The most bytes of a domain referral (MS-DFSC 3.3.5.2). Clients try again with a larger buffer up to this size. */
+const largestDomainReferral = 56 * 1024
+
+/**
+ * All domains by all of their names, with one time to live. Below 56 KiB all domains must fit, so that the client tries
+ * again with a larger buffer. From there on the response has the first domains that fit, each with all of its names
+ * (MS-DFSC 3.3.5.2).
+ */
+const domainReferral = (domains: ReadonlyArray<readonly [string, Domain]>, maximumOutput: number): Answer => {
+  const timeToLive = Math.min(...domains.map(([, domain]) => domainTime(domain)))
+  const most = Math.min(maximumOutput, largestDomainReferral)
+  return fit(most, domains.length, most < largestDomainReferral ? domains.length : 1, (count) => ({
+    pathConsumed: 0,
+    referralEntries: domains.slice(0, count).flatMap(namesOf).map((name) => nameList(timeToLive, name, []))
+  }))
+}
 
 const domainTime = (domain: Domain): number => domain.timeToLive ?? 600
 
@@ -367,24 +395,27 @@ const referral = (
     }
   })
   const { ReferralServers, StorageServers, TargetFailback } = ReferralHeaderFlags
-  return fit({
+  return fit(options.maximumOutput, entries.length, 1, (count) => ({
     pathConsumed: dfsPath.length * 2,
     // A version 1 referral has both bits set, no matter what its targets are (MS-DFSC 3.2.5.5 and 3.3.5.4).
     referralHeaderFlags: to.flags |
       (versionNumber === 1 ? ReferralServers | StorageServers : 0) |
       (to.targetFailback && versionNumber === 4 ? TargetFailback : 0),
-    referralEntries: entries
-  }, options)
+    referralEntries: entries.slice(0, count)
+  }))
 }
 
 /**
  * Answers a referral request, plain or EX.
  *
- * Statuses: BUFFER_OVERFLOW if not even one entry fits, NO_SUCH_FILE for a root that a domain does not have, NOT_FOUND
- * for another path in no namespace, DFS_UNAVAILABLE if all targets are offline, INVALID_PARAMETER for an unknown domain or a malformed name; UNSUCCESSFUL for a domain or its
- * controllers below level 3, which has no lists of names. Slashes separate as backslashes do, and level 0 counts as 1.
- * A path below a root without a link gets the root's referral. A path below SYSVOL is in no namespace (MS-DFSC 3.3.5.2
- * to 3.3.5.4, and what Samba answers).
+ * A response has as many targets or controllers as fit into the buffer.
+ *
+ * Statuses: BUFFER_OVERFLOW if not even one fits, or if the list of all domains does not fit into a buffer of less than
+ * 56 KiB; NO_SUCH_FILE for a root that a domain does not have; NOT_FOUND for another path in no namespace;
+ * DFS_UNAVAILABLE if all targets are offline; INVALID_PARAMETER for an unknown domain or a malformed name; UNSUCCESSFUL
+ * for a domain or its controllers below level 3, which has no lists of names. Slashes separate as backslashes do, and
+ * level 0 counts as 1. A path below a root without a link gets the root's referral. A path below SYSVOL is in no
+ * namespace (MS-DFSC 3.3.5.2 to 3.3.5.4, and what Samba answers).
  *
  * @category referrals
  * @since 0.1.0
@@ -398,17 +429,16 @@ export const answer = (namespace: Namespace, request: ReferralRequestEx, options
   if (server === undefined) {
     if (domains.length === 0) return status(NtStatus.STATUS_INVALID_PARAMETER)
     if (maxReferralLevel < 3) return status(NtStatus.STATUS_UNSUCCESSFUL)
-    const all = domains.flatMap((domain) => namesOf(domain).map((name) => nameList(domainTime(domain[1]), name, [])))
-    return fit({ pathConsumed: 0, referralEntries: all }, options)
+    return domainReferral(domains, options.maximumOutput)
   }
   const domain = findDomain(namespace, server)
   if (share === undefined) {
     if (domain === undefined) return status(NtStatus.STATUS_INVALID_PARAMETER)
     if (maxReferralLevel < 3) return status(NtStatus.STATUS_UNSUCCESSFUL)
-    return fit({
+    return fit(options.maximumOutput, domain.controllers.length, 1, (count) => ({
       pathConsumed: 0,
-      referralEntries: [nameList(domainTime(domain), server, domain.controllers)]
-    }, options)
+      referralEntries: [nameList(domainTime(domain), server, domain.controllers.slice(0, count))]
+    }))
   }
   if (domain !== undefined && DfsPath.isSysvol(path)) {
     if (below.length > 0) return status(NtStatus.STATUS_NOT_FOUND)

@@ -21,6 +21,16 @@ const local = (code: string | undefined, tag: PlatformError.SystemErrorTag = "Un
     ...(code === undefined ? {} : { cause: Object.assign(new Error(`${code}: no luck, write '/f'`), { code }) })
   })
 
+/** An error of the local file system at a place, with the message of its cause. */
+const at = (_tag: PlatformError.SystemErrorTag, pathOrDescriptor: string | number | undefined, cause?: string) =>
+  PlatformError.systemError({
+    _tag,
+    module: "FileSystem",
+    method: "open",
+    ...(pathOrDescriptor === undefined ? {} : { pathOrDescriptor }),
+    ...(cause === undefined ? {} : { cause: new Error(cause) })
+  })
+
 const removal = (ended: boolean) =>
   new RemovalError({ reason: new RemovalIncomplete({ path: "p", removed: 3, failed: 2, failures: [], ended }) })
 const rootOrLink = new RemovalError({ reason: new RootOrLink({ path: "p", kind: "share" }) })
@@ -49,6 +59,11 @@ describe("a failure", () => {
       ["of a logon at the target of a link", tagged("AuthenticationError"), true],
       ["of a target of a link", tagged("DfsError"), true],
       ["of a server of a link without DFS", tagged("NotDfsCapable"), true],
+      ["of a malformed referral of a link", tagged("Malformed"), true],
+      ["of a referral that is too large", tagged("Overflow"), true],
+      ["of a referral of an unknown version", tagged("Unsupported"), true],
+      ["of the arguments", new Failure.UsageError({ detail: "no" }), false],
+      ["of a server about one file that is in use", fromStatus(NtStatus.STATUS_SHARING_VIOLATION, "CREATE", "f"), true],
       ["of the connection", closed, false],
       ["of the protocol", tagged("ProtocolError"), false],
       ["of the output", new Failure.OutputClosed(), false],
@@ -92,7 +107,22 @@ describe("the report on a failure", () => {
     [local("EACCES", "PermissionDenied"), "/f: permission denied"],
     [local("ENOENT", "NotFound"), "/f: there is no such file or directory"],
     ["a text", "this should not happen: a text"],
-    [tagged("Odd"), "[object Object]"]
+    [undefined, "this should not happen: undefined"],
+    [new Error("broken"), "this should not happen: Error: broken"],
+    [tagged("Odd"), "[object Object]"],
+    [{ _tag: "Odd", message: 7, toString: () => "seven" }, "seven"],
+    [
+      at("NotFound", "/no\ufffdname"),
+      "/no\ufffdname: the name is not in UTF-8, and cannot be opened by it: rename it " +
+      "(convmv can, from ISO 8859-1 for example)"
+    ],
+    // An open file has a number and no name.
+    [at("PermissionDenied", 3), "permission denied"],
+    [at("NotFound", undefined), "there is no such file or directory"],
+    // The words of the operating system end before the function that it was in.
+    [at("Unknown", "/f", "EIO: i/o error, read"), "/f: i/o error"],
+    [at("Unknown", "/f", "ENOTEMPTY: directory not empty"), "/f: directory not empty"],
+    [at("Busy", "/f", "something else"), `/f: ${at("Busy", "/f", "something else").reason.message}`]
   ])("is a line that a user understands: %#", (error, line) => {
     assert.strictEqual(Failure.report(error).message, line)
   })
@@ -109,6 +139,11 @@ describe("the report on a failure", () => {
     assert.strictEqual(named("`dialects: [\"NT1\"]` or `dialects`"), "--dialect nt1 or --dialect")
     assert.strictEqual(named("`connectTimeout`, `requestTimeout`"), "--timeout, --timeout")
     assert.strictEqual(named("`pendingTimeout`"), "--pending-timeout")
+    assert.strictEqual(
+      named("`signing: \"if-offered\"` or `encryption: \"off\"`"),
+      "--signing if-offered or --encryption off"
+    )
+    assert.strictEqual(named("`Credentials.guest` and `other`"), "--guest and `other`")
   })
 
   it("on arguments that cannot be read names all of them and the help; a request for help has no message", () => {

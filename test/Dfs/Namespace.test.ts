@@ -266,6 +266,10 @@ describe("Namespace.covers and normalise", () => {
     assert.strictEqual(Namespace.normalise("srv\\Public\\a\\b", "public"), "a\\b")
     assert.strictEqual(Namespace.normalise("\\srv\\public", "public"), "")
     assert.isUndefined(Namespace.normalise("srv\\other\\a", "public"))
+    // Without a share, the name is the share's own folder.
+    assert.strictEqual(Namespace.normalise("srv", "public"), "")
+    assert.strictEqual(Namespace.normalise("", "public"), "")
+    assert.strictEqual(Namespace.normalise("\\\\srv\\public\\a", "PUBLIC"), "a")
   })
 })
 
@@ -287,12 +291,73 @@ describe("Namespace.fromJson", () => {
     ["a link's name with ..", { roots: { r: { links: { "a/../b": ["//s/x"] } } } }, "below its root"],
     ["an unknown level", { roots: { r: { links: {}, maxReferralLevel: 5 } } }, "maxReferralLevel"],
     ["a root's name with a backslash", { roots: { "a\\b": { links: {} } } }, "no single name"],
-    ["two roots whose names differ in case only", { roots: { a: { links: {} }, A: { links: {} } } }, "twice"]
+    ["two roots whose names differ in case only", { roots: { a: { links: {} }, A: { links: {} } } }, "twice"],
+    ["a root without a name", { roots: { "": { links: {} } } }, "\"\" is no single name"],
+    ["a root's name with a slash", { roots: { "a/b": { links: {} } } }, "no single name"],
+    ["a root's name that no file can have", { roots: { "a*": { links: {} } } }, "no single name"],
+    ["a link without a name", { roots: { r: { links: { "/": ["//s/x"] } } } }, "below its root, and not \"/\""],
+    [
+      "the odd link of two",
+      { roots: { r: { links: { a: ["//s/x"], "b?": ["//s/x"] } } } },
+      "a link is named by a path below its root, and not \"b?\""
+    ],
+    [
+      "a link above a link",
+      { roots: { r: { links: { "a/b": ["//s/x"], a: ["//s/x"] } } } },
+      "the link a\\b lies on or below the link a"
+    ],
+    ["a root without targets", { roots: { r: { targets: [], links: {} } } }, "length"],
+    ["a target of a root", { roots: { r: { targets: ["//s"], links: {} } } }, "with or without a path below"],
+    ["a target with ..", { roots: { r: { links: { a: [{ path: "//s/x/../y" }] } } } }, "a target is"],
+    ["an unknown state", { roots: { r: { links: { a: [{ path: "//s/x", state: "gone" }] } } } }, "state"],
+    ["half a set", { roots: { r: { links: { a: [{ path: "//s/x", set: 0.5 }] } } } }, "set"],
+    ["level 0", { roots: { r: { links: {}, maxReferralLevel: 0 } } }, "maxReferralLevel"],
+    ["seconds below 0", { roots: { r: { links: {}, timeToLive: -1 } } }, "timeToLive"],
+    ["seconds beyond 32 bits", { roots: { r: { links: { a: { targets: ["//s/x"], timeToLive: 2 ** 32 } } } } }, "time"],
+    ["a domain without controllers", { roots: {}, domains: { "c.test": { controllers: [] } } }, "length"],
+    ["a controller's name with a slash", { roots: {}, domains: { "c.test": { controllers: ["a/b"] } } }, "single name"],
+    ["an empty controller's name", { roots: {}, domains: { "c.test": { controllers: [""] } } }, "single name"],
+    ["a NetBIOS name with ..", { roots: {}, domains: { c: { netbiosName: "..", controllers: ["d"] } } }, "single name"],
+    [
+      "two domains whose names differ in case only",
+      { roots: {}, domains: { c: { controllers: ["d"] }, C: { controllers: ["d"] } } },
+      "a name stands there twice"
+    ],
+    ["a namespace without roots", {}, "roots"]
   ])("refuses %s", (_, value, words) => {
     const read = Namespace.fromJson(JSON.stringify(value))
     assert(Result.isFailure(read))
     assert.include(read.failure.message, words)
   })
+})
+
+it("Namespace.fromJson accepts names that only begin alike, and each limit of a number", () => {
+  const links = { ab: ["//s/x"], a: ["//s/x"], "c/d": ["\\\\s\\x\\deep"], "c/de": ["//s/x"] }
+  const value = {
+    roots: {
+      r: { links, timeToLive: 0, maxReferralLevel: 1, targets: ["//[::1]/r"] },
+      R2: { links: {}, timeToLive: 2 ** 32 - 1, maxReferralLevel: 4 }
+    },
+    domains: { "c.test": { netbiosName: "C", controllers: ["d.c.test"], timeToLive: 1 } }
+  }
+  assert.deepStrictEqual<unknown>(Result.getOrThrow(Namespace.fromJson(JSON.stringify(value))), value)
+})
+
+it("Namespace.isRoot and linksOf find a root in any case, and nothing elsewhere", () => {
+  assert.deepStrictEqual(["PUBLIC", "old", "far", ""].map((name) => Namespace.isRoot(sets, name)), [
+    true,
+    true,
+    false,
+    false
+  ])
+  assert.deepStrictEqual(Namespace.linksOf(sets, "Public").map(({ link, path }) => [path, link.targets.length]), [
+    [["far"], 5],
+    [["none"], 1],
+    [["media", "films"], 1],
+    [["other"], 1]
+  ])
+  assert.deepStrictEqual(Namespace.linksOf(sets, "old"), [])
+  assert.deepStrictEqual(Namespace.linksOf(sets, "nowhere"), [])
 })
 
 it("Namespace.fromJson reads the example of docs/hosting.md, and orders its targets by site", () => {

@@ -98,6 +98,23 @@ describe("the targets of a cached referral", () => {
     assert.deepStrictEqual(order(1), [1, 0, 2, 3, 4])
     assert.deepStrictEqual(order(3), [3, 2, 0, 1, 4])
   })
+  it("are in target sets, counted from 0: a boundary begins the next, and the first target the first", () => {
+    const of = (...boundaries: ReadonlyArray<boolean>) =>
+      ReferralCache.targetSets({
+        ...entry("\\\\s\\a"),
+        targets: boundaries.map((setBoundary, i) => ({ path: ["t", String(i)], setBoundary }))
+      })
+    assert.deepStrictEqual(of(true), [0])
+    assert.deepStrictEqual(of(false, false), [0, 0])
+    assert.deepStrictEqual(of(false, true, false, true), [0, 1, 1, 2])
+    assert.deepStrictEqual(of(true, true, true), [0, 1, 2])
+  })
+  it("are ordered set by set with failback, the hint first in its own set", () => {
+    const targets = [true, false, true, false].map((setBoundary, i) => ({ path: ["t", String(i)], setBoundary }))
+    const order = (hint: number) =>
+      ReferralCache.targetOrder({ ...entry("\\\\s\\a"), targets, hint, targetFailback: true })
+    assert.deepStrictEqual([0, 1, 2, 3].map(order), [[0, 1, 2, 3], [1, 0, 2, 3], [0, 1, 2, 3], [0, 1, 3, 2]])
+  })
   it("become the hint by name, and unknown targets or entries change nothing", () => {
     const cache = ReferralCache.insert(ReferralCache.make(), entry("\\\\s\\a", 1000, ["\\\\t\\x", "\\\\u\\x"]), 0)
     assert.strictEqual(ReferralCache.setHint(cache, ["S", "A"], ["U", "X"]).entries.get("S\\A")!.hint, 1)

@@ -176,6 +176,8 @@ const ask = async (room: Room): Promise<ReadonlyArray<Report.Change>> => {
       concurrency: chosen.jobs,
       reporters: ["progress-append-only", "json", "live"],
       jsonReporter: { fileName: join(folder, "report.json") },
+      // A loaded machine takes longer than the five minutes of the default for the first run of all tests.
+      dryRunTimeoutMinutes: 20,
       timeoutMS: 15_000,
       tempDirName: join(folder, "copy"),
       cleanTempDir: "always",

@@ -144,7 +144,7 @@ export const controllerUnreachable = <E>(
   nextController(
     state,
     asked,
-    6,
+    rootRequest(state, asked).step,
     event,
     work,
     (told, others, after) => askRoot(told, lenient, others, after),
