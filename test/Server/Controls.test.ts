@@ -142,14 +142,25 @@ describe("an IOCTL", () => {
     assert.strictEqual((await control(ann, one, C.FSCTL_IS_PATHNAME_VALID)).status, success)
   })
 
-  // MS-FSA 2.1.5.10.7 and 2.1.5.10.34: a file system that does not compress does not know the controls.
-  cases("compresses no file", async (ann) => {
+  // MS-FSA 2.1.5.10.7 and 2.1.5.10.34, on a volume that does not compress.
+  cases("shows that no file is compressed, and compresses none", async (ann) => {
     const file = await ann.must("f")
-    for (
-      const [code, input] of [[C.FSCTL_GET_COMPRESSION, nothing], [C.FSCTL_SET_COMPRESSION, new Uint8Array(2)]] as const
-    ) {
-      assert.strictEqual((await control(ann, file, code, input)).status, "STATUS_INVALID_DEVICE_REQUEST")
+    assert.deepStrictEqual([...(await control(ann, file, C.FSCTL_GET_COMPRESSION)).output], [0, 0])
+    for (const room of [0, 1]) {
+      const { status } = await control(ann, file, C.FSCTL_GET_COMPRESSION, nothing, { maxOutputResponse: room })
+      assert.strictEqual(status, "STATUS_BUFFER_TOO_SMALL")
     }
+    for (
+      const [input, status] of [
+        [[0, 0], success],
+        [[1, 0], "STATUS_INVALID_DEVICE_REQUEST"],
+        [[2, 0], "STATUS_INVALID_DEVICE_REQUEST"],
+        [[0, 1], "STATUS_INVALID_DEVICE_REQUEST"],
+        [[0], invalid]
+      ] as const
+    ) assert.strictEqual((await control(ann, file, C.FSCTL_SET_COMPRESSION, Uint8Array.from(input))).status, status)
+    const reader = await ann.must("f", opens(A.FILE_READ_DATA))
+    assert.strictEqual((await control(ann, reader, C.FSCTL_SET_COMPRESSION, new Uint8Array(2))).status, denied)
   })
 })
 

@@ -71,6 +71,33 @@ describe("FileTimes", () => {
       }
     }))
 
+  it.effect("keep the time of the last access for reads by an open that has fixed it, and set it back only if it changed", () =>
+    Effect.gen(function*() {
+      const node = { lastAccessTime: 7n, changeTime: 3n }
+      const sets: Array<StoreChanges> = []
+      const open = (lastAccessTime: boolean) => ({
+        fixedTimes: { creationTime: false, lastAccessTime, lastWriteTime: false, changeTime: false },
+        file: {
+          stat: Effect.sync(() => ({ ...node })),
+          set: (changes: StoreChanges) =>
+            Effect.sync(() => {
+              sets.push(changes)
+              Object.assign(node, changes)
+            })
+        }
+      })
+      const recorded = Effect.sync(() => {
+        node.lastAccessTime++
+        return "read"
+      })
+      assert.strictEqual(yield* FileTimes.reading(open(true) as never, recorded), "read")
+      assert.deepStrictEqual(sets, [{ lastAccessTime: 7n, changeTime: 3n }])
+      assert.strictEqual(yield* FileTimes.reading(open(true) as never, Effect.succeed("not recorded")), "not recorded")
+      assert.lengthOf(sets, 1)
+      yield* FileTimes.reading(open(false) as never, recorded)
+      assert.deepStrictEqual([node.lastAccessTime, sets.length], [8n, 1])
+    }))
+
   it.effect("shows the times at once after a write by an open that has fixed the write time", () =>
     Effect.gen(function*() {
       const { change, makeOpen, shown, stream } = makeFile()

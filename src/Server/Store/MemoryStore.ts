@@ -246,8 +246,19 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
     return {
       id: inode.id,
       stat: step(() => describe(entry, data)),
-      read: (offset, length) => step(() => bytes().read(offset, length)),
-      readInto: (offset, target) => step(() => bytes().readInto(offset, target)),
+      // A read is an access too (MS-FSA 2.1.4.4), also in a read-only store, as on a disk.
+      read: (offset, length) =>
+        step((now) => {
+          const data = bytes().read(offset, length)
+          if (data.length > 0) inode.lastAccessTime = now
+          return data
+        }),
+      readInto: (offset, target) =>
+        step((now) => {
+          const count = bytes().readInto(offset, target)
+          if (count > 0) inode.lastAccessTime = now
+          return count
+        }),
       write: (offset, source) =>
         step((now) => {
           changes()
@@ -501,10 +512,11 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
     stat: (path) => step(() => describe(find(path))),
     open,
     list: (path, options) =>
-      Stream.unwrap(step(() => {
+      Stream.unwrap(step((now) => {
         const directory = find(path)
         expect(directory, options?.expected)
         const entries = Array.from((directory.inode.entries ?? refuse("NotDirectory")).values())
+        directory.inode.lastAccessTime = now
         // The names of this moment. Each entry is described when its turn comes; an entry that is gone by then is
         // skipped.
         return Stream.paginate(0, (from) =>

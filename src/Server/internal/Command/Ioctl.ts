@@ -133,6 +133,16 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
       return Effect.map(FileControls.usnData(open, body.input, room), (bytes) => ok(bytes))
     case C.FSCTL_IS_PATHNAME_VALID:
       return Effect.succeed(empty)
+    // No store compresses: no file is compressed, as on an NTFS volume without compression, and a client can only ask
+    // for none (MS-FSA 2.1.5.10.7, 2.1.5.10.34).
+    case C.FSCTL_GET_COMPRESSION:
+      return room < 2 ? refuse(NtStatus.STATUS_BUFFER_TOO_SMALL) : Effect.succeed(ok(new Uint8Array(2)))
+    case C.FSCTL_SET_COMPRESSION:
+      if (!open.may(A.FILE_WRITE_DATA)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
+      return Effect.flatMap(
+        decode(Codec.u16, body.input),
+        (format) => (format === 0 ? Effect.succeed(empty) : refuse(NtStatus.STATUS_INVALID_DEVICE_REQUEST))
+      )
     // No store keeps earlier versions of files.
     case C.FSCTL_SRV_ENUMERATE_SNAPSHOTS: {
       if (room < 16) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
@@ -140,7 +150,7 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
       const output = Codec.encode(Fsctl.SrvSnapshotArray)(none)
       return Effect.succeed(ok(output.subarray(0, Math.min(room, output.length))))
     }
-    // Among them: object ids, compression, and the places of a file on a disk, which no store has (MS-FSA 2.1.5.10).
+    // Among them: object ids, and the places of a file on a disk, which no store has (MS-FSA 2.1.5.10).
     default:
       return refuse(NtStatus.STATUS_INVALID_DEVICE_REQUEST)
   }

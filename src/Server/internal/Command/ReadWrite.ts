@@ -67,7 +67,7 @@ export const read = (incoming: Incoming, body: Read.Request): Effect.Effect<Repl
     if (!open.may(A.FILE_READ_DATA | A.FILE_EXECUTE)) return refuse(NtStatus.STATUS_ACCESS_DENIED)
     if (offset > largest || offset + BigInt(length) > largest) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     if (Locks.blocks(open, offset, length, false)) return refuse(NtStatus.STATUS_FILE_LOCK_CONFLICT)
-    return Effect.flatMap(payload(open, offset, length), ({ data, release }) => {
+    return Effect.flatMap(FileTimes.reading(open, payload(open, offset, length)), ({ data, release }) => {
       if (data.length < body.minimumCount || data.length === 0 && length > 0) {
         release?.()
         return refuse(NtStatus.STATUS_END_OF_FILE)

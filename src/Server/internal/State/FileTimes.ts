@@ -28,6 +28,21 @@ export const keeping = (open: FileOpen, change: Effect.Effect<void, Refusal>): E
   })
 }
 
+/**
+ * Reads, and keeps the time of the last access if the open has fixed it. A storage that records reads does so rarely:
+ * the time is set back only if it has changed.
+ */
+export const reading = <A>(open: FileOpen, read: Effect.Effect<A, Refusal>): Effect.Effect<A, Refusal> =>
+  !open.fixedTimes.lastAccessTime ? read : Effect.gen(function*() {
+    const { lastAccessTime } = yield* stored(open.file.stat)
+    const done = yield* read
+    const after = yield* stored(open.file.stat)
+    if (after.lastAccessTime !== lastAccessTime) {
+      yield* stored(open.file.set({ lastAccessTime, changeTime: after.changeTime }))
+    }
+    return done
+  })
+
 /** Writes: as `keeping`, but the new time does not show at once. */
 export const writing = (open: FileOpen, write: Effect.Effect<void, Refusal>): Effect.Effect<void, Refusal> =>
   Effect.suspend(() => {
