@@ -110,7 +110,7 @@ describe.skipIf(!hasLibrary)("a server's keytab", () => {
       assert.strictEqual(silent.token.length, 0)
       const forged = Tickets.token(Tickets.ticket(Tickets.makeKey(), session), session)
       assert.strictEqual(yield* reasonOf(server().step(forged)), "LogonRejected")
-      // A refused client gets KRB-ERROR, and may try once more.
+      // A refused client gets KRB-ERROR, and may retry.
       const logon = server()
       const late = { ahead: 3_600_000, mutual: true }
       const told = yield* logon.step(Tickets.token(Tickets.ticket(key, session, late), session, late))
