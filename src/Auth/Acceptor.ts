@@ -1,6 +1,6 @@
 /**
- * The server's side of a logon: how a server handles a client's tokens. Kerberos (if the server has keys) or NTLM
- * inside SPNEGO; NTLM alone for clients without SPNEGO.
+ * The server's side of a logon: how a server handles a client's tokens. Kerberos (if the server has keys) or NTLM, inside
+ * SPNEGO, or without it for clients that have no SPNEGO.
  *
  * The caller of this module decides which users exist, and whether anonymous users or guests may log on.
  */
@@ -91,7 +91,11 @@ const negotiate = Effect.fnUntraced(function*(
 })
 
 /** Starts the first or the second attempt with Kerberos. */
-const attempt = (logon: Logon, choice: MechanismChoice.Choice, again: boolean): KerberosExchange.Attempt => ({
+const attempt = (
+  logon: Logon,
+  choice: MechanismChoice.Choice | undefined,
+  again: boolean
+): KerberosExchange.Attempt => ({
   exchange: logon.options.kerberos!.begin(),
   again,
   choice,
@@ -130,6 +134,14 @@ const first = Effect.fnUntraced(function*(
   input: Uint8Array
 ): Effect.fn.Return<AcceptorStep, AuthenticationError> {
   if (NtlmMessage.isNtlm(input)) return yield* negotiate(logon, undefined, input)
+  if (MechanismChoice.isKerberosToken(input)) {
+    if (logon.options.kerberos === undefined) {
+      return yield* failure("NoCommonMechanism", "the server has no Kerberos keys")
+    }
+    const at = attempt(logon, undefined, false)
+    const message = { responseToken: input, mechListMic: undefined, first: true }
+    return yield* settle(logon, at, KerberosExchange.ticket(logon.options, at, message))
+  }
   const token = yield* Effect.fromResult(ClientToken.decode(input))
   if (token._tag === "NegTokenResp") return yield* failure("UnexpectedToken", "the client began in the middle")
   const choice = yield* Effect.fromResult(MechanismChoice.choose(token, logon.options.kerberos !== undefined))
@@ -167,7 +179,9 @@ const step = Effect.fnUntraced(function*(
         logon,
         at,
         Effect.flatMap(
-          Effect.fromResult(ClientToken.message(input)),
+          at.choice === undefined
+            ? Effect.succeed({ responseToken: input, mechListMic: undefined })
+            : Effect.fromResult(ClientToken.message(input)),
           (message) => KerberosExchange.ticket(logon.options, at, { ...message, first: false })
         )
       )

@@ -109,12 +109,13 @@ const explain = (failure: Gssapi.Failure | AuthenticationError): AuthenticationE
     : fail(known[0], `${known[1]} (${said})`)
 }
 
-/** `joe@CORP.TEST` as its parts; `undefined` if the name is not a plain one. */
+/**
+ * `joe@CORP.TEST` as its parts; `undefined` if the name is not a plain one. A name can have an `@`, which the library
+ * writes as `\@`: `joe\@corp.test@CORP.TEST` is `joe@corp.test` of that realm. That is not the same user as `joe`.
+ */
 const split = (principal: string): { readonly name: string; readonly realm: string } | undefined => {
-  const at = principal.lastIndexOf("@")
-  const name = principal.slice(0, Math.max(at, 0))
-  const realm = principal.slice(at + 1)
-  return name === "" || realm === "" || /[\\@]/.test(name) ? undefined : { name, realm }
+  const parts = /^((?:[^\\@]|\\@)+)@([^\\@]+)$/.exec(principal)
+  return parts === null ? undefined : { name: parts[1]!.replaceAll("\\@", "@"), realm: parts[2]! }
 }
 
 const proven = Effect.fnUntraced(function*(

@@ -38,7 +38,10 @@ export const make = (
   const secret = Redacted.make(Uint8Array.from(key), { label: "session key" })
   const signature = (sender: NtlmSessionSecurity.Sender, message: Uint8Array) =>
     NtlmSessionSecurity.firstSignature(negotiateFlags, Redacted.value(secret), sender, message)
-  const signs = !anonymous && has(negotiateFlags, "NTLMSSP_NEGOTIATE_SIGN") &&
+  // With NTLMSSP_NEGOTIATE_ALWAYS_SIGN alone, SMB's messages need no signature, but clients sign their list, as with
+  // NTLMSSP_NEGOTIATE_SIGN.
+  const signs = !anonymous &&
+    (has(negotiateFlags, "NTLMSSP_NEGOTIATE_SIGN") || has(negotiateFlags, "NTLMSSP_NEGOTIATE_ALWAYS_SIGN")) &&
     has(negotiateFlags, "NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY")
   return {
     negotiateFlags,

@@ -215,7 +215,10 @@ export const verify = (
   const { proof, responseKey } = right
 
   const keyExchangeKey = NtlmCrypto.sessionBaseKey(responseKey, proof)
-  const keyExchange = has(negotiateFlags, "NTLMSSP_NEGOTIATE_KEY_EXCH")
+  // A client that neither signs nor seals needs no key of its choice (MS-NLMP 3.1.5.1.2). Some send one all the same.
+  const protects = has(negotiateFlags, "NTLMSSP_NEGOTIATE_SIGN") || has(negotiateFlags, "NTLMSSP_NEGOTIATE_SEAL")
+  const keyExchange = has(negotiateFlags, "NTLMSSP_NEGOTIATE_KEY_EXCH") &&
+    (protects || message.encryptedRandomSessionKey.length > 0)
   if (keyExchange && message.encryptedRandomSessionKey.length !== 16) {
     return Result.fail(failure("MalformedToken", "AUTHENTICATE_MESSAGE has no EncryptedRandomSessionKey of 16 bytes"))
   }

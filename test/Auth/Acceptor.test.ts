@@ -9,6 +9,7 @@ import {
   AuthenticationError,
   Authenticator,
   Credentials,
+  Der,
   type KerberosKeys,
   Ntlm,
   NtlmCrypto,
@@ -16,6 +17,7 @@ import {
   Spnego
 } from "effect-smb/Auth"
 import { Codec } from "effect-smb/Codec"
+import { random } from "../random.ts"
 
 const { kerberos, msKerberos, negoEx, ntlmssp } = Spnego.Mechanism
 const text = (bytes: Uint8Array | undefined) => (bytes === undefined ? undefined : Buffer.from(bytes).toString())
@@ -320,6 +322,48 @@ describe("an acceptor with Kerberos keys", () => {
       })
       assert.strictEqual(yield* reasonOf(begin(keys).step(init([negoEx]))), "NoCommonMechanism")
       assert.strictEqual(keys.begun, 0)
+    }))
+})
+
+describe("a first token of Kerberos without SPNEGO", () => {
+  const frame = (mechanism: string, content: Uint8Array) => Der.value(0x60, Der.identifier(mechanism), content)
+
+  it.effect("is refused with NoCommonMechanism by a server without keys", () =>
+    Effect.gen(function*() {
+      const session = Acceptor.make({ computerName: "FILES", lookup: () => Effect.undefined })
+      assert.strictEqual(yield* reasonOf(session.step(frame(kerberos, bytes("ticket")))), "NoCommonMechanism")
+    }))
+
+  it.effect("begins an exchange of Kerberos, and one of another mechanism is refused", () =>
+    Effect.gen(function*() {
+      for (
+        const [mechanism, reason, begun] of [[kerberos, "LogonRejected", 1], [msKerberos, "LogonRejected", 1]] as const
+      ) {
+        const keys = new Keys()
+        // The scripted keys accept no frame.
+        assert.strictEqual(yield* reasonOf(begin(keys).step(frame(mechanism, bytes("x")))), reason)
+        assert.deepStrictEqual([keys.begun, keys.released], [begun, begun])
+      }
+      for (const mechanism of [negoEx, "1.2.3"]) {
+        const keys = new Keys()
+        assert.strictEqual(yield* reasonOf(begin(keys).step(frame(mechanism, bytes("x")))), "MalformedToken")
+        assert.strictEqual(keys.begun, 0)
+      }
+    }))
+
+  it.effect("is refused when it is cut off, or has any other bytes", () =>
+    Effect.gen(function*() {
+      const next = random(4_121)
+      const whole = frame(kerberos, bytes("of no use"))
+      for (let turn = 0; turn < 500; turn++) {
+        const token = turn < whole.length
+          ? whole.subarray(0, turn)
+          : whole.map((byte) => next(6) === 0 ? next(256) : byte)
+        const keys = new Keys()
+        const result = yield* Effect.result(begin(keys).step(token))
+        assert.isTrue(Result.isFailure(result))
+        assert.strictEqual(keys.begun, keys.released)
+      }
     }))
 })
 

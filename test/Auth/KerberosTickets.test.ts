@@ -4,7 +4,7 @@
  * mechanisms (RFC 4178 5).
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger, References, Result } from "effect"
+import { Effect, Layer, Logger, Redacted, References, Result } from "effect"
 import { Credentials, SmbClient, TcpTransport } from "effect-smb"
 import { Acceptor, type AuthenticationError, Kerberos, KerberosKeys, Spnego } from "effect-smb/Auth"
 import { SmbServer, Store } from "effect-smb/Server"
@@ -55,7 +55,8 @@ const begin = Effect.gen(function*() {
     Acceptor.make({
       computerName: "FS1",
       kerberos: keys,
-      lookup: ({ user }) => Effect.succeed(user === "joe" ? { _tag: "User", ntHash: undefined } as const : undefined)
+      lookup: ({ user }) =>
+        Effect.succeed(/^joe(@corp\.test)?$/.test(user) ? { _tag: "User", ntHash: undefined } as const : undefined)
     })
   return { file, server }
 })
@@ -92,6 +93,49 @@ describe.skipIf(!hasLibrary)("a server's keytab", () => {
       assert.strictEqual(yield* reasonOf(server().step(first({ token: forged }))), "LogonRejected")
       const stolen = Tickets.token(Tickets.ticket(key, session), Tickets.makeKey())
       assert.strictEqual(yield* reasonOf(server().step(first({ token: stolen }))), "LogonRejected")
+    })))
+
+  it.live("accepts a ticket without SPNEGO, for both identifiers of Kerberos, and its own token has no SPNEGO too", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { server } = yield* begin
+      const ticket = Tickets.ticket(key, session)
+      const done = yield* server().step(Tickets.token(ticket, session, { mutual: true }))
+      assert(done._tag === "Accepted")
+      assert.deepInclude(done.caller, { user: "joe", domain: Tickets.realm })
+      assert.strictEqual(done.sessionKey && Redacted.value(done.sessionKey).length, 32)
+      // TOK_ID of KRB_AP_REP, in the frame of RFC 2743 3.1.
+      assert.match(Buffer.from(done.token).toString("hex"), /^60[0-9a-f]{2,6}06092a864886f71201020202006f/)
+      const silent = yield* server().step(Tickets.token(ticket, session))
+      assert(silent._tag === "Accepted")
+      assert.strictEqual(silent.token.length, 0)
+      const forged = Tickets.token(Tickets.ticket(Tickets.makeKey(), session), session)
+      assert.strictEqual(yield* reasonOf(server().step(forged)), "LogonRejected")
+      // A refused client gets KRB-ERROR, and may retry.
+      const logon = server()
+      const late = { ahead: 3_600_000, mutual: true }
+      const told = yield* logon.step(Tickets.token(Tickets.ticket(key, session, late), session, late))
+      assert(told._tag === "Continue" && told.refused !== undefined)
+      assert.include(Buffer.from(told.token).toString("hex"), "01020203007e")
+      assert.strictEqual((yield* logon.step(Tickets.token(ticket, session, { mutual: true })))._tag, "Accepted")
+      const unknown = Tickets.ticket(key, session, {
+        authorization: Tickets.authorization([[4242, new Uint8Array(1)]])
+      })
+      assert.strictEqual(yield* reasonOf(server().step(Tickets.token(unknown, session))), "LogonRejected")
+    })))
+
+  it.live("gives the whole name of a user whose name has an @, and refuses names with other escaped characters", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { server } = yield* begin
+      const logOn = (user: string) => {
+        const token = Tickets.token(Tickets.ticket(key, session, { user }), session, { user })
+        return server().step(first({ token }))
+      }
+      const done = yield* logOn("joe@corp.test")
+      assert(done._tag === "Accepted")
+      assert.deepInclude(done.caller, { user: "joe@corp.test", domain: Tickets.realm })
+      for (const user of ["joe\\@corp.test", "joe\\", "joe\n", ""]) {
+        assert.strictEqual(yield* reasonOf(logOn(user)), "LogonRejected", JSON.stringify(user))
+      }
     })))
 
   it.live("accepts a mechListMIC that comes with a ticket only when it is right", () =>

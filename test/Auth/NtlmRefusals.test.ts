@@ -57,6 +57,7 @@ interface Lie {
   readonly mechListMic?: (right: Uint8Array) => Uint8Array | undefined
 }
 
+const signing = F.NTLMSSP_NEGOTIATE_SIGN | F.NTLMSSP_NEGOTIATE_ALWAYS_SIGN
 const everything = F.NTLMSSP_NEGOTIATE_UNICODE | F.NTLMSSP_REQUEST_TARGET | F.NTLMSSP_NEGOTIATE_SIGN |
   F.NTLMSSP_NEGOTIATE_NTLM | F.NTLMSSP_NEGOTIATE_ALWAYS_SIGN | F.NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY |
   F.NTLMSSP_NEGOTIATE_TARGET_INFO | F.NTLMSSP_NEGOTIATE_VERSION | F.NTLMSSP_NEGOTIATE_128 |
@@ -110,7 +111,7 @@ const logOn = Effect.fnUntraced(function*(lie: Lie, guest = false) {
   const negotiateFlags = (lie.takes?.(agreed) ?? agreed) >>> 0
   const base = response.sessionBaseKey
   const exchanged = new Uint8Array(16).fill(9)
-  const exchanges = has(negotiateFlags, "NTLMSSP_NEGOTIATE_KEY_EXCH")
+  const exchanges = has(negotiateFlags, "NTLMSSP_NEGOTIATE_KEY_EXCH") && lie.encryptedKey?.length !== 0
   const key = exchanges ? exchanged : base
   const plain = Codec.encode(NtlmMessage.authenticate)({
     lmChallengeResponse: lie.lmResponse ?? new Uint8Array(24),
@@ -179,13 +180,17 @@ describe("an NTLM logon", () => {
     ["a mechListMIC of 32 bytes", "IntegrityFailure", { mechListMic: (right) => Buffer.concat([right, right]) }],
     ["an empty mechListMIC", "IntegrityFailure", { mechListMic: () => new Uint8Array(0) }],
     ["a mechListMIC when the AUTHENTICATE_MESSAGE does not agree on signing", "IntegrityFailure", {
-      takes: (agreed) => agreed & ~F.NTLMSSP_NEGOTIATE_SIGN,
+      takes: (agreed) => agreed & ~signing,
       mechListMic: (right) => right
     }],
     ["a mechListMIC when the NEGOTIATE_MESSAGE did not ask for signing", "IntegrityFailure", {
-      asks: everything & ~F.NTLMSSP_NEGOTIATE_SIGN,
-      takes: (agreed) => agreed | F.NTLMSSP_NEGOTIATE_SIGN,
+      asks: everything & ~signing,
+      takes: (agreed) => agreed | signing,
       mechListMic: (right) => right
+    }],
+    ["a wrong mechListMIC when only NTLMSSP_NEGOTIATE_ALWAYS_SIGN was agreed", "IntegrityFailure", {
+      asks: everything & ~F.NTLMSSP_NEGOTIATE_SIGN,
+      mechListMic: flipped
     }],
     ["a key exchange that was not offered", "IntegrityFailure", {
       asks: everything & ~F.NTLMSSP_NEGOTIATE_KEY_EXCH,
@@ -208,6 +213,10 @@ describe("an NTLM logon", () => {
       assert.strictEqual(yield* right({ mechListMic: (mic) => mic }), "exchanged")
       assert.strictEqual(yield* right({ announcesMic: false, mic: "none" }), "exchanged")
       assert.strictEqual(yield* right({ takes: (agreed) => agreed & ~F.NTLMSSP_NEGOTIATE_KEY_EXCH }), "base")
+      // A client that neither signs nor seals sends a key, or none.
+      const asks = everything & ~F.NTLMSSP_NEGOTIATE_SIGN
+      assert.strictEqual(yield* right({ asks }), "exchanged")
+      assert.strictEqual(yield* right({ asks, encryptedKey: new Uint8Array(0) }), "base")
       // A key exchange that was not offered does not happen: the password gives the key.
       assert.strictEqual(
         yield* right({
@@ -218,6 +227,14 @@ describe("an NTLM logon", () => {
         }),
         "base"
       )
+    }))
+
+  it.effect("is accepted with a right mechListMIC when only NTLMSSP_NEGOTIATE_ALWAYS_SIGN was agreed, and gets one", () =>
+    Effect.gen(function*() {
+      const asks = everything & ~F.NTLMSSP_NEGOTIATE_SIGN
+      const { done } = yield* logOn({ asks, mechListMic: (right) => right })
+      const token = Result.getOrThrow(Spnego.decode(done.token))
+      assert.strictEqual(token.mechListMic?.length, 16)
     }))
 
   it.effect("is accepted in OEM characters when the client has no Unicode (MS-NLMP 2.2.2.5)", () =>

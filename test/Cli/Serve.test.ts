@@ -193,7 +193,7 @@ describe.skipIf(process.platform === "win32")("effect-smb serve", () => {
   )
 
   live(
-    "lets only the administrators of the configuration file connect to a share with `administrators`",
+    "limits shares to the administrators of the configuration file, and to the rights of `security`",
     Effect.gen(function*() {
       const home = yield* folder
       yield* Effect.promise(async () => {
@@ -202,17 +202,43 @@ describe.skipIf(process.platform === "win32")("effect-smb serve", () => {
         const configuration = {
           users: join(home, "users"),
           administrators: ["JOE"],
-          shares: { all: {}, private: { administrators: true } }
+          shares: { all: {}, private: { administrators: true }, some: { security: "D:(A;;FR;;;BA)" } }
         }
         await writeFile(join(home, "effect-smb", "config.json"), JSON.stringify(configuration))
       })
       const { port } = yield* listening(yield* serve(home, ["--json"]))
       const base = `\\\\127.0.0.1:${port}`
-      yield* (yield* client("joe", "secret")).writeFile(`${base}\\private\\a`, "x")
+      const joe = yield* client("joe", "secret")
+      yield* joe.writeFile(`${base}\\private\\a`, "x")
+      yield* joe.stat(`${base}\\some`)
       const ann = yield* client("ann", "secret")
       yield* ann.writeFile(`${base}\\all\\a`, "x")
-      const error = yield* Effect.flip(ann.stat(`${base}\\private\\a`))
-      assert.strictEqual(error._tag === "SmbError" ? error.reason._tag : error._tag, "AccessDenied")
+      for (
+        const refused of [
+          ann.stat(`${base}\\private\\a`),
+          ann.stat(`${base}\\some`),
+          joe.writeFile(`${base}\\some\\a`, "x")
+        ]
+      ) {
+        const error = yield* Effect.flip(refused)
+        assert.strictEqual(error._tag === "SmbError" ? error.reason._tag : error._tag, "AccessDenied")
+      }
+    })
+  )
+
+  live(
+    "refuses a configuration file with a security descriptor that is none, or has no DACL",
+    Effect.gen(function*() {
+      const home = yield* folder
+      const config = join(home, "c.json")
+      for (
+        const [security, expected] of [["D:(A;;FA;;;DA)", /at byte 11: expected a SID/], ["O:BA", /DACL/]] as const
+      ) {
+        yield* Effect.promise(() => writeFile(config, JSON.stringify({ shares: { some: { security } } })))
+        const { code, stderr } = yield* ended(yield* serve(home, ["--config", config]))
+        assert.strictEqual(code, 1)
+        assert.match(stderr, expected)
+      }
     })
   )
 

@@ -3,7 +3,7 @@
  * handles, fragments, and arbitrary bytes, among them mutated calls of recorded clients.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Logger, Redacted, Result } from "effect"
+import { Effect, Logger, Redacted, Result, SubscriptionRef } from "effect"
 import { readFileSync } from "node:fs"
 import * as Codec from "../../src/Codec/Codec.ts"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
@@ -12,13 +12,17 @@ import * as Lsad from "../../src/Codec/Rpc/Lsad.ts"
 import * as Lsat from "../../src/Codec/Rpc/Lsat.ts"
 import * as Srvsvc from "../../src/Codec/Rpc/Srvsvc.ts"
 import * as Wkssvc from "../../src/Codec/Rpc/Wkssvc.ts"
+import * as Sddl from "../../src/Codec/Sddl.ts"
+import * as Sd from "../../src/Codec/SecurityDescriptor.ts"
 import * as IdentityStore from "../../src/Server/IdentityStore.ts"
 import type { Caller, Interface } from "../../src/Server/internal/Rpc/Interface.ts"
 import * as Lsarpc from "../../src/Server/internal/Rpc/Lsarpc.ts"
 import { Pipe } from "../../src/Server/internal/Rpc/Pipe.ts"
 import { srvsvc } from "../../src/Server/internal/Rpc/Srvsvc.ts"
 import { wkssvc } from "../../src/Server/internal/Rpc/Wkssvc.ts"
+import { defaultDescriptor } from "../../src/Server/internal/State/Access.ts"
 import { LogRate } from "../../src/Server/internal/State/LogRate.ts"
+import { Share } from "../../src/Server/internal/State/Model.ts"
 import { StoreTimeout } from "../../src/Server/internal/State/StoreTimeout.ts"
 import { defaults } from "../../src/Server/Limits.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
@@ -297,10 +301,132 @@ it.effect("wkssvc answers NetrWkstaGetInfo level 102 for administrators only", (
     }
   }))
 
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
+
+describe("an information level", () => {
+  // The level, a null pointer if the level is one of the document's, and ERROR_INVALID_LEVEL.
+  it.effect("that the server does not know is refused with the null pointer that clients expect", () =>
+    Effect.gen(function*() {
+      const server = yield* open("srvsvc", srvsvc)
+      const station = yield* open("wkssvc", wkssvc)
+      const stub = (pipe: Pipe, operation: number, request: Uint8Array) =>
+        Effect.map(call(pipe, operation, request), (answer) => answer?._tag === "Response" ? hex(answer.stub) : "")
+      const ofServer = (level: number) =>
+        stub(server, 21, Codec.encode(Srvsvc.ServerGetInfoRequest)({ serverName: undefined, level }))
+      const ofStation = (level: number) =>
+        stub(station, 0, Codec.encode(Wkssvc.WkstaGetInfoRequest)({ serverName: undefined, level }))
+      const error = "7c000000"
+      assert.strictEqual(yield* ofServer(502), `f601000000000000${error}`)
+      assert.strictEqual(yield* ofServer(503), `f701000000000000${error}`)
+      assert.strictEqual(yield* ofServer(1556), `1406000000000000${error}`)
+      assert.strictEqual(yield* ofServer(7), `07000000${error}`)
+      assert.strictEqual(yield* ofStation(502), `f601000000000000${error}`)
+      assert.strictEqual(yield* ofStation(7), `07000000${error}`)
+      // Of a share that does not exist: NERR_NetNameNotFound.
+      const { Operation: { NetrShareGetInfo }, ShareGetInfoRequest } = Srvsvc
+      for (const level of [0, 1, 2, 502, 1004, 1005, 1006, 1501]) {
+        const request = Codec.encode(ShareGetInfoRequest)({ serverName: undefined, netName: "none", level })
+        const start = Buffer.alloc(4)
+        start.writeUInt32LE(level)
+        assert.strictEqual(yield* stub(server, NetrShareGetInfo, request), `${hex(start)}0000000006090000`)
+      }
+    }))
+})
+
+describe("the security descriptor of a share", () => {
+  const given = Result.getOrThrow(Sddl.fromSddl("D:(A;;FR;;;AU)"))
+
+  const place = (security: SubscriptionRef.SubscriptionRef<Sd.SecurityDescriptor> | undefined, administrator = true) =>
+    Effect.gen(function*() {
+      const shares = new Map([[
+        "DATA",
+        new Share("data", {} as never, { supports: {} } as never, {} as never, {
+          current: () => security === undefined ? undefined : SubscriptionRef.getUnsafe(security),
+          set: security === undefined ? undefined : (next) => SubscriptionRef.set(security, next)
+        })
+      ]])
+      const who = caller({ administrator })
+      const pipe = yield* open("srvsvc", srvsvc, { ...who, server: { ...who.server, shares } } as Caller)
+      const set = (netName: string, level: number, securityDescriptor: Uint8Array | undefined) =>
+        Effect.map(
+          ask(pipe, Srvsvc.Operation.NetrShareSetInfo, [Srvsvc.ShareSetInfoRequest, Srvsvc.ShareSetInfoResponse], {
+            serverName: undefined,
+            netName,
+            level,
+            info: (securityDescriptor === undefined
+              ? { level, value: undefined }
+              : { level: 1501, value: { securityDescriptor } }) as Srvsvc.ShareInfo,
+            parameterError: 7
+          }),
+          ({ returnValue }) => returnValue
+        )
+      const get = (level: number) =>
+        Effect.map(
+          ask(pipe, Srvsvc.Operation.NetrShareGetInfo, [Srvsvc.ShareGetInfoRequest, Srvsvc.ShareGetInfoResponse], {
+            serverName: undefined,
+            netName: "Data",
+            level
+          }),
+          ({ info: { value } }) => {
+            assert(value !== undefined && "securityDescriptor" in value)
+            const read = Codec.decode("descriptor", Sd.SecurityDescriptor)(value.securityDescriptor)
+            return Sddl.toSddl(Result.getOrThrow(read))
+          }
+        )
+      return { set, get }
+    })
+
+  it.effect("is told by the levels 502 and 1501, and grants everybody all rights by default", () =>
+    Effect.gen(function*() {
+      const { get } = yield* place(yield* SubscriptionRef.make(given))
+      const without = yield* place(undefined)
+      for (const level of [502, 1501]) {
+        assert.strictEqual(yield* get(level), "D:(A;;0x00120089;;;AU)")
+        assert.strictEqual(yield* without.get(level), "O:BAG:BAD:(A;;0x001f01ff;;;WD)")
+      }
+    }))
+
+  it.effect("is changed by administrators with level 1501, if the app lets it change", () =>
+    Effect.gen(function*() {
+      const bytes = Codec.encode(Sd.SecurityDescriptor)(given)
+      const { get, set } = yield* place(yield* SubscriptionRef.make(Result.getOrThrow(Sddl.fromSddl("O:BAD:"))))
+      const fixed = yield* place(undefined)
+      const plain = yield* place(yield* SubscriptionRef.make(given), false)
+      const withoutDacl = Codec.encode(Sd.SecurityDescriptor)({ ...given, control: 0, dacl: undefined })
+      for (
+        const [run, expected] of [
+          [set("DATA", 1501, bytes.subarray(0, 30)), 87],
+          [set("data", 1501, withoutDacl), 87],
+          [set("data", 1501, undefined), 87],
+          [set("data", 1004, bytes), 50],
+          [set("data", 0, bytes), 124],
+          [set("data", 9, undefined), 124],
+          [set("none", 1501, bytes), 2310],
+          [set("ipc$", 1501, bytes), 5],
+          [plain.set("data", 1501, bytes), 5],
+          [fixed.set("data", 1501, bytes), 50]
+        ] as const
+      ) assert.strictEqual(yield* run, expected)
+      assert.strictEqual(yield* get(1501), "O:BAD:")
+      assert.strictEqual(yield* set("data", 1501, bytes), 0)
+      // The owner stays.
+      assert.strictEqual(yield* get(1501), "O:BAD:(A;;0x00120089;;;AU)")
+    }))
+})
+
 describe("arbitrary bytes", () => {
-  const { calls }: {
+  const { calls: recorded }: {
     readonly calls: ReadonlyArray<{ readonly interface: string; readonly operation: number; readonly request: string }>
   } = JSON.parse(readFileSync(new URL("../Codec/fixtures/rpc-calls.json", import.meta.url), "utf8"))
+
+  const security = Codec.encode(Srvsvc.ShareSetInfoRequest)({
+    serverName: "\\\\here",
+    netName: "data",
+    level: 1501,
+    info: { level: 1501, value: { securityDescriptor: Codec.encode(Sd.SecurityDescriptor)(defaultDescriptor) } },
+    parameterError: 0
+  })
+  const calls = [...recorded, { interface: "srvsvc", operation: 17, request: hex(security) }]
 
   const interfaces: Record<string, () => Interface> = {
     lsarpc: Lsarpc.make,

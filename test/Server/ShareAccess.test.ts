@@ -108,6 +108,8 @@ describe("the security descriptor of a share", () => {
       const clientOf = yield* serve({
         all: store,
         read: { store, security: "D:(A;;FRFX;;;AU)" },
+        // To read, and to add files.
+        few: { store, security: "D:(A;;0x12008b;;;AU)" },
         // All rights except to delete.
         add: { store, security: "D:(A;;0x1e01bf;;;AU)" }
       })
@@ -142,6 +144,11 @@ describe("the security descriptor of a share", () => {
       // A link needs no right of its open.
       const reader = yield* Effect.promise(() => joe.must("a", { createDisposition: FILE_OPEN }))
       assert.strictEqual(yield* Effect.promise(() => joe.status(link(reader, "linked"))), STATUS_ACCESS_DENIED)
+
+      // A link changes the file as well: the user needs FILE_WRITE_ATTRIBUTES from the share.
+      assert.strictEqual((yield* connect(joe, "few")).status, 0)
+      const few = yield* Effect.promise(() => joe.must("a", { createDisposition: FILE_OPEN }))
+      assert.strictEqual(yield* Effect.promise(() => joe.status(link(few, "linked"))), STATUS_ACCESS_DENIED)
 
       assert.strictEqual((yield* connect(joe, "add")).status, 0)
       const made = yield* Effect.promise(() => joe.must("c", { createDisposition: FILE_CREATE }))

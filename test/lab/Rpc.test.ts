@@ -50,7 +50,10 @@ it.live(
           [name]: { password: Redacted.make(password), administrator: true },
           ann: Redacted.make("secret")
         }),
-        shares: { data: { store: MemoryStore.make(), comment: "A share – for tests" } },
+        shares: {
+          data: { store: MemoryStore.make(), comment: "A share – for tests" },
+          some: { store: MemoryStore.make(), security: "O:BAG:BAD:(A;;FR;;;AU)" }
+        },
         namespaces
       })
       const rpc = (command: string) =>
@@ -63,7 +66,7 @@ it.live(
           stdout + stderr)
 
       const domain = /Domain Sid: (S-1-5-21(?:-\d+){3})/.exec(yield* rpc("lsaquery 5"))![1]!
-      assert.match(yield* rpc("lsaquery"), /Domain Name: WORKGROUP\nDomain Sid: \(NULL SID\)/)
+      assert.match(yield* rpc("lsaquery"), /Domain Name: WORKGROUP\nDomain Sid: S-1-5-21-/)
       assert.match(yield* rpc("lsaquery 12"), /Domain NetBios Name: WORKGROUP\nDomain DNS Name: \n/)
       assert.deepStrictEqual(
         (yield* rpc(`lookupnames ${name} ann Everyone SYSTEM Administrators nobodyhere`)).split("\n"),
@@ -93,6 +96,11 @@ it.live(
       assert.include(yield* rpc("netshareenum"), "netname: data\n\tremark:\tA share – for tests")
       assert.include(yield* rpc("netshareenumall 502"), "netname: IPC$")
       assert.include(yield* rpc("netsharegetinfo data 1005"), "flags: 0x0")
+      assert.match(yield* rpc("netsharegetinfo some 502"), /Permissions: 0x120089:[\s\S]*SID: S-1-5-11\n/)
+      // A level that the server does not know: the client can read the error.
+      for (const level of [502, 503]) {
+        assert.include(yield* fails(`srvinfo ${level}`), "WERR_INVALID_LEVEL")
+      }
       // SHI1005_FLAGS_DFS and SHI1005_FLAGS_DFS_ROOT.
       assert.include(yield* rpc("netsharegetinfo dfs 1005"), "flags: 0x3")
       for (
@@ -119,6 +127,7 @@ it.live(
       assert.include(shown, `OWNER:EFFECTSMB\\${name}\nGROUP:EFFECTSMB\\None\n`)
       assert.include(shown, "ACL:Everyone:ALLOWED/0x0/FULL")
       assert.include(shown, "ACL:EFFECTSMB\\ann:ALLOWED/0x0/READ")
+      assert.include(yield* acl("--sddl"), "(A;;0x001200a9;;;")
       assert.include(yield* acl("--numeric"), `ACL:${domain}-1001:0/0x0/0x001200a9`)
 
       const { stdout } = yield* attempt(() =>

@@ -21,7 +21,8 @@ export interface Attempt {
   readonly exchange: Exchange
   /** Whether it is the second attempt. A client has no third. */
   readonly again: boolean
-  readonly choice: Choice
+  /** `undefined` for a client without SPNEGO. */
+  readonly choice: Choice | undefined
   /** The MIC over the list that the client sent before there was a key to check it. */
   readonly mechListMic: Uint8Array | undefined
 }
@@ -43,11 +44,11 @@ export const ticket = Effect.fnUntraced(function*(
   { again, choice, exchange, mechListMic: earlier }: Attempt,
   { first, mechListMic: mic, responseToken: token }: ClientToken.Message & { readonly first: boolean }
 ): Effect.fn.Return<Outcome, AuthenticationError> {
-  const { mechTypes, mustProve } = choice
+  const mustProve = choice?.mustProve === true
   const mechListMic = mic ?? earlier
   const { proven, refused, token: responseToken } = yield* exchange.step(token)
   const response = (negState: number, own?: Uint8Array): Uint8Array =>
-    ClientToken.response({
+    choice === undefined ? responseToken : ClientToken.response({
       negState,
       supportedMech: first ? choice.mechanism : undefined,
       responseToken,
@@ -78,7 +79,7 @@ export const ticket = Effect.fnUntraced(function*(
     })
   }
   const guest = account._tag === "Guest"
-  const list = Spnego.mechTypeList(mechTypes)
+  const list = Spnego.mechTypeList(choice?.mechTypes ?? [])
   if (mechListMic !== undefined) yield* exchange.verify(list, mechListMic)
   // A client that proves the list gets the same proof from the server (RFC 4178 5).
   const own = mustProve || mechListMic !== undefined ? yield* exchange.sign(list) : undefined
@@ -104,7 +105,7 @@ export const proof = Effect.fnUntraced(function*(
   if (token._tag === "NegTokenInit" || token.mechListMic === undefined) {
     return yield* failure("IntegrityFailure", "the client does not prove which mechanisms it had offered")
   }
-  yield* exchange.verify(Spnego.mechTypeList(choice.mechTypes), token.mechListMic)
+  yield* exchange.verify(Spnego.mechTypeList(choice?.mechTypes ?? []), token.mechListMic)
   const last = ClientToken.response({ negState: Spnego.NegState.acceptCompleted })
   return { _tag: "Accepted", step: { ...accepted, token: last } }
 })

@@ -3,7 +3,10 @@
  * the first of the list, somebody on the way could have changed the list: then the client must prove it by a MIC.
  */
 import * as Result from "effect/Result"
+import * as Codec from "../../Codec/Codec.ts"
+import { Reader } from "../../Codec/Cursor.ts"
 import type { AuthenticationError } from "../AuthenticationError.ts"
+import * as Der from "../Der.ts"
 import * as Spnego from "../Spnego.ts"
 import * as ClientToken from "./ClientToken.ts"
 import { failure } from "./NtlmFailure.ts"
@@ -41,6 +44,20 @@ export const choose = (
   return isNtlm(mechanism) && !mustProve && mechListMic !== undefined
     ? Result.fail(ClientToken.changedList)
     : Result.succeed({ mechanism, mechTypes, mustProve })
+}
+
+/**
+ * Whether a client's first token is one of Kerberos without SPNEGO: the frame of RFC 2743 3.1 with the identifier of
+ * Kerberos.
+ */
+export const isKerberosToken = (token: Uint8Array): boolean => {
+  const mechanism = Codec.attempt("InitialContextToken", () =>
+    Der.readIdentifier(Der.open(
+      Der.open(new Reader(token), Der.Tag.application, "InitialContextToken"),
+      Der.Tag.objectIdentifier,
+      "thisMech"
+    )))
+  return Result.isSuccess(mechanism) && kerberosMechanisms.includes(mechanism.success)
 }
 
 /** Whether a mechanism is NTLM; the others that a server has are Kerberos. */

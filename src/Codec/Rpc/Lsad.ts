@@ -63,28 +63,13 @@ const SecurityQualityOfService = Ndr.struct({
   effectiveOnly: Ndr.u8
 })
 
-/** A field that must be null (2.2.2.4). */
-const absent: Ndr.Type<undefined> = {
-  size: 4,
-  alignment: 4,
-  read: (r) => {
-    const referent = r.u32()
-    if (referent !== 0) r.fail("a null pointer", r.offset - 4)
-    return () => undefined
-  },
-  write: (w) => {
-    w.pointer(false)
-    return () => {}
-  }
-}
-
 /** LSAPR_OBJECT_ATTRIBUTES (2.2.2.4). A server ignores all fields except `rootDirectory`, which must be null. */
 const ObjectAttributes = Ndr.struct({
   length: Ndr.u32,
-  rootDirectory: absent,
-  objectName: absent,
+  rootDirectory: Ndr.nullPointer,
+  objectName: Ndr.nullPointer,
   attributes: Ndr.u32,
-  securityDescriptor: absent,
+  securityDescriptor: Ndr.nullPointer,
   securityQualityOfService: Ndr.pointer(SecurityQualityOfService)
 })
 

@@ -268,6 +268,25 @@ export const pointer = <A>(type: Type<A>): Type<A | undefined> => ({
   }
 })
 
+/**
+ * A pointer that must be null.
+ *
+ * @since 0.2.0
+ */
+export const nullPointer: Type<undefined> = {
+  size: 4,
+  alignment: 4,
+  read: (r) => {
+    const referent = r.u32()
+    if (referent !== 0) r.fail("a null pointer", r.offset - 4)
+    return () => undefined
+  },
+  write: (w) => {
+    w.pointer(false)
+    return nothing
+  }
+}
+
 type Fields = Readonly<Record<string, Type<any>>>
 
 /**
@@ -410,12 +429,17 @@ const none: Type<undefined> = {
 
 /**
  * A union after the number of its arm, with the largest alignment of all its arms. After an unknown level, nothing
- * follows.
+ * follows; after one of `nullLevels`, whose arms are pointers to types that are not known here, a null pointer.
  *
  * @since 0.1.0
  */
-export const union = <T extends Arms>(discriminant: Type<number>, arms: T): Type<Union<T>> => {
-  const armOf = (level: number): Type<any> => (Object.hasOwn(arms, level) ? arms[level]! : none)
+export const union = <T extends Arms>(
+  discriminant: Type<number>,
+  arms: T,
+  nullLevels: ReadonlySet<number> = new Set()
+): Type<Union<T>> => {
+  const armOf = (level: number): Type<any> =>
+    Object.hasOwn(arms, level) ? arms[level]! : nullLevels.has(level) ? nullPointer : none
   const alignment = Math.max(discriminant.alignment, ...Object.values(arms).map((arm) => arm.alignment))
   return {
     size: discriminant.size,

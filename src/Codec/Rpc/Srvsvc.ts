@@ -32,6 +32,7 @@ export const pipeName = "srvsvc"
 export const Operation = {
   NetrShareEnum: 15,
   NetrShareGetInfo: 16,
+  NetrShareSetInfo: 17,
   NetrServerGetInfo: 21,
   NetrRemoteTOD: 28,
   NetrShareEnumSticky: 36
@@ -134,6 +135,13 @@ const ShareInfo501 = Ndr.struct({ netName: text, type: Ndr.u32, remark: text, fl
 /** SHARE_INFO_502_I (2.2.4.26): with the share's self-relative security descriptor, zero bytes if it has none. */
 const ShareInfo502 = Ndr.struct({ ...shareInfo2, securityDescriptor: Ndr.countedBytes })
 
+/** SHARE_INFO_1004 (2.2.4.28) and SHARE_INFO_1006 (2.2.4.30). */
+const ShareInfo1004 = Ndr.struct({ remark: text })
+const ShareInfo1006 = Ndr.struct({ maxUses: Ndr.u32 })
+
+/** SHARE_INFO_1501_I (2.2.4.31): the share's self-relative security descriptor. */
+const ShareInfo1501 = Ndr.struct({ securityDescriptor: Ndr.countedBytes })
+
 /** SHARE_INFO_1005 (2.2.4.29): `ShareInfoFlags`. */
 const ShareInfo1005 = Ndr.struct({ flags: Ndr.u32 })
 
@@ -208,7 +216,10 @@ const ShareInfo = Ndr.union(Ndr.u32, {
   2: Ndr.pointer(ShareInfo2),
   501: Ndr.pointer(ShareInfo501),
   502: Ndr.pointer(ShareInfo502),
-  1005: Ndr.pointer(ShareInfo1005)
+  1004: Ndr.pointer(ShareInfo1004),
+  1005: Ndr.pointer(ShareInfo1005),
+  1006: Ndr.pointer(ShareInfo1006),
+  1501: Ndr.pointer(ShareInfo1501)
 })
 export type ShareInfo = Ndr.Value<typeof ShareInfo>
 
@@ -218,6 +229,36 @@ export type ShareInfo = Ndr.Value<typeof ShareInfo>
  */
 export const ShareGetInfoResponse = Ndr.parameters({ info: ShareInfo, returnValue: Ndr.u32 })
 export type ShareGetInfoResponse = Codec.Type<typeof ShareGetInfoResponse>
+
+/**
+ * NetrShareSetInfo's request (3.1.4.11).
+ *
+ * @category codecs
+ * @since 0.2.0
+ */
+export const ShareSetInfoRequest = Ndr.parameters({
+  serverName: text,
+  netName: Ndr.string,
+  level: Ndr.u32,
+  info: ShareInfo,
+  parameterError: Ndr.pointer(Ndr.u32)
+})
+export type ShareSetInfoRequest = Codec.Type<typeof ShareSetInfoRequest>
+
+/**
+ * `parameterError`: the number of the field that is wrong, 0 if no field is.
+ *
+ * @category codecs
+ * @since 0.2.0
+ */
+export const ShareSetInfoResponse = Ndr.parameters({ parameterError: Ndr.pointer(Ndr.u32), returnValue: Ndr.u32 })
+
+/**
+ * Further levels of SERVER_INFO (2.2.3.7), or of Samba's clients: their arms are pointers, which a client reads before
+ * the error.
+ */
+const serverLevels = new Set([402, 403, 502, 503, 599, 1005, 1010, 1016, 1017, 1018, 1107, 103])
+for (let level = 1501; level <= 1556; level++) serverLevels.add(level)
 
 const serverInfo101 = {
   platformId: Ndr.u32,
@@ -244,7 +285,7 @@ const ServerInfo = Ndr.union(Ndr.u32, {
     licenses: Ndr.u32,
     userPath: text
   }))
-})
+}, serverLevels)
 export type ServerInfo = Ndr.Value<typeof ServerInfo>
 
 /**

@@ -46,7 +46,8 @@ const WkstaInfo = Ndr.union(Ndr.u32, {
   101: Ndr.pointer(Ndr.struct({ ...info100, lanRoot: text })),
   /** WKSTA_INFO_102 (2.2.5.3). */
   102: Ndr.pointer(Ndr.struct({ ...info100, lanRoot: text, loggedOnUsers: Ndr.u32 }))
-})
+  // Further levels of WKSTA_INFO (2.2.4.1).
+}, new Set([502, 1013, 1018, 1046]))
 export type WkstaInfo = Ndr.Value<typeof WkstaInfo>
 
 /**

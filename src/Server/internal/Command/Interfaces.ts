@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import { readFile } from "node:fs/promises"
-import { isIPv4 } from "node:net"
+import { isIP, isIPv4, isIPv6 } from "node:net"
 import { type NetworkInterfaceInfo, networkInterfaces } from "node:os"
 import * as Codec from "../../../Codec/Codec.ts"
 import * as Fsctl from "../../../Smb2/Message/Fsctl.ts"
@@ -37,15 +37,25 @@ const plain = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i,
 /** Whether other clients can use an address: link-local addresses mean nothing without their zone. */
 const isOpen = ({ address, internal }: NetworkInterfaceInfo): boolean => !internal && !/^fe[89ab]/i.test(address)
 
-/** The response's buffer. `host` is the address that the server listens on, `local` the one that the client used. */
-export const encode = (host: string, local: string): Effect.Effect<Uint8Array> =>
+/** Whether a server that listens on this address listens on all addresses: `0.0.0.0`, or `::` in any of its forms. */
+const isAny = (host: string): boolean => isIP(host) !== 0 && bytesOf(host).every((byte) => byte === 0)
+
+/**
+ * The response's buffer. `host` is the address that the server listens on, `local` the one that the client used. A
+ * server that listens on `::` has the IPv4 addresses, too. Default: the machine's own `interfaces`.
+ */
+export const encode = (
+  host: string,
+  local: string,
+  interfaces: NodeJS.Dict<ReadonlyArray<NetworkInterfaceInfo>> = networkInterfaces()
+): Effect.Effect<Uint8Array> =>
   Effect.gen(function*() {
     const own = plain(local)
-    const all = host === "0.0.0.0" || host === "::"
+    const all = isAny(host)
     const found: Array<Fsctl.NetworkInterfaceInfo> = []
-    for (const [i, [name, addresses = []]] of Object.entries(networkInterfaces()).entries()) {
+    for (const [i, [name, addresses = []]] of Object.entries(interfaces).entries()) {
       const chosen = addresses.filter((one) =>
-        one.address === own || all && isOpen(one) && (host === "::" || one.family === "IPv4")
+        one.address === own || all && isOpen(one) && (isIPv6(host) || one.family === "IPv4")
       )
       if (chosen.length === 0) continue
       const linkSpeed = yield* speedOf(name)

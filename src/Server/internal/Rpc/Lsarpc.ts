@@ -26,7 +26,8 @@ const information = ({ server }: Caller, level: number): Lsad.PolicyInformation 
   const own = Accounts.ownDomain(server)
   switch (level) {
     case Class.PolicyPrimaryDomainInformation:
-      return { level, value: { name: workgroup, sid: undefined } }
+      // Windows has no SID for a workgroup (MS-LSAD 2.2.4.5). But smbcacls takes the SID without a look, and crashes.
+      return { level, value: { name: workgroup, sid: own.sid } }
     case Class.PolicyAccountDomainInformation:
     case Class.PolicyLocalAccountDomainInformation:
       return { level, value: own }

@@ -1,13 +1,20 @@
 /** The server service: the shares, information about the server, and its time (MS-SRVS). */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Codec from "../../../Codec/Codec.ts"
 import * as FileTime from "../../../Codec/FileTime.ts"
 import * as Srvsvc from "../../../Codec/Rpc/Srvsvc.ts"
+import * as Sd from "../../../Codec/SecurityDescriptor.ts"
 import { fold } from "../../../Codec/UpCase.ts"
+import * as Access from "../State/Access.ts"
 import type { Server, Share } from "../State/Model.ts"
+import * as ShareAccess from "../State/ShareAccess.ts"
 import { shareFlags } from "../State/ShareFlags.ts"
-import { type Interface, operation } from "./Interface.ts"
+import { type Caller, type Interface, operation } from "./Interface.ts"
 
+const accessDenied = 5
+const notSupported = 50
+const invalidParameter = 87
 const levelUnknown = 124
 const noSuchShare = 2310
 
@@ -19,6 +26,8 @@ interface Listed {
   readonly type: number
   readonly comment: string
   readonly flags: number
+  /** The self-relative security descriptor. */
+  readonly security: Uint8Array
 }
 
 const isHidden = (share: Share): boolean => share.options.hidden ?? share.name.endsWith("$")
@@ -32,14 +41,16 @@ const shareList = (server: Server, all = false): ReadonlyArray<Listed> => {
       name: share.name,
       type: (Srvsvc.ShareType.STYPE_DISKTREE | (hidden ? Srvsvc.ShareType.STYPE_SPECIAL : 0)) >>> 0,
       comment: share.options.comment ?? "",
-      flags: shareFlags(server, share)
+      flags: shareFlags(server, share),
+      security: Access.encode(ShareAccess.descriptorOf(share))
     })
   }
   listed.push({
     name: "IPC$",
     type: (Srvsvc.ShareType.STYPE_IPC | Srvsvc.ShareType.STYPE_SPECIAL) >>> 0,
     comment: "IPC Service",
-    flags: 0
+    flags: 0,
+    security: new Uint8Array(0)
   })
   return listed
 }
@@ -56,7 +67,7 @@ const info2 = (share: Listed) => ({
   password: ""
 })
 const info501 = (share: Listed) => ({ ...info1(share), flags: 0 })
-const info502 = (share: Listed) => ({ ...info2(share), securityDescriptor: new Uint8Array(0) })
+const info502 = (share: Listed) => ({ ...info2(share), securityDescriptor: share.security })
 
 const listOf = (level: number, shares: ReadonlyArray<Listed>): Srvsvc.Shares => {
   switch (level) {
@@ -87,8 +98,14 @@ const infoOf = (level: number, share: Listed): Srvsvc.ShareInfo => {
       return { level, value: info501(share) }
     case 502:
       return { level, value: info502(share) }
+    case 1004:
+      return { level, value: { remark: share.comment } }
     case 1005:
       return { level, value: { flags: share.flags } }
+    case 1006:
+      return { level, value: { maxUses: info2(share).maxUses } }
+    case 1501:
+      return { level, value: { securityDescriptor: share.security } }
     default:
       return { level, value: undefined }
   }
@@ -166,6 +183,36 @@ const shareEnum = operation(
     })
 )
 
+/** The levels of MS-SRVS 3.1.4.11. */
+const settableLevels: ReadonlySet<number> = new Set([1, 2, 502, 503, 1004, 1005, 1006, 1501])
+
+const decodeSecurity = Codec.decode("shi1501_security_descriptor", Sd.SecurityDescriptor)
+
+/**
+ * Changes the security descriptor of a share. Its owner and group stay, if the client gives none. All else of a share
+ * is an option of the app.
+ */
+const setInfo = Effect.fnUntraced(function*(
+  { info, level, netName }: Srvsvc.ShareSetInfoRequest,
+  { server, user }: Caller
+): Effect.fn.Return<number> {
+  if (!user.administrator) return accessDenied
+  const share = server.shares.get(fold(netName))
+  if (share === undefined) return fold(netName) === "IPC$" ? accessDenied : noSuchShare
+  if (!settableLevels.has(level)) return levelUnknown
+  const { set } = share.security
+  if (level !== 1501 || set === undefined) return notSupported
+  if (info.level !== 1501 || info.value === undefined) return invalidParameter
+  const decoded = decodeSecurity(Uint8Array.from(info.value.securityDescriptor))
+  if (decoded._tag === "Failure" || (decoded.success.control & Sd.Control.SE_DACL_PRESENT) === 0) {
+    return invalidParameter
+  }
+  const before = ShareAccess.descriptorOf(share)
+  const { group = before.group, owner = before.owner } = decoded.success
+  yield* set({ ...decoded.success, owner, group })
+  return Srvsvc.NERR_Success
+})
+
 export const srvsvc: Interface = {
   syntax: Srvsvc.interfaceId,
   operations: {
@@ -183,6 +230,16 @@ export const srvsvc: Interface = {
           const info = infoOf(level, found)
           return { info, returnValue: info.value === undefined ? levelUnknown : Srvsvc.NERR_Success }
         })
+    ),
+    [Srvsvc.Operation.NetrShareSetInfo]: operation(
+      "NetrShareSetInfo",
+      Srvsvc.ShareSetInfoRequest,
+      Srvsvc.ShareSetInfoResponse,
+      (request, caller) =>
+        Effect.map(setInfo(request, caller), (returnValue) => ({
+          parameterError: request.parameterError === undefined ? undefined : 0,
+          returnValue
+        }))
     ),
     [Srvsvc.Operation.NetrServerGetInfo]: operation(
       "NetrServerGetInfo",
