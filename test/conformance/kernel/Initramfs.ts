@@ -27,10 +27,9 @@ const record = (inode: number, path: string, mode: number, bytes: Uint8Array): R
   return [header, name, padding(header.length + name.length), bytes, padding(bytes.length)]
 }
 
-const foldersOf = (path: string): ReadonlyArray<string> => {
-  const above = posix.dirname(path)
-  return above === "." ? [] : [...foldersOf(above), above]
-}
+/** The folders above a path, the topmost one first. */
+const foldersOf = (path: string): ReadonlyArray<string> =>
+  path.split("/").slice(0, -1).map((_, i, names) => names.slice(0, i + 1).join("/"))
 
 /** The archive of these files. A path has no `/` in front. */
 export const archive = (entries: ReadonlyArray<Entry>): Buffer => {
@@ -60,7 +59,9 @@ export const withDependencies = (modules: ReadonlyArray<string>, dependencies: s
   const nameOf = (path: string) => posix.basename(path).replace(/\.ko(?:\.\w+)?$/, "").replaceAll("-", "_")
   const wanted = new Set(modules)
   // modules.dep names all modules that a module needs, also those that its dependencies need.
-  return [...new Set([...table].flatMap(([path, needed]) => (wanted.has(nameOf(path)) ? [path, ...needed] : [])))]
+  return [
+    ...new Set([...table].flatMap(([path, needed]) => (wanted.has(nameOf(path)) ? [path].concat(needed) : [])))
+  ]
 }
 
 /**
