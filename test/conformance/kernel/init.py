@@ -272,9 +272,10 @@ def locks():
     ]
     for what, file, kind, length, start in steps:
         attempt(f"locks {what}", lambda: fcntl.lockf(file, kind, length, start))
+    # A client that caches writes tells of the refusal when the file is closed.
     attempt("locks write of a locked range", lambda: os.pwrite(two.fileno(), b"y", 21))
+    attempt("locks close after a write of a locked range", two.close)
     one.close()
-    two.close()
     one = open("/a/locks/file", "r+b", buffering=0)
     two = open("/b/locks/file", "r+b", buffering=0)
     fcntl.lockf(one, fcntl.LOCK_EX)
@@ -315,21 +316,27 @@ def names():
         letters = [c if c.isascii() and (c.isalnum() or c in " .-~%$") else f"U+{ord(c):04X}" for c in name]
         shown = "".join(letters) if len(name) < 40 else f"{letters[0]} times {len(name)}"
 
-        def use():
-            path = os.path.join(here, name)
+        path = os.path.join(here, name)
+
+        def make():
             put(path, b"data")
-            found = [name in os.listdir(here), name in os.listdir("/b/names"), get("/b/names/" + name) == b"data"]
+            return name in os.listdir(here), name in os.listdir("/b/names"), get("/b/names/" + name) == b"data"
+
+        def rename():
             os.rename(path, here + "/renamed")
             os.rename(here + "/renamed", path)
-            os.unlink(path)
+            return os.path.exists(path)
+
+        def folder():
             os.mkdir(path)
             put(path + "/inner")
-            found.append(os.listdir(path))
+            found = os.listdir(path)
             os.unlink(path + "/inner")
             os.rmdir(path)
-            return found, os.listdir(here)
+            return found
 
-        attempt(f"names {shown!r}", use)
+        for what, body in [("", make), (" renamed", rename), (" removed", lambda: os.unlink(path)), (" as a folder", folder)]:
+            attempt(f"names '{shown}'{what}", body)
         shutil.rmtree(here, ignore_errors=True)
         os.makedirs(here, exist_ok=True)
     attempt("names 256 letters", lambda: put(here + "/" + "n" * 256))
@@ -467,12 +474,9 @@ def properties():
         return get("/b/properties/file2")[4998:5006]
 
     attempt("properties mmap", change)
-    with open(path + "3", "ab") as one, open("/b/properties/file3", "ab") as two:
-        for i in range(5):
-            one.write(b"a%d" % i)
-            one.flush()
-            two.write(b"b%d" % i)
-            two.flush()
+    for i in range(5):
+        put(here + "/file3", b"a%d" % i, "ab")
+        put("/b/properties/file3", b"b%d" % i, "ab")
     attempt("properties append from two mounts", lambda: get(path + "3"))
     attempt("properties fifo", lambda: (os.mkfifo(here + "/fifo"), stat.S_ISFIFO(os.stat(here + "/fifo").st_mode))[1])
     for i in range(300):

@@ -63,7 +63,7 @@ const operate = async (
   kernel: Initramfs.Kernel,
   initramfs: string,
   server: Servers.Server,
-  console_: string
+  consolePath: string
 ): Promise<ReadonlyArray<string>> => {
   const settings = {
     port: server.port,
@@ -80,7 +80,7 @@ const operate = async (
     ...["-kernel", kernel.image, "-initrd", initramfs],
     ...["-append", ["console=ttyS0", "panic=-1", "random.trust_cpu=on", ...parameters].join(" ")],
     ...["-nic", "user,model=virtio-net-pci", "-object", "rng-random,id=rng,filename=/dev/urandom"],
-    ...["-device", "virtio-rng-pci,rng=rng", "-serial", `file:${console_}`, "-serial", "stdio"]
+    ...["-device", "virtio-rng-pci,rng=rng", "-serial", `file:${consolePath}`, "-serial", "stdio"]
   ], { stdio: ["pipe", "pipe", "inherit"] })
   const late = setTimeout(() => machine.kill("SIGKILL"), wholeTime)
   const lines: Array<string> = []
@@ -96,7 +96,9 @@ const operate = async (
     machine.kill("SIGKILL")
   }
   if (lines.at(-1) !== "# end") {
-    throw new Error(`the virtual machine did not end its work: ${lines.at(-1) ?? "it said nothing"} (see ${console_})`)
+    throw new Error(
+      `the virtual machine did not end its work: ${lines.at(-1) ?? "it said nothing"} (see ${consolePath})`
+    )
   }
   return lines
 }
