@@ -110,7 +110,7 @@ describe("the report on a failure", () => {
     [undefined, "this should not happen: undefined"],
     [new Error("broken"), "this should not happen: Error: broken"],
     [tagged("Odd"), "[object Object]"],
-    [{ _tag: "Odd", message: 7, toString: () => "seven" }, "seven"],
+    [{ _tag: "Odd", message: 7, toString: (): string => "seven" }, "seven"],
     [
       at("NotFound", "/no\ufffdname"),
       "/no\ufffdname: the name is not in UTF-8, and cannot be opened by it: rename it " +

@@ -164,6 +164,15 @@ describe("the steps of a resolution", () => {
     assert.deepStrictEqual(failure(result).visited, ["\\\\ns\\dfs\\loop\\f", "\\\\ns\\dfs\\loop\\f"])
   })
 
+  it("by referrals alone: the target of a link is asked once whether it leads on, which is no step outside of DFS", () => {
+    const lines = steps(run(servers, "\\\\ns\\dfs\\one\\f", { probing: true }))
+    assert.deepStrictEqual(lines.filter((line) => line.startsWith("12.")), [
+      "12. use \\\\fs\\data\\f as it is",
+      "12. it is at \\\\fs\\data\\f"
+    ])
+    assert.include(lines, "6. ask fs for the root \\fs\\data")
+  })
+
   it("to a missing name below a root: 8 asks once, and the end has the server's own error", () => {
     const result = run(servers, "\\\\ns\\dfs\\none\\x")
     assert.deepStrictEqual(steps(result).slice(3), [
