@@ -266,6 +266,8 @@ it("DfsHost.refer answers arbitrary bytes with a referral that decodes and fits 
     "STATUS_BUFFER_OVERFLOW",
     "STATUS_INVALID_PARAMETER",
     "STATUS_NOT_FOUND",
+    // A root that the domain does not have (MS-DFSC 3.3.5.5).
+    "STATUS_NO_SUCH_FILE",
     "STATUS_UNSUCCESSFUL"
   ])
 })
