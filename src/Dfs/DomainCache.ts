@@ -186,7 +186,7 @@ export const setHint = (cache: DomainCache, name: string, controller: string): D
  */
 export const controllersOf = (domain: Domain): ReadonlyArray<string> => {
   const hint = domain.controllers[domain.hint]
-  return hint === undefined || domain.hint === 0
+  return hint === undefined
     ? domain.controllers
     : [hint, ...domain.controllers.filter((_, i) => i !== domain.hint)]
 }

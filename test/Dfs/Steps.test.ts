@@ -8,7 +8,9 @@ import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import * as DfsTrace from "../../src/Dfs/DfsTrace.ts"
 import * as DomainCache from "../../src/Dfs/DomainCache.ts"
+import * as Namespace from "../../src/Dfs/Namespace.ts"
 import * as ReferralCache from "../../src/Dfs/ReferralCache.ts"
+import { decodeReferralRequest } from "../../src/Dfs/ReferralRequest.ts"
 import { encodeReferralResponse, makeReferralResponse } from "../../src/Dfs/ReferralResponse.ts"
 import { ReferralSource } from "../../src/Dfs/ReferralSource.ts"
 import { fromStatus, type SmbError } from "../../src/Protocol/Errors.ts"
@@ -164,6 +166,15 @@ describe("the steps of a resolution", () => {
     assert.deepStrictEqual(failure(result).visited, ["\\\\ns\\dfs\\loop\\f", "\\\\ns\\dfs\\loop\\f"])
   })
 
+  it("by referrals alone: the target of a link is asked once whether it leads on, which is no step outside of DFS", () => {
+    const lines = steps(run(servers, "\\\\ns\\dfs\\one\\f", { probing: true }))
+    assert.deepStrictEqual(lines.filter((line) => line.startsWith("12.")), [
+      "12. use \\\\fs\\data\\f as it is",
+      "12. it is at \\\\fs\\data\\f"
+    ])
+    assert.include(lines, "6. ask fs for the root \\fs\\data")
+  })
+
   it("to a missing name below a root: 8 asks once, and the end has the server's own error", () => {
     const result = run(servers, "\\\\ns\\dfs\\none\\x")
     assert.deepStrictEqual(steps(result).slice(3), [
@@ -237,6 +248,35 @@ describe("the steps of a resolution", () => {
     ])
   })
 })
+
+it.effect("DfsResolver.resolve through two namespaces gives the targets of the last link, and each time the same", () =>
+  Effect.gen(function*() {
+    const hosts: Readonly<Record<string, Namespace.Namespace>> = {
+      ns: { roots: { dfs: { links: { far: { targets: ["\\\\other\\dfs\\deep"], interlink: true } } } } },
+      other: { roots: { dfs: { links: { deep: ["\\\\fs1\\data", "\\\\fs2\\data\\sub"] } } } }
+    }
+    const source = ReferralSource.of({
+      ioctl: (server, { input, maxOutput }) => {
+        const request = decodeReferralRequest(input)
+        const answer = request._tag === "Success" && hosts[server] !== undefined
+          ? Namespace.answer(hosts[server], request.success, { maximumOutput: maxOutput })
+          : { _tag: "Status" as const, status: NtStatus.STATUS_FS_DRIVER_REQUIRED }
+        return answer._tag === "Response"
+          ? Effect.succeed(answer.bytes)
+          : Effect.fail(fromStatus(answer.status, "IOCTL"))
+      }
+    })
+    const resolver = yield* Effect.provideService(DfsResolver.make(), ReferralSource, source)
+    const path = "\\\\ns\\dfs\\far\\f"
+    for (let round = 0; round < 2; round++) {
+      const { targets, ...rest } = yield* resolver.resolve(path)
+      assert.deepStrictEqual(rest, { path, resolvedPath: "\\\\fs1\\data\\f", status: "link" })
+      assert.deepStrictEqual(targets.map(({ path, server, share }) => [server, share, path]), [
+        ["fs1", "data", "f"],
+        ["fs2", "data", "sub\\f"]
+      ])
+    }
+  }).pipe(Effect.provide(noDiscovery), Effect.scoped))
 
 describe("a resolution by the cache alone", () => {
   it.effect("logs each step of its trace but the look into the cache, once and in order, and nothing below Debug", () =>

@@ -27,7 +27,6 @@ const nobody: Asked = { domain: "", controllers: [], position: 0 }
 
 /** Servers that are not known to be dead come first. */
 const healthy = (servers: ReadonlyArray<string>, work: Work): ReadonlyArray<string> => {
-  if (work.health.size === 0) return servers
   const open = (server: string) => (TargetHealth.isOpen(work.health, [server], work.now) ? 1 : 0)
   return servers.toSorted((a, b) => open(a) - open(b))
 }

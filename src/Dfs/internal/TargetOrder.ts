@@ -10,7 +10,6 @@ import type { EntryInUse, State, Work } from "./Transitions.ts"
 export const entryInUse = (entry: ReferralCache.CachedReferral, work: Work): EntryInUse => {
   const order = ReferralCache.targetOrder(entry)
   const inUse = { entry, order, position: 0, asked: false, connected: false }
-  if (work.health.size === 0 || order.length === 1) return inUse
   const open = order.filter((i) => TargetHealth.isOpen(work.health, entry.targets[i]!.path, work.now))
   if (open.length === 0 || open.length === order.length) return inUse
   work.notes.push({ _tag: "Deferred", step: 8, targets: open.map((i) => DfsPath.toString(entry.targets[i]!.path)) })
