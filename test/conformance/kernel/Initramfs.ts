@@ -84,7 +84,7 @@ const programs = [
   "/usr/bin/tar",
   "/usr/bin/python3",
   "/usr/bin/kmod",
-  "/usr/sbin/ip"
+  "/usr/bin/ip"
 ]
 
 /** The Debian packages of these programs, and of what the runner itself needs. */
