@@ -243,6 +243,20 @@ describe("a short response to a READ", () => {
       ]])
     }))
 
+  it.effect("ends the read after the last byte, and no chunk is empty, no matter where in a READ the file ends", () =>
+    Effect.gen(function*() {
+      for (const end of [0, 1, 999, 1000, 1001, 1002, 2000]) {
+        const { file } = make({ content: content.subarray(0, end), endOfFile: 2500n })
+        const lengths: Array<number> = []
+        const error = yield* Effect.flip(
+          Stream.runForEach(file.stream(), (chunk) => Effect.sync(() => lengths.push(chunk.length)))
+        )
+        assert.deepInclude(error as object, { _tag: "FileShortened", expected: 2500n, found: BigInt(end) })
+        assert.strictEqual(lengths.reduce((sum, length) => sum + length, 0), end)
+        assert.notInclude(lengths, 0)
+      }
+    }))
+
   it.effect("without bytes is the end of readInto, which counts the bytes before the first such response", () =>
     Effect.gen(function*() {
       const gaps: Scripted.Answer = (one) => {

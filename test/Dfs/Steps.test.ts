@@ -13,6 +13,7 @@ import * as ReferralCache from "../../src/Dfs/ReferralCache.ts"
 import { decodeReferralRequest } from "../../src/Dfs/ReferralRequest.ts"
 import { encodeReferralResponse, makeReferralResponse } from "../../src/Dfs/ReferralResponse.ts"
 import { ReferralSource } from "../../src/Dfs/ReferralSource.ts"
+import * as TargetHealth from "../../src/Dfs/TargetHealth.ts"
 import { fromStatus, type SmbError } from "../../src/Protocol/Errors.ts"
 import { noDiscovery } from "./discovery.ts"
 import { bare, ignorance, run, type Servers } from "./namespace.ts"
@@ -173,6 +174,16 @@ describe("the steps of a resolution", () => {
       "12. it is at \\\\fs\\data\\f"
     ])
     assert.include(lines, "6. ask fs for the root \\fs\\data")
+  })
+
+  it("behind an interlink in an ordinary share: only a failure of the connection makes its server a dead one", () => {
+    const interlink: Servers = { ...servers, ns: { roots: { dfs: { flags: 1, links: { inter: ["\\fs\\data"] } } } } }
+    const table = [["Failed", false], ["NotFound", false], ["Lost", true], ["ServerFailed", true]] as const
+    for (const [_tag, isDead] of table) {
+      const result = run(interlink, "\\\\ns\\dfs\\inter\\f", { said: { fs: { _tag, error: "no", reason: "no" } } })
+      assert.include(steps(result), "12. use \\\\fs\\data\\f as it is")
+      assert.strictEqual(TargetHealth.isOpen(result.knowledge.health, ["fs", "data"], 0), isDead, _tag)
+    }
   })
 
   it("to a missing name below a root: 8 asks once, and the end has the server's own error", () => {

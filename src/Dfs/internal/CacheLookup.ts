@@ -64,7 +64,7 @@ export const locate = <E>(state: State<E>, lenient: boolean, work: Work): Step<E
     path: DfsPath.toString(state.path),
     ...(entry === undefined ? {} : { expired: DfsPath.toString(entry.prefix) })
   })
-  if (entry?.kind === "link" && entry.sysvol !== true) {
+  if (entry?.kind === "link") {
     // Step 9: the root may still be known, and knows the current state of the link.
     const root = ReferralCache.lookup(cache, state.path.slice(0, 2))
     if (root?.kind === "root" && !ReferralCache.isExpired(root, now)) {
