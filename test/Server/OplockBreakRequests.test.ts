@@ -68,8 +68,8 @@ describe("an acknowledgment of a broken oplock", () => {
   const answers: ReadonlyArray<Omit<Case, "had">> = [
     { disposition: D.FILE_OPEN, to: two, acknowledged: two, status: 0, keeps: true },
     { disposition: D.FILE_OPEN, to: two, acknowledged: none, status: 0, keeps: false },
-    { disposition: D.FILE_OPEN, to: two, acknowledged: exclusive, status: invalid, keeps: false },
-    { disposition: D.FILE_OPEN, to: two, acknowledged: batch, status: invalid, keeps: false },
+    { disposition: D.FILE_OPEN, to: two, acknowledged: exclusive, status: protocol, keeps: false },
+    { disposition: D.FILE_OPEN, to: two, acknowledged: batch, status: protocol, keeps: false },
     { disposition: D.FILE_OPEN, to: two, acknowledged: ofLease, status: invalid, keeps: false },
     { disposition: D.FILE_OVERWRITE, to: none, acknowledged: none, status: 0, keeps: false },
     { disposition: D.FILE_OVERWRITE, to: none, acknowledged: two, status: protocol, keeps: false }
@@ -98,7 +98,7 @@ describe("an acknowledgment of a broken oplock", () => {
         // The break is over.
         assert.strictEqual(
           await holder.status(oplockAcknowledgment(held.fileId, none)),
-          protocol
+          keeps ? NtStatus.STATUS_INVALID_DEVICE_STATE : protocol
         )
         assert.isFalse(await wasTold(holder))
         // A write breaks the oplock that the holder has kept, if it has one.
@@ -115,7 +115,7 @@ describe("an acknowledgment of a broken oplock", () => {
       for (const level of [none, two, exclusive, batch]) {
         assert.strictEqual(
           await holder.status(oplockAcknowledgment(held.fileId, level)),
-          protocol
+          level === none || level === two ? NtStatus.STATUS_INVALID_DEVICE_STATE : protocol
         )
       }
       assert.strictEqual(statusOf(await other.ask(create(none))), NtStatus.STATUS_PENDING)

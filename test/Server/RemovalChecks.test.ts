@@ -126,8 +126,13 @@ describe("the open names", () => {
       } as unknown as Share
     }
   }
-  const link = (at: string, of: string, deletePending = false): Link =>
-    ({ path: at.split("/"), file: { identity: of }, deletePending }) as unknown as Link
+  const link = (at: string, of: string, deletePending = false, opens = 1): Link =>
+    ({
+      path: at.split("/"),
+      file: { identity: of },
+      deletePending,
+      opens: new Set(Array.from({ length: opens }, () => ({})))
+    }) as unknown as Link
 
   it("at a path are those whose file still has that name, of the links that matter", async () => {
     const [old, current, other] = [link("a", "1"), link("a", "2"), link("b", "3")]
@@ -164,6 +169,9 @@ describe("the open names", () => {
     assert.isFalse(await below({}))
     assert.isTrue(await below({ "d/a": "1" }, link("d/a", "1")))
     assert.isFalse(await below({ "d/a": "2" }, link("d/a", "1")))
+    // A name whose last open is about to be forgotten is not open; one that is about to be removed is.
+    assert.isFalse(await below({ "d/a": "1" }, link("d/a", "1", false, 0)))
+    assert.isTrue(await below({ "d/a": "1" }, link("d/a", "1", true, 0)))
     assert.isTrue(await below({ "d/b/c": "2" }, link("d/a", "1"), link("d/b/c", "2")))
     assert.isFalse(await below({ "e/a": "1", d: "2" }, link("e/a", "1"), link("d", "2")))
   })
