@@ -38,6 +38,15 @@ describe("CaseClash", () => {
       assert.strictEqual(files.size, 4)
     }))
 
+  it.effect("replaces the files of an earlier copy on a disk that is case-sensitive", () =>
+    Effect.gen(function*() {
+      const { identity, write } = disk((path) => path)
+      yield* write("d/a")
+      yield* write("d/A")
+      const places = new CaseClash.Places(identity)
+      for (const path of ["d/a", "d/A"]) assert.isUndefined(yield* places.make(path, write(path)))
+    }))
+
   it.effect("on a case-insensitive disk lets the second file wait, does not write it, and names the first", () =>
     Effect.gen(function*() {
       const { files, identity, write } = disk((path) => path.toLowerCase())

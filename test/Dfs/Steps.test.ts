@@ -263,7 +263,7 @@ describe("the steps of a resolution", () => {
 it.effect("DfsResolver.resolve through two namespaces gives the targets of the last link, and each time the same", () =>
   Effect.gen(function*() {
     const hosts: Readonly<Record<string, Namespace.Namespace>> = {
-      ns: { roots: { dfs: { links: { far: { targets: ["\\\\other\\dfs\\deep"], interlink: true } } } } },
+      ns: { roots: { dfs: { links: { far: ["\\\\other\\dfs\\deep"] } } } },
       other: { roots: { dfs: { links: { deep: ["\\\\fs1\\data", "\\\\fs2\\data\\sub"] } } } }
     }
     const source = ReferralSource.of({
