@@ -78,13 +78,13 @@ describe("the acknowledgment of an oplock", () => {
     "during a break to LEVEL_II: %s; the break is over in any case",
     (level, status, keeps) =>
       withClients(async (connect) => {
-        const [one, two] = [await connect(1), await connect(2)]
+        const [one, two, three] = [await connect(1), await connect(2), await connect(3)]
         const open = await one.create("f", [], { requestedOplockLevel: levels.BATCH })
         const waiting = two.create("f")
         assert.strictEqual((await RawClient.prototype.next.call(one))?.readUInt16LE(12), 18)
         const wrong = { ...open.fileId, persistent: open.fileId.persistent + 1n }
         assert.strictEqual(await acknowledge(one, wrong, level), CLOSED)
-        assert.strictEqual(await acknowledge(two, open.fileId, level), CLOSED)
+        assert.strictEqual(await acknowledge(three, open.fileId, level), CLOSED)
         assert.strictEqual(await acknowledge(one, open.fileId, level), status)
         const second = await waiting
         assert.strictEqual(second.status, 0)
@@ -118,7 +118,7 @@ describe("the acknowledgment of a lease", () => {
 
   it("is refused for another key, another client, without a break, and with more than the break leaves", () =>
     withClients(async (connect) => {
-      const [one, two] = [await connect(1), await connect(2)]
+      const [one, two, three] = [await connect(1), await connect(2), await connect(3)]
       await one.create("f", [lease(1, READ | WRITE | HANDLE)])
       assert.strictEqual(await state(one, 2, 0), NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
       assert.strictEqual(await state(two, 1, 0), NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
@@ -128,7 +128,7 @@ describe("the acknowledgment of a lease", () => {
       for (const more of [READ | WRITE, WRITE, READ | WRITE | HANDLE, 0x80, 0xffff_ffff]) {
         assert.strictEqual(await state(one, 1, more), NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
       }
-      assert.strictEqual(await state(two, 1, READ), NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+      assert.strictEqual(await state(three, 1, READ), NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
       assert.strictEqual(await state(one, 1, READ), 0)
       assert.strictEqual((await waiting).status, 0)
       assert.strictEqual(await state(one, 1, 0), NtStatus.STATUS_UNSUCCESSFUL)
