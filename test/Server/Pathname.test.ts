@@ -18,6 +18,8 @@ const read = (name: string): string => {
 
 const INVALID = "OBJECT_NAME_INVALID"
 const PARAMETER = "INVALID_PARAMETER"
+/** smbtorture expects it of `..\\..\\..` (smb2.mkdir). */
+const SYNTAX = "OBJECT_PATH_SYNTAX_BAD"
 const NOT_FOUND = "OBJECT_PATH_NOT_FOUND"
 const long = "x".repeat(255)
 
@@ -40,8 +42,8 @@ const table: Readonly<Record<string, string>> = {
   "d\\..": PARAMETER,
   "d\\..\\f": PARAMETER,
   "d\\e\\..\\..\\f": PARAMETER,
-  "..": PARAMETER,
-  "..\\f": PARAMETER,
+  "..": SYNTAX,
+  "..\\f": SYNTAX,
   "d\\..\\..": PARAMETER,
   "d\\..\\..\\d\\f": PARAMETER,
   "...": "...",

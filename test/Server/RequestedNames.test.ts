@@ -97,7 +97,7 @@ it.live("a rename and a hard link accept a leading backslash, and read the rest 
       }
     }
     const faults = {
-      "..\\x": NtStatus.STATUS_INVALID_PARAMETER,
+      "..\\x": NtStatus.STATUS_OBJECT_PATH_SYNTAX_BAD,
       "d\\\\x": NtStatus.STATUS_OBJECT_PATH_NOT_FOUND,
       "x\\": NtStatus.STATUS_OBJECT_NAME_INVALID,
       "x::$DATA\\": NtStatus.STATUS_OBJECT_NAME_INVALID,

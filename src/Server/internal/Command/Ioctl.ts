@@ -125,6 +125,9 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
       return Effect.as(ReparsePoints.set(open, body.input), empty)
     case C.FSCTL_DELETE_REPARSE_POINT:
       return Effect.as(ReparsePoints.remove(open, body.input), empty)
+    case C.FSCTL_CREATE_OR_GET_OBJECT_ID:
+    case C.FSCTL_GET_OBJECT_ID:
+      return Effect.map(FileControls.objectId(open, room), (bytes) => ok(bytes))
     case C.FSCTL_GET_NTFS_VOLUME_DATA:
       return Effect.map(FileControls.ntfsVolumeData(open, room), (bytes) => ok(bytes))
     case C.FSCTL_QUERY_FILE_REGIONS:
@@ -150,7 +153,7 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
       const output = Codec.encode(Fsctl.SrvSnapshotArray)(none)
       return Effect.succeed(ok(output.subarray(0, Math.min(room, output.length))))
     }
-    // Among them: object ids, and the places of a file on a disk, which no store has (MS-FSA 2.1.5.10).
+    // Among them: the change of an object id, and the places of a file on a disk, which no store has (MS-FSA 2.1.5.10).
     default:
       return refuse(NtStatus.STATUS_INVALID_DEVICE_REQUEST)
   }

@@ -65,6 +65,8 @@ export const parse = (name: string): Name | number => {
     rests.push(name.slice(end))
     return path.push(component) > 0
   }
+  // As Windows: a path that begins above the root has a syntax error, and a later step to the root is invalid.
+  const above = /^\.\.(\\|$)/.test(name) ? NtStatus.STATUS_OBJECT_PATH_SYNTAX_BAD : NtStatus.STATUS_INVALID_PARAMETER
   let isEmpty = false
   let start = 0
   for (const text of texts) {
@@ -74,7 +76,7 @@ export const parse = (name: string): Name | number => {
       const component = componentOf(text, false)
       if (typeof component === "number") return component
       if (component.stream !== undefined || component.type === "data") return NtStatus.STATUS_OBJECT_NAME_INVALID
-      if (!step(component.name, start + component.name.length)) return NtStatus.STATUS_INVALID_PARAMETER
+      if (!step(component.name, start + component.name.length)) return above
     }
     start += text.length + 1
   }
@@ -84,7 +86,7 @@ export const parse = (name: string): Name | number => {
   if (isEmpty) return NtStatus.STATUS_OBJECT_PATH_NOT_FOUND
   return step(last.name, start + last.name.length)
     ? { path, stream: last.stream, type: last.type, endsInBackslash, rests }
-    : NtStatus.STATUS_INVALID_PARAMETER
+    : above
 }
 
 /** Reads one component. Only the first one can have an empty name: then it stands for the root. */

@@ -248,18 +248,13 @@ const fileSystemFixed: Partial<Record<FileSystemInformation.ClassName, number>> 
   FileFsDeviceInformation: 8,
   FileFsAttributeInformation: 16,
   FileFsFullSizeInformation: 32,
+  FileFsObjectIdInformation: 64,
   FileFsSectorSizeInformation: 28
 }
 
 const fileSystem = Effect.fnUntraced(
   function*(open: FileOpen, body: Message.Request): Effect.fn.Return<Reply, Refusal> {
     const known = FileSystemInformation.byNumber(body.fileInfoClass)
-    // No store has object ids (MS-FSA 2.1.5.13.8).
-    if (known?.name === "FileFsObjectIdInformation") {
-      return yield* refuse(
-        body.outputBufferLength < 64 ? NtStatus.STATUS_INFO_LENGTH_MISMATCH : NtStatus.STATUS_INVALID_PARAMETER
-      )
-    }
     // No store has quotas: as for SMB2_0_INFO_QUOTA.
     if (known?.name === "FileFsControlInformation") return yield* refuse(NtStatus.STATUS_NOT_SUPPORTED)
     const fixed = known === undefined ? undefined : fileSystemFixed[known.name]
@@ -304,6 +299,11 @@ const fileSystem = Effect.fnUntraced(
             actualAvailableAllocationUnits: free / Volumes.bytesPerCluster,
             sectorsPerAllocationUnit: Number(Volumes.bytesPerCluster) / Volumes.bytesPerSector,
             bytesPerSector: Volumes.bytesPerSector
+          }
+        case "FileFsObjectIdInformation":
+          return {
+            objectId: `${volume.serialNumber.toString(16).padStart(8, "0")}-0000-0000-0000-000000000000`,
+            extendedInfo: new Uint8Array(48)
           }
         default:
           return {
