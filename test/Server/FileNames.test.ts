@@ -605,6 +605,34 @@ describe("a name that others change at the same time", () => {
     })))
 })
 
+it.live("a pattern finds names of a folder whose characters are shown as others, by the wildcards for these characters", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const path = yield* folder
+    for (const name of ["a.", "b.", "ab", "c:d"]) Fs.writeFileSync(join(path, name), "")
+    const { client } = yield* serve(yield* LocalStore.make(path))
+    yield* Effect.promise(async () => {
+      const ann = await client("ann")
+      const root = await ann.must("", { createOptions: O.FILE_DIRECTORY_FILE })
+      // MS-FSA 2.1.4.4: `"` stands for a period, or for nothing at the end. As cifs.ko, a final period is U+F029, a colon
+      // U+F022.
+      const found: ReadonlyArray<readonly [string, ReadonlyArray<string>]> = [
+        ["?\"", ["a\uf029", "b\uf029"]],
+        ["*.", ["a\uf029", "b\uf029"]],
+        ["a?", ["a\uf029", "ab"]],
+        ["c?d", ["c\uf022d"]],
+        ["?\uf029", ["a\uf029", "b\uf029"]]
+      ]
+      for (const [pattern, names] of found) {
+        const answer = (await ann.ask(Requests.list(root, pattern)))!
+        assert.strictEqual(statusOf(answer), 0, pattern)
+        for (const name of ["a\uf029", "b\uf029", "ab", "c\uf022d"]) {
+          assert.strictEqual(answer.includes(Buffer.from(name, "utf16le")), names.includes(name), `${pattern} ${name}`)
+        }
+        await ann.ask(Requests.list(root, pattern))
+      }
+    })
+  })))
+
 it.live("a client that removes a tree removes no file behind a symbolic link in the tree", () =>
   Effect.scoped(Effect.gen(function*() {
     const path = yield* folder

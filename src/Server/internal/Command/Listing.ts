@@ -14,6 +14,7 @@ import * as DirectoryInformation from "../../../Codec/DirectoryInformation.ts"
 import * as DosWildcard from "../../../Codec/DosWildcard.ts"
 import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
+import * as ReservedCharacters from "../../../Codec/ReservedCharacters.ts"
 import * as ShortName from "../../../Codec/ShortName.ts"
 import { AccessMask as A, FileAttributes as F, QueryDirectoryFlags as Q } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/QueryDirectory.ts"
@@ -86,7 +87,7 @@ const query = Effect.fnUntraced(function*(
       return yield* stored(Effect.failCause(asked.cause))
     }
     const isDot = node.name === "." || node.name === ".."
-    if (!isDot && !cursor.matcher.matches(node.name) && !(hasShortNames && matchesShort(cursor, node))) {
+    if (!isDot && !matchesLong(share, cursor, node) && !(hasShortNames && matchesShort(cursor, node))) {
       cursor.taken()
       if (cursor.matcher.steps > turn) {
         cursor.matcher.steps = 0
@@ -124,6 +125,17 @@ const query = Effect.fnUntraced(function*(
   }
   return reply({ _tag: "QUERY_DIRECTORY", body: { buffer: Buffer.concat(parts) } })
 })
+
+/**
+ * Whether a pattern finds a name: as it is shown, or as the storage has it, whose characters a wildcard can stand for. So
+ * `?"` (DOS_DOT) finds `a.`, which is shown with another character for its final dot.
+ */
+const matchesLong = ({ store }: Share, { matcher }: DirectoryCursor, { name }: StoreNode): boolean => {
+  if (matcher.matches(name)) return true
+  if (store.canonicalName === undefined) return false
+  const plain = ReservedCharacters.toPlain(name)
+  return plain !== name && matcher.matches(plain)
+}
 
 /** Begins a listing again from the start. A pattern without wildcards is a name. */
 const scan = (open: FileOpen, sent: string): Effect.Effect<DirectoryCursor, Refusal> =>
