@@ -211,10 +211,12 @@ export class LocalFiles {
       if (!replace) Local.refuse("Exists")
       await this.removeStream({ stats: await this.stats(file), volume }, name)
     }
-    await (await volume.writing(file.lasting)).update(key, async (record) => ({
-      ...record,
-      streams: (record.streams ?? Local.refuse("Stale")).map((one) => (isStream(one) ? { name, file: one.file } : one))
-    }))
+    await (await volume.writing(file.lasting)).update(key, async (record) => {
+      const all = record.streams ?? Local.refuse("Stale")
+      // Another call may have given the name to a stream in between.
+      if (all.some((one) => !isStream(one) && StoreNames.fold(one.name) === folded)) Local.refuse("Exists")
+      return { ...record, streams: all.map((one) => (isStream(one) ? { name, file: one.file } : one)) }
+    })
   }
 
   /**
