@@ -7,7 +7,7 @@ import * as fs from "node:fs"
 import { Malformed } from "../../src/Codec/Malformed.ts"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import { ProtocolError, TransportError } from "../../src/Protocol/Errors.ts"
-import type * as Connection from "../../src/Smb2/Connection.ts"
+import * as Connection from "../../src/Smb2/Connection.ts"
 import * as Header from "../../src/Smb2/Header.ts"
 import { Command, HeaderFlags, SigningAlgorithm } from "../../src/Smb2/Message/Constants.ts"
 import * as Signing from "../../src/Smb2/Signing.ts"
@@ -115,6 +115,20 @@ describe("an SMB 2 connection's credits", () => {
     peer.answer(peer.sent()[1]!.header)
     assert.isDefined(small.ends[0]!.reply)
     assert.deepStrictEqual(large.ends, [{}])
+  })
+
+  it("send nothing more once the connection has failed, also if a failed request's callback abandons another", () => {
+    const peer = Peer.make({}, 5)
+    peer.connection.multiCredit = true
+    let large: { readonly abandon: () => void } | undefined
+    peer.connection.submit([{ ...Peer.echo, command: Command.CHANGE_NOTIFY, waits: true }], [() => large!.abandon()])
+    large = peer.submit({ ...Peer.echo, command: Command.READ, creditCharge: 16 })
+    const small = peer.submit(Peer.echo)
+    peer.connection.fail(peer.connection.transportError("ConnectionClosed"))
+    assert.deepStrictEqual(peer.sent().map(({ header }) => header.command), [Command.CHANGE_NOTIFY])
+    const { error } = small.ends[0]!
+    assert.instanceOf(error, TransportError)
+    assert.isFalse((error as TransportError).sent ?? false)
   })
 
   it("are one for each request, with CreditCharge 0, when the server has no large MTU", () => {
@@ -587,6 +601,15 @@ describe("an SMB 2 connection's timeouts", () => {
     assert.strictEqual(peer.sent().length, 2)
     tick(peer, 31)
     assert.strictEqual((peer.failures[0] as TransportError).reason._tag, "TimedOut")
+  })
+
+  it("send no ECHO before the first request, which is the NEGOTIATE", () => {
+    const sent: Array<unknown> = []
+    const connection = new Connection.Connection(Peer.options)
+    connection.attach({ send: (chunks) => void sent.push(chunks), close: () => {} })
+    for (let second = 0; second <= 60; second++) connection.tick()
+    assert.deepStrictEqual(sent, [])
+    assert.isUndefined(connection.failed)
   })
 
   it("fail and cancel a lost request alone when the server responds to others", () => {
