@@ -127,12 +127,12 @@ export const value = (tag: number, ...contents: ReadonlyArray<Uint8Array>): Uint
 }
 
 /**
- * An object identifier from its text with dots.
+ * An object identifier from its text with dots. Every identifier has two arcs or more.
  *
  * @since 0.1.0
  */
 export const identifier = (text: string): Uint8Array => {
-  const [first = 0n, second = 0n, ...rest] = text.split(".").map(BigInt)
+  const [first, second, ...rest] = text.split(".").map(BigInt) as [bigint, bigint, ...Array<bigint>]
   const bytes: Array<number> = []
   for (const arc of [first * 40n + second, ...rest]) {
     const groups = [Number(arc & 0x7fn)]

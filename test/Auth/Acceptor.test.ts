@@ -312,6 +312,23 @@ describe("an acceptor with Kerberos keys", () => {
       assert.deepStrictEqual([keys.begun, keys.released], [1, 1])
     }))
 
+  it.effect("releases an exchange that wants more tokens when the logon was released during the step", () =>
+    Effect.gen(function*() {
+      const keys = new Keys()
+      const session = begin(keys)
+      const original = keys.begin.bind(keys)
+      keys.begin = () => {
+        const exchange = original()
+        return { ...exchange, step: (token) => Effect.suspend(() => (session.release(), exchange.step(token))) }
+      }
+      assert.strictEqual((yield* session.step(init([kerberos], bytes("half"))))._tag, "Continue")
+      assert.deepStrictEqual([keys.begun, keys.released], [1, 1])
+      assert.strictEqual(
+        yield* reasonOf(session.step(Spnego.encode({ _tag: "NegTokenResp", responseToken: bytes("ticket") }))),
+        "UnexpectedToken"
+      )
+    }))
+
   it.effect("chooses NTLM, without a MIC, for a client whose list begins with NTLM", () =>
     Effect.gen(function*() {
       const keys = new Keys()
@@ -488,5 +505,13 @@ describe("an acceptor without Kerberos keys", () => {
       yield* session.step(Ntlm.negotiate())
       session.release()
       assert.strictEqual(yield* reasonOf(session.step(Ntlm.negotiate())), "UnexpectedToken")
+      // Also when the release comes during a step: its answer is given, and no further step.
+      const late: Acceptor.AcceptorSession = Acceptor.make({
+        computerName: "FILES",
+        lookup: () => Effect.succeed(undefined),
+        random: (length) => (late.release(), new Uint8Array(length))
+      })
+      assert.strictEqual((yield* late.step(Ntlm.negotiate()))._tag, "Continue")
+      assert.strictEqual(yield* reasonOf(late.step(Ntlm.negotiate())), "UnexpectedToken")
     }))
 })

@@ -99,6 +99,33 @@ describe("the NTLM authenticator", () => {
       assert.strictEqual(yield* reasonOf((yield* begin).step(hex(samba.user[4]))), "UnexpectedToken")
     }))
 
+  it.effect("refuses a second offer, a rejection and a token after the last message, and says which it was", () =>
+    Effect.gen(function*() {
+      const detailOf = <A>(effect: Effect.Effect<A, AuthenticationError>) =>
+        Effect.map(Effect.flip(effect), ({ detail, reason }) => [reason._tag, detail])
+      const begun = Effect.flatMap(
+        ntlm.make(smbauth, target),
+        (session) => Effect.as(session.step(new Uint8Array(0)), session)
+      )
+      assert.deepStrictEqual(yield* detailOf((yield* begun).step(hex(samba.ours[0]))), [
+        "UnexpectedToken",
+        "the server began a second logon in the middle of the first"
+      ])
+      const session = yield* begun
+      yield* session.step(hex(samba.ours[2]))
+      assert.deepStrictEqual(yield* detailOf(session.step(hex(samba.ours[2]))), [
+        "UnexpectedToken",
+        "the server wants to go on after the last message"
+      ])
+    }))
+
+  it.effect("has no use for a ticket, and names the layers that have", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(ntlm.make(Credentials.kerberos(), target))
+      assert.strictEqual(error.reason._tag, "InvalidCredential")
+      assert.include(error.detail, "Kerberos.layer")
+    }))
+
   it.effect("offers NTLM to a server whose first token lists no mechanism", () =>
     Effect.gen(function*() {
       const session = yield* ntlm.make(smbauth, target)

@@ -34,3 +34,38 @@ describe("Der.open", () => {
     assert.strictEqual(Der.peek(reader), 1)
   })
 })
+
+describe("Der.readIdentifier", () => {
+  const read = (content: string) => Der.readIdentifier(new Reader(new Uint8Array(Buffer.from(content, "hex"))))
+
+  // X.690 8.19: the first byte is 40 * first + second, and each further arc has seven bits in a byte.
+  it.each([
+    ["2b0601050502", "1.3.6.1.5.5.2"],
+    ["00", "0.0"],
+    ["27", "0.39"],
+    ["28", "1.0"],
+    ["4f", "1.39"],
+    ["50", "2.0"],
+    ["8837", "2.999"],
+    ["2a8180", undefined],
+    ["2a817f", "1.2.255"],
+    ["2a818001", "1.2.16385"]
+  ])("reads %s as %s", (content, text) => {
+    if (text === undefined) assert.throws(() => read(content))
+    else {
+      assert.strictEqual(read(content), text)
+      assert.strictEqual(toHex(Der.identifier(text).subarray(2)), content)
+    }
+  })
+
+  it("refuses an arc that begins with zeros (X.690 8.19.2), at its first byte", () => {
+    for (const [content, offset] of [["8001", 0], ["2a8001", 1], ["2a0380", 2]] as const) {
+      try {
+        read(content)
+        assert.fail("it was read")
+      } catch (error) {
+        assert.deepInclude(error, { offset })
+      }
+    }
+  })
+})

@@ -173,6 +173,10 @@ describe("an NTLM logon", () => {
     ["a MIC over another NEGOTIATE_MESSAGE", "IntegrityFailure", { saw: (negotiate) => flipped(negotiate) }],
     ["no key to exchange", "MalformedToken", { encryptedKey: new Uint8Array(0) }],
     ["too short a key to exchange", "MalformedToken", { encryptedKey: new Uint8Array(15) }],
+    ["a key of one byte from a client that neither signs nor seals", "MalformedToken", {
+      asks: everything & ~F.NTLMSSP_NEGOTIATE_SIGN,
+      encryptedKey: new Uint8Array(1)
+    }],
     ["too long a key to exchange", "MalformedToken", { encryptedKey: new Uint8Array(17) }],
     ["another key to exchange than the MIC was made by", "IntegrityFailure", { encryptedKey: zeros }],
     ["a mechListMIC with a bit changed", "IntegrityFailure", { mechListMic: flipped }],

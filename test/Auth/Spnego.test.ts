@@ -117,4 +117,18 @@ describe("Spnego.decode", () => {
     assert.strictEqual(result.failure._tag, "Malformed")
     assert.strictEqual(result.failure.offset, offset)
   })
+
+  it("reads 64 mechanisms, and refuses more", () => {
+    const offer = (count: number) =>
+      Spnego.decode(Spnego.encode({
+        _tag: "NegTokenInit",
+        mechTypes: Array.from({ length: count }, (_, i) => `1.3.6.1.4.1.${i}`)
+      }))
+    const most = Result.getOrThrow(offer(64))
+    assert(most._tag === "NegTokenInit")
+    assert.strictEqual(most.mechTypes.length, 64)
+    const more = offer(65)
+    assert(Result.isFailure(more))
+    assert.include(more.failure.message, "at most 64 mechanisms")
+  })
 })
