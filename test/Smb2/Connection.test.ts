@@ -120,9 +120,12 @@ describe("an SMB 2 connection's credits", () => {
   it("send nothing more once the connection has failed, also if a failed request's callback abandons another", () => {
     const peer = Peer.make({}, 5)
     peer.connection.multiCredit = true
-    let large: { readonly abandon: () => void } | undefined
-    peer.connection.submit([{ ...Peer.echo, command: Command.CHANGE_NOTIFY, waits: true }], [() => large!.abandon()])
-    large = peer.submit({ ...Peer.echo, command: Command.READ, creditCharge: 16 })
+    const callback = { abandonLarge: () => {} }
+    peer.connection.submit([{ ...Peer.echo, command: Command.CHANGE_NOTIFY, waits: true }], [
+      () => callback.abandonLarge()
+    ])
+    const large = peer.submit({ ...Peer.echo, command: Command.READ, creditCharge: 16 })
+    callback.abandonLarge = large.abandon
     const small = peer.submit(Peer.echo)
     peer.connection.fail(peer.connection.transportError("ConnectionClosed"))
     assert.deepStrictEqual(peer.sent().map(({ header }) => header.command), [Command.CHANGE_NOTIFY])
