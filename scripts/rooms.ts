@@ -12,10 +12,11 @@ export const rooms = {
   Smb1: ["Codec", "Auth", "Protocol"],
   Client: ["Codec", "Auth", "Protocol", "Smb2", "Smb1"],
   Dfs: ["Codec", "Auth", "Protocol", "Smb2", "Smb1", "Client"],
+  Transfer: ["Codec", "Auth", "Protocol", "Smb2", "Smb1", "Client"],
   Server: ["Codec", "Auth", "Protocol", "Smb2", "Dfs"],
   Layers: ["Codec", "Protocol"],
   Testing: ["Codec", "Auth", "Protocol", "Smb2", "Smb1", "Client", "Dfs", "Server", "Layers"],
-  Cli: ["Codec", "Auth", "Protocol", "Smb2", "Smb1", "Client", "Dfs", "Server", "Layers"]
+  Cli: ["Codec", "Auth", "Protocol", "Smb2", "Smb1", "Client", "Transfer", "Dfs", "Server", "Layers"]
 } as const satisfies Record<string, ReadonlyArray<string>>
 
 /** The folders of `src/Server/internal`, the lowest first: each may import those before it. */

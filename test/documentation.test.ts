@@ -21,7 +21,7 @@ describe("the docstring of a public export", () => {
   })
 
   it("says since which version the export exists", () => {
-    const found = globSync("src/{Auth,Client,Codec,Dfs,Layers,Protocol,Server,Smb1,Smb2,Testing}/**/*.ts", {
+    const found = globSync("src/{Auth,Client,Codec,Dfs,Layers,Protocol,Server,Smb1,Smb2,Testing,Transfer}/**/*.ts", {
       cwd: root
     })
       .filter((path) => !path.includes("internal") && !path.endsWith("index.ts"))

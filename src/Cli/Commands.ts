@@ -120,7 +120,7 @@ const get = Command.make(
   },
   Effect.fnUntraced(function*({ local, path, quiet, recursive, resume }) {
     const { json } = yield* root
-    const { get } = yield* Effect.promise(() => import("./Download.ts"))
+    const { get } = yield* Effect.promise(() => import("./Copying.ts"))
     yield* withClient([path], get(path, local, { json, quiet, recursive, resume }))
   })
 ).pipe(
@@ -149,7 +149,7 @@ const put = Command.make(
   },
   Effect.fnUntraced(function*({ inPlace, local, path, quiet, recursive }) {
     const { json, names } = yield* root
-    const { put } = yield* Effect.promise(() => import("./Upload.ts"))
+    const { put } = yield* Effect.promise(() => import("./Copying.ts"))
     yield* withClient([path], put(local, path, { json, quiet, recursive, inPlace, mapped: names === "mapped" }))
   })
 ).pipe(

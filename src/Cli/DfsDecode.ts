@@ -10,7 +10,8 @@ import type { Malformed } from "../Codec/Malformed.ts"
 import * as Requests from "../Dfs/ReferralRequest.ts"
 import * as Responses from "../Dfs/ReferralResponse.ts"
 import type { Unsupported } from "../Protocol/DfsError.ts"
-import { LocalError, printable, UsageError } from "./Failure.ts"
+import { LocalError } from "../Transfer/LocalError.ts"
+import { printable, UsageError } from "./Failure.ts"
 import * as Output from "./Output.ts"
 
 /** The messages of MS-DFSC 2.2, with their names on the command line. */

@@ -9,69 +9,13 @@ import type { PlatformError } from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { RemovalError } from "../Client/RemovalError.ts"
-import type { SmbError } from "../Protocol/Errors.ts"
+import * as LocalError from "../Transfer/LocalError.ts"
 
 /** The arguments of the command are wrong. Exit code 2. */
 export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", { detail: Schema.String }) {
   override get message(): string {
     return this.detail
   }
-}
-
-/** This machine's side failed: a local file, or a name from the server that must not be written here. */
-export class LocalError extends Schema.TaggedError<LocalError>()("LocalError", {
-  path: Schema.String,
-  detail: Schema.String,
-  /** The disk is full, so all other files fail too. */
-  full: Schema.optionalKey(Schema.Boolean)
-}) {
-  override get message(): string {
-    return `${this.path}: ${this.detail}`
-  }
-}
-
-/** Part of the work failed, and each failure has been reported. */
-export class Incomplete extends Schema.TaggedError<Incomplete>()("Incomplete", {
-  failures: Schema.Number,
-  what: Schema.Literals(["copied", "listed", "read", "removed"])
-}) {
-  override get message(): string {
-    return `${this.failures} ${this.failures === 1 ? "entry" : "entries"} could not be ${this.what}`
-  }
-}
-
-const failuresOfOne: ReadonlySet<string> = new Set([
-  "SmbError",
-  "LocalError",
-  "PlatformError",
-  "FileShortened",
-  "FileTooLarge",
-  "PathError",
-  "RemovalError",
-  "AuthenticationError",
-  "Malformed",
-  "DfsError",
-  "NotDfsCapable",
-  "Overflow",
-  "Unsupported"
-])
-
-const isFull = ({ reason: { cause } }: PlatformError): boolean =>
-  Predicate.hasProperty(cause, "code") && (cause.code === "ENOSPC" || cause.code === "EDQUOT")
-
-const isFullThere = ({ reason }: SmbError): boolean => reason._tag === "DiskFull" || reason._tag === "QuotaExceeded"
-
-/**
- * Whether a failure in a tree concerns one file or folder, so that the others can go on: a server's error about it, a
- * local file, the target of a DFS link. A failure of the connection, or a full disk on either side,
- * concerns all files.
- */
-export const concernsOne = (error: { readonly _tag: string; readonly reason?: unknown }): boolean => {
-  if (!failuresOfOne.has(error._tag)) return false
-  if (error instanceof LocalError) return error.full !== true
-  if (error instanceof RemovalError) return error.reason._tag === "RootOrLink" || !error.reason.ended
-  if (Predicate.isTagged(error, "PlatformError")) return !isFull(error as unknown as PlatformError)
-  return !Predicate.isTagged(error, "SmbError") || !isFullThere(error as unknown as SmbError)
 }
 
 /** The reader of the output has closed it, as `head` does. This failure is not reported. */
@@ -99,36 +43,10 @@ export interface Report {
   readonly json?: Readonly<Record<string, unknown>>
 }
 
-/**
- * Why a local path does not exist. Node reads names as UTF-8, and has U+FFFD for each byte that is not valid: a file is
- * not found by such a name, though a listing has it.
- */
-export const notFound = (path: string): string =>
-  path.includes("\ufffd")
-    ? "the name is not in UTF-8, and cannot be opened by it: rename it (convmv can, from ISO 8859-1 for example)"
-    : "there is no such file or directory"
-
-const platformReasons: Readonly<Record<string, string>> = {
-  AlreadyExists: "already exists",
-  PermissionDenied: "permission denied"
-}
-
-/** The text of a file system's error, without the path, in the words of the operating system's own tools. */
-const platformDetail = ({ reason }: PlatformError, path: string): string => {
-  if (reason._tag === "NotFound") return notFound(path)
-  const cause = Predicate.hasProperty(reason.cause, "message") ? String(reason.cause.message) : ""
-  // "ENOSPC: no space left on device, write"
-  return platformReasons[reason._tag] ?? /^[A-Z0-9]+: ([^,]*)/.exec(cause)?.[1] ?? reason.message
-}
-
-/** A file system's error as an error about a path that the user knows. */
-export const localError = (path: string, error: PlatformError): LocalError =>
-  new LocalError({ path, detail: platformDetail(error, path), ...(isFull(error) ? { full: true } : {}) })
-
 const platformMessage = (error: PlatformError): string =>
   "pathOrDescriptor" in error.reason && typeof error.reason.pathOrDescriptor === "string"
-    ? `${error.reason.pathOrDescriptor}: ${platformDetail(error, error.reason.pathOrDescriptor)}`
-    : platformDetail(error, "")
+    ? `${error.reason.pathOrDescriptor}: ${LocalError.describe(error, error.reason.pathOrDescriptor)}`
+    : LocalError.describe(error, "")
 
 /** The client's options as its messages name them, in backquotes, and the command's flags for them. */
 const flags: ReadonlyArray<readonly [option: RegExp, flag: string]> = [

@@ -3,7 +3,8 @@ import * as Effect from "effect/Effect"
 import type { Entry } from "../Client/Entry.ts"
 import type { ShareEntry } from "../Client/Operations.ts"
 import * as FileTime from "../Codec/FileTime.ts"
-import { LocalError, OutputClosed, printable, type Report } from "./Failure.ts"
+import { LocalError } from "../Transfer/LocalError.ts"
+import { OutputClosed, printable, type Report } from "./Failure.ts"
 
 const failed = (error: NodeJS.ErrnoException) =>
   error.code === "EPIPE" || error.code === "ERR_STREAM_DESTROYED"

@@ -19,10 +19,10 @@ import * as Logger from "effect/Logger"
 import * as References from "effect/References"
 import * as Terminal from "effect/Terminal"
 import { readFileSync } from "node:fs"
+import * as UnfinishedFiles from "../Transfer/UnfinishedFiles.ts"
 import { command } from "./Commands.ts"
 import * as Failure from "./Failure.ts"
 import { stopping } from "./Interruption.ts"
-import { removeUnfinished } from "./LocalFile.ts"
 import * as Output from "./Output.ts"
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
@@ -84,7 +84,7 @@ const services = Layer.mergeAll(
 let signalCode: number | undefined
 
 const endAtOnce = (code: number): void => {
-  removeUnfinished()
+  UnfinishedFiles.removeAll()
   process.exit(code)
 }
 

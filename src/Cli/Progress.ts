@@ -4,30 +4,28 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import type * as Scope from "effect/Scope"
 import { printable } from "./Failure.ts"
 import * as Output from "./Output.ts"
 
-/** Reports the progress of one file. */
-export interface File {
-  /** Adds this many bytes. */
-  readonly advance: (count: number) => Effect.Effect<void>
-}
-
 /** Reports the progress of a transfer. */
 export interface Progress {
-  /**
-   * A file begins, and ends with the scope: complete, if the scope succeeds. `total` is its size in bytes, if known.
-   * Some of these bytes may have existed before.
-   */
-  readonly file: (name: string, total: number | undefined, before?: number) => Effect.Effect<File, never, Scope.Scope>
+  /** A file begins. `total` is its size in bytes, if known. `before` of these bytes existed before. */
+  readonly begin: (name: string, total: number | undefined, before?: number) => Effect.Effect<void>
+  /** Adds bytes of a file. */
+  readonly advance: (name: string, count: number) => Effect.Effect<void>
+  /** A file is complete. */
+  readonly end: Effect.Effect<void>
   /** Erases the line: before other output, or at the end. */
   readonly wipe: Effect.Effect<void>
 }
 
 /** Shows no progress. */
-export const none: Progress = { file: () => Effect.succeed({ advance: () => Effect.void }), wipe: Effect.void }
+export const none: Progress = {
+  begin: () => Effect.void,
+  advance: () => Effect.void,
+  end: Effect.void,
+  wipe: Effect.void
+}
 
 /** The time between two changes of the line, in milliseconds. */
 const interval = 100
@@ -118,21 +116,16 @@ export const make: Effect.Effect<Progress> = Effect.gen(function*() {
       return show
     })
   return {
-    file: (next, size, there = 0) =>
-      Effect.as(
-        Effect.acquireRelease(begin(next, size, there), (_, exit) =>
-          Effect.sync(() => {
-            if (Exit.isSuccess(exit)) files++
-          })),
-        {
-          advance: (count) =>
-            Effect.suspend(() => {
-              name = next
-              done += count
-              return show
-            })
-        }
-      ),
+    begin: (next, size, there = 0) => begin(next, size, there),
+    advance: (next, count) =>
+      Effect.suspend(() => {
+        name = next
+        done += count
+        return show
+      }),
+    end: Effect.sync(() => {
+      files++
+    }),
     wipe: Effect.suspend(() => {
       if (!visible) return Effect.void
       visible = false

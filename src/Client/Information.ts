@@ -49,6 +49,19 @@ export const setFile = <N extends keyof FileClasses>(name: N, value: Value<FileC
 }
 
 /**
+ * FileBasicInformation with which a server changes nothing (MS-FSCC 2.4.7).
+ *
+ * @since 0.2.0
+ */
+export const unchanged: Value<FileClasses["FileBasicInformation"]> = {
+  creationTime: 0n,
+  lastAccessTime: 0n,
+  lastWriteTime: 0n,
+  changeTime: 0n,
+  fileAttributes: 0
+}
+
+/**
  * Queries a class of file-system information: `queryFileSystem("FileFsFullSizeInformation")`.
  *
  * @since 0.1.0

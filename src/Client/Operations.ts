@@ -124,12 +124,17 @@ export interface Operations {
   readonly readFileString: (path: PathInput) => Effect.Effect<string, ClientError>
   /**
    * Creates or replaces a file. One round trip for a small file. With `create`, fails if the file exists. If this
-   * fails, the file may exist, and may hold any part of the data.
+   * fails, the file may exist, and may hold any part of the data. `lastWriteTime`, in 100 ns ticks since 1601, is the
+   * time that the file gets: an `SmbError` of SET_INFO means that all data is there, and that the server refused the time.
    */
   readonly writeFile: (
     path: PathInput,
     data: Uint8Array | string,
-    options?: { readonly create?: boolean | undefined; readonly flush?: boolean | undefined }
+    options?: {
+      readonly create?: boolean | undefined
+      readonly flush?: boolean | undefined
+      readonly lastWriteTime?: bigint | undefined
+    }
   ) => Effect.Effect<void, ClientError>
   /**
    * The bytes of a file, read ahead of the consumer. If the file ends before the part of the range that it had when it

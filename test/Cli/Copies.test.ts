@@ -9,13 +9,14 @@ import { Credentials, SmbClient, TestTransport } from "effect-smb"
 import { spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
 import { join, relative } from "node:path"
-import * as Download from "../../src/Cli/Download.ts"
-import * as LocalFile from "../../src/Cli/LocalFile.ts"
+import * as Copying from "../../src/Cli/Copying.ts"
 import * as Remote from "../../src/Cli/Remote.ts"
-import * as Upload from "../../src/Cli/Upload.ts"
 import * as FileInformation from "../../src/Codec/FileInformation.ts"
 import { AccessMask, CreateDisposition, CreateOptions } from "../../src/Smb2/Message/Constants.ts"
 import type * as Message from "../../src/Smb2/Message/Message.ts"
+import * as LocalFile from "../../src/Transfer/internal/LocalFile.ts"
+import type * as Transfer from "../../src/Transfer/Transfer.ts"
+import * as UnfinishedFiles from "../../src/Transfer/UnfinishedFiles.ts"
 
 const bytes = (length: number) => Uint8Array.from({ length }, (_, i) => (i * 7 + (i >> 8) * 3) & 0xff)
 
@@ -36,7 +37,14 @@ beforeEach(() => {
 })
 afterEach(() => void vi.restoreAllMocks())
 
-const plain = { json: false, quiet: true, recursive: false, resume: false, inPlace: false }
+const plain = {
+  json: false,
+  quiet: true,
+  recursive: false,
+  resume: false,
+  inPlace: false,
+  transfer: { retries: 0 } as Transfer.TransferOptions
+}
 const path = (text: string): Remote.Remote => Result.getOrThrow(Remote.parse(text, { share: true }))
 
 const provide = (files: TestTransport.Files, options: Omit<TestTransport.ServerOptions, "shares"> = {}) =>
@@ -65,9 +73,9 @@ const below = (top: string): Record<string, string | undefined> => {
 }
 
 const get = (from: string, to: string, options: Partial<typeof plain> = {}) =>
-  Download.get(path(from), Option.some(to), { ...plain, ...options })
+  Copying.get(path(from), Option.some(to), { ...plain, ...options })
 const put = (from: string, to: string, options: Partial<typeof plain> = {}) =>
-  Upload.put(from, path(to), { ...plain, ...options })
+  Copying.put(from, path(to), { ...plain, ...options })
 
 /** The tag of a failure, and its reason. */
 const failed = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
@@ -499,14 +507,14 @@ describe("a local file that is replaced", () => {
           Effect.andThen(
             writer.write(Buffer.from("new")),
             Effect.suspend(() => {
-              LocalFile.removeUnfinished()
+              UnfinishedFiles.removeAll()
               assert.strictEqual(Fs.existsSync(join(here, name)), keep)
               return Effect.fail(new LocalFileTest())
             })
           )).pipe(Effect.flip)
         // What is finished is not removed any more.
         yield* replace(join(here, "done"), ".done.part", "done")
-        LocalFile.removeUnfinished()
+        UnfinishedFiles.removeAll()
         assert.strictEqual(Fs.readFileSync(join(here, "done"), "utf8"), "done")
       }
     }).pipe(Effect.scoped, onDisk))
@@ -586,8 +594,9 @@ describe("a local file that is replaced", () => {
   it.effect("goes into a folder that exists, or that is written as one", () =>
     Effect.gen(function*() {
       const here = yield* folder
-      const to = (text: string) => LocalFile.destination(Option.some(text), "name")
-      assert.strictEqual(yield* LocalFile.destination(Option.none(), "name"), "name")
+      const source = path("//nas/data/name")
+      const to = (text: string) => Copying.localDestination(Option.some(text), source)
+      assert.strictEqual(yield* Copying.localDestination(Option.none(), source), "name")
       assert.strictEqual(yield* to(here), join(here, "name"))
       assert.strictEqual(yield* to(join(here, "other")), join(here, "other"))
       assert.strictEqual(yield* to(`${join(here, "other")}/`), join(here, "other", "name"))

@@ -6,10 +6,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, PlatformError } from "effect"
 import { CliError } from "effect/cli"
 import * as Failure from "../../src/Cli/Failure.ts"
-import { concernsOne, LocalError } from "../../src/Cli/Failure.ts"
 import { RemovalError, RemovalIncomplete, RootOrLink } from "../../src/Client/RemovalError.ts"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import { fromStatus, TransportError } from "../../src/Protocol/Errors.ts"
+import { concernsOne, Incomplete } from "../../src/Transfer/Incomplete.ts"
+import { fromPlatform, LocalError } from "../../src/Transfer/LocalError.ts"
 
 /** An error of the local file system with a code of the operating system. */
 const local = (code: string | undefined, tag: PlatformError.SystemErrorTag = "Unknown") =>
@@ -87,7 +88,7 @@ describe("the report on a failure", () => {
       [rootOrLink, 2, { error: "RemovalError", reason: "RootOrLink" }],
       [removal(false), 1, { error: "RemovalError", reason: "RemovalIncomplete", removed: 3, failed: 2 }],
       [new LocalError({ path: "f", detail: "no" }), 1, { error: "LocalError" }],
-      [new Failure.Incomplete({ failures: 2, what: "copied" }), 1, { error: "Incomplete" }],
+      [new Incomplete({ failures: 2, what: "copied" }), 1, { error: "Incomplete" }],
       [local("ENOSPC"), 1, { error: "PlatformError", reason: "Unknown" }],
       [new Error("x"), 1, { error: "Defect" }]
     ] as const
@@ -99,9 +100,9 @@ describe("the report on a failure", () => {
 
   it.each([
     [new LocalError({ path: "/f", detail: "is a directory" }), "/f: is a directory"],
-    [new Failure.Incomplete({ failures: 1, what: "copied" }), "1 entry could not be copied"],
-    [new Failure.Incomplete({ failures: 0, what: "listed" }), "0 entries could not be listed"],
-    [new Failure.Incomplete({ failures: 2, what: "removed" }), "2 entries could not be removed"],
+    [new Incomplete({ failures: 1, what: "copied" }), "1 entry could not be copied"],
+    [new Incomplete({ failures: 0, what: "listed" }), "0 entries could not be listed"],
+    [new Incomplete({ failures: 2, what: "removed" }), "2 entries could not be removed"],
     [local("EROFS"), "/f: no luck"],
     [local("EEXIST", "AlreadyExists"), "/f: already exists"],
     [local("EACCES", "PermissionDenied"), "/f: permission denied"],
@@ -170,10 +171,10 @@ describe("the report on a failure", () => {
 
 describe("an error of the file system as a local error", () => {
   it("has the user's path, the system's words, and whether the disk is full", () => {
-    assert.deepInclude(Failure.localError("/mine", local("ENOSPC")), { path: "/mine", detail: "no luck", full: true })
-    assert.deepInclude(Failure.localError("/mine", local("EDQUOT")), { full: true })
-    assert.notProperty(Failure.localError("/mine", local("EIO")), "full")
-    assert.notProperty(Failure.localError("/mine", local(undefined)), "full")
+    assert.deepInclude(fromPlatform("/mine", local("ENOSPC")), { path: "/mine", detail: "no luck", full: true })
+    assert.deepInclude(fromPlatform("/mine", local("EDQUOT")), { full: true })
+    assert.notProperty(fromPlatform("/mine", local("EIO")), "full")
+    assert.notProperty(fromPlatform("/mine", local(undefined)), "full")
   })
 })
 

@@ -3,7 +3,7 @@
  * name or message of a server can control the terminal.
  */
 import { assert, describe, it, vi } from "@effect/vitest"
-import { Cause, Effect, Exit, Layer, Logger, PlatformError, Schema, Scope } from "effect"
+import { Cause, Effect, Layer, Logger, PlatformError, Schema } from "effect"
 import { Credentials, NotDfsCapable, SmbClient } from "effect-smb"
 import { TestClock } from "effect/testing"
 import * as Failure from "../../src/Cli/Failure.ts"
@@ -12,6 +12,7 @@ import * as Progress from "../../src/Cli/Progress.ts"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import { fromStatus, TransportError } from "../../src/Protocol/Errors.ts"
 import { FileAttributes } from "../../src/Smb2/Message/Constants.ts"
+import * as LocalError from "../../src/Transfer/LocalError.ts"
 import * as Peer from "../Smb1/peer.ts"
 
 /** 1 January 2020 00:00 UTC in units of 100 ns since 1601, as `w32tm /ntte` computes it. */
@@ -116,20 +117,19 @@ describe("the output of the command", () => {
       yield* Effect.addFinalizer(() => Effect.sync(() => write.mockRestore()))
       const progress = yield* Progress.make
       const later = TestClock.adjust("1 second")
-      const [one, two, three] = yield* Effect.all([Scope.make(), Scope.make(), Scope.make()])
-      const first = yield* Scope.provide(progress.file("first", 3000), one)
-      const second = yield* Scope.provide(progress.file("second", 3000), two)
+      yield* progress.begin("first", 3000)
+      yield* progress.begin("second", 3000)
       yield* later
-      yield* first.advance(1024)
+      yield* progress.advance("first", 1024)
       yield* later
-      yield* second.advance(1024)
-      yield* Scope.close(one, Exit.fail("refused"))
-      yield* Scope.close(two, Exit.void)
+      yield* progress.advance("second", 1024)
+      // The first fails, and the second is complete.
+      yield* progress.end
       yield* later
-      const third = yield* Scope.provide(progress.file("third", 3000), three)
+      yield* progress.begin("third", 3000)
       yield* later
-      yield* third.advance(1024)
-      yield* Scope.close(three, Exit.void)
+      yield* progress.advance("third", 1024)
+      yield* progress.end
       assert.deepStrictEqual(written, [
         "0 files  1.0 KiB  1.0 KiB/s  first",
         "0 files  2.0 KiB  1.0 KiB/s  second",
@@ -223,7 +223,7 @@ describe("an error of the command", () => {
       _tag: "NotFound",
       pathOrDescriptor: "/tmp/caf\ufffd"
     })
-    for (const message of [Failure.report(latin1).message, Failure.localError("caf\ufffd", latin1).message]) {
+    for (const message of [Failure.report(latin1).message, LocalError.fromPlatform("caf\ufffd", latin1).message]) {
       assert.match(message!, /caf\ufffd: the name is not in UTF-8/)
     }
     const full = PlatformError.systemError({

@@ -10,11 +10,11 @@ import { TestClock } from "effect/testing"
 import { spawn, spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
 import { basename, join } from "node:path"
-import * as Download from "../../src/Cli/Download.ts"
+import * as Copying from "../../src/Cli/Copying.ts"
 import * as Remote from "../../src/Cli/Remote.ts"
-import * as Upload from "../../src/Cli/Upload.ts"
 import * as FileTime from "../../src/Codec/FileTime.ts"
 import { CreateOptions } from "../../src/Smb2/Message/Constants.ts"
+import type * as Transfer from "../../src/Transfer/Transfer.ts"
 
 let said: Array<string> = []
 let printed = ""
@@ -32,12 +32,19 @@ beforeEach(() => {
 })
 afterEach(() => void vi.restoreAllMocks())
 
-const plain = { json: false, quiet: true, recursive: false, resume: false, inPlace: false }
+const plain = {
+  json: false,
+  quiet: true,
+  recursive: false,
+  resume: false,
+  inPlace: false,
+  transfer: { retries: 0 } as Transfer.TransferOptions
+}
 const path = (text: string): Remote.Remote => Result.getOrThrow(Remote.parse(text, { share: true }))
 const get = (from: string, to: string, options: Partial<typeof plain> = {}) =>
-  Download.get(path(from), Option.some(to), { ...plain, ...options })
+  Copying.get(path(from), Option.some(to), { ...plain, ...options })
 const put = (from: string, to: string, options: Partial<typeof plain> = {}) =>
-  Upload.put(from, path(to), { ...plain, ...options })
+  Copying.put(from, path(to), { ...plain, ...options })
 
 const provide = (files: TestTransport.Files, options: Omit<TestTransport.ServerOptions, "shares"> = {}) =>
   Effect.provide(
@@ -173,7 +180,7 @@ describe("get -r", () => {
 })
 
 describe("get", () => {
-  it.effect("has the server's time of a file with --resume alone, and its own errors without -r", () =>
+  it.effect("has the server's time of a file unless the user wants none, and its own errors without -r", () =>
     Effect.gen(function*() {
       const here = yield* folder
       const smb = yield* SmbClient.SmbClient
@@ -181,10 +188,11 @@ describe("get", () => {
       yield* smb.setAttributes("\\\\nas\\data\\f", { lastWriteTime: FileTime.fromMillis(time) })
       yield* get("//nas/data/f", join(here, "a"), { resume: true })
       yield* get("//nas/data/f", join(here, "b"))
-      assert.deepStrictEqual(read(here), { a: "f", b: "f" })
-      const [a, b] = ["a", "b"].map((name) => Fs.statSync(join(here, name)).mtimeMs)
-      assert.strictEqual(a, time)
-      assert.isAbove(b!, time + 1e9)
+      yield* get("//nas/data/f", join(here, "c"), { transfer: { times: false } })
+      assert.deepStrictEqual(read(here), { a: "f", b: "f", c: "f" })
+      const [a, b, c] = ["a", "b", "c"].map((name) => Fs.statSync(join(here, name)).mtimeMs)
+      assert.deepStrictEqual([a, b], [time, time])
+      assert.isAbove(c!, time + 1e9)
       const missing = yield* failed(get("//nas/data/none", here))
       assert.strictEqual(missing.tag, "SmbError")
       const directory = yield* failed(get("//nas/data/d", here))

@@ -9,9 +9,9 @@ import { SmbClient } from "effect-smb"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as Copying from "../../src/Cli/Copying.ts"
 import * as Failure from "../../src/Cli/Failure.ts"
 import * as Remote from "../../src/Cli/Remote.ts"
-import * as Upload from "../../src/Cli/Upload.ts"
 import { FileAttributes } from "../../src/Smb2/Message/Constants.ts"
 import { client } from "./Clients.ts"
 import * as Lab from "./Lab.ts"
@@ -70,9 +70,9 @@ const put = (
   smb: SmbClient.Client,
   source: string,
   target: string,
-  options: Partial<Upload.Options> = {}
+  options: Partial<Parameters<typeof Copying.put>[2]> = {}
 ) =>
-  Upload.put(source, Result.getOrThrow(Remote.parse(target, { share: true })), {
+  Copying.put(source, Result.getOrThrow(Remote.parse(target, { share: true })), {
     json: false,
     quiet: true,
     recursive: false,

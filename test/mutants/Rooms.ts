@@ -87,12 +87,19 @@ export const rooms: ReadonlyArray<Room> = [
     tests: ["test/store", "test/Server"]
   },
   {
+    folder: "src/Transfer",
+    modules: words(
+      `internal/Choice internal/Filter internal/Extras internal/Comparison internal/Download internal/Upload
+       internal/Relay internal/RemoteFile internal/LocalFile internal/LocalName internal/CaseClash internal/Run
+       internal/Options internal/Same internal/Side Incomplete`
+    ),
+    tests: ["test/Transfer", "test/Cli/Copies.test.ts", "test/Cli/TreeCopies.test.ts"]
+  },
+  {
     folder: "src/Cli",
-    modules: words("Download Upload RemoteFile LocalFile LocalName CaseClash Failure"),
+    modules: words("Copying TransferOutput Failure"),
     // The others start whole processes, and reach none of these modules in this one.
-    tests: words("Copies TreeCopies RemoteFile RemoteParts Names CaseClash Output Failure").map((name) =>
-      `test/Cli/${name}.test.ts`
-    )
+    tests: words("Copies TreeCopies Output Failure").map((name) => `test/Cli/${name}.test.ts`)
   },
   { folder: "src/Codec", modules: words("Codec SecurityDescriptor DosWildcard"), tests: ["test/Codec"] }
 ]

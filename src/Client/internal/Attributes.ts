@@ -11,9 +11,6 @@ import { batch, firstResult, reparseTag } from "./Opening.ts"
 import { annotateSpan, spanOptions } from "./PathNames.ts"
 import type { PathContext } from "./TargetAttempt.ts"
 
-/** Values that a server does not change (MS-FSCC 2.4.7). */
-const unchanged = { creationTime: 0n, lastAccessTime: 0n, lastWriteTime: 0n, changeTime: 0n, fileAttributes: 0 }
-
 /**
  * The operations on attributes.
  *
@@ -43,7 +40,7 @@ export const operations = (context: PathContext): Pick<Operations, "stat" | "exi
     setAttributes: Effect.fn("SmbClient.setAttributes")(function*(path, changes) {
       yield* annotateSpan(path)
       const { results } = yield* batch(context, path, OpenMode.setAttributes, [
-        Information.setFile("FileBasicInformation", Defaults.complete(unchanged, changes))
+        Information.setFile("FileBasicInformation", Defaults.complete(Information.unchanged, changes))
       ])
       yield* firstResult(results)
     })

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Sink from "effect/Sink"
 import type * as Operation from "../../Protocol/Operation.ts"
 import type * as Share from "../../Protocol/Share.ts"
+import { AccessMask } from "../../Smb2/Message/Constants.ts"
 import * as Information from "../Information.ts"
 import * as OpenMode from "../OpenMode.ts"
 import type { Operations } from "../Operations.ts"
@@ -34,25 +35,34 @@ export const operations = (
   writeFile: Effect.fn("SmbClient.writeFile")(function*(path, data, options) {
     yield* annotateSpan(path)
     const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data
-    const mode = options?.create === true ? OpenMode.create : OpenMode.overwrite
-    const flush: ReadonlyArray<Operation.Flush> = options?.flush === true ? [{ _tag: "Flush" }] : []
+    const time = options?.lastWriteTime
+    const timed = (mode: Share.OpenOptions) =>
+      time === undefined ? mode : OpenMode.withAccess(mode, AccessMask.FILE_WRITE_ATTRIBUTES)
+    const mode = timed(options?.create === true ? OpenMode.create : OpenMode.overwrite)
+    /** What follows the data. The time comes last: its refusal then leaves nothing else undone. */
+    const after: ReadonlyArray<Operation.Flush | Operation.SetInfo> = [
+      ...(options?.flush === true ? [{ _tag: "Flush" } as const] : []),
+      ...(time === undefined ? [] : [
+        Information.setFile("FileBasicInformation", { ...Information.unchanged, lastWriteTime: time })
+      ])
+    ]
     const writeFrom = (offset: number, mode: Share.OpenOptions) =>
       Effect.scoped(Effect.gen(function*() {
         const { file, share } = yield* openFile(context, path, mode)
         yield* PipelinedWrites.writeBuffer(file, share.limits.write, BigInt(offset), bytes.subarray(offset))
-        for (const operation of flush) yield* file.run(operation)
+        for (const operation of after) yield* file.run<Operation.Any>(operation)
         yield* file.close
       }))
     if (bytes.length > oneCompound) return yield* writeFrom(0, mode)
     const { results } = yield* batch(context, path, mode, (limits): ReadonlyArray<Operation.Any> => [
       ...(bytes.length === 0 ? [] : [{ _tag: "Write" as const, offset: 0n, data: bytes.subarray(0, limits.write) }]),
-      ...flush
+      ...after
     ])
     const outcomes: Array<unknown> = []
     for (const result of results) outcomes.push(yield* Effect.fromResult(result))
     const written = outcomes[0]
     // If a server took only part of the data, the rest is sent again; the server takes it or says why not.
-    if (typeof written === "number" && written < bytes.length) yield* writeFrom(written, OpenMode.write)
+    if (typeof written === "number" && written < bytes.length) yield* writeFrom(written, timed(OpenMode.write))
   }),
   sink: (path, options) =>
     Sink.make<Uint8Array>()((chunks) =>

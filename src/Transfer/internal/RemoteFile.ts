@@ -16,18 +16,18 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
 import { randomBytes } from "node:crypto"
-import type { ClientError } from "../Client/ClientError.ts"
-import * as Information from "../Client/Information.ts"
-import * as OpenMode from "../Client/OpenMode.ts"
-import { SmbClient } from "../Client/SmbClient.ts"
-import * as SmbFile from "../Client/SmbFile.ts"
-import * as UncPath from "../Client/UncPath.ts"
-import { Malformed } from "../Codec/Malformed.ts"
-import { NtStatus } from "../Codec/NtStatus.ts"
-import { fromStatus, isMissing, ProtocolError, SmbError, TransportError } from "../Protocol/Errors.ts"
-import type * as Share from "../Protocol/Share.ts"
-import { AccessMask } from "../Smb2/Message/Constants.ts"
-import { printable, type Report } from "./Failure.ts"
+import type { ClientError } from "../../Client/ClientError.ts"
+import * as Information from "../../Client/Information.ts"
+import * as OpenMode from "../../Client/OpenMode.ts"
+import { SmbClient } from "../../Client/SmbClient.ts"
+import * as SmbFile from "../../Client/SmbFile.ts"
+import * as UncPath from "../../Client/UncPath.ts"
+import { Malformed } from "../../Codec/Malformed.ts"
+import { NtStatus } from "../../Codec/NtStatus.ts"
+import { fromStatus, isMissing, ProtocolError, SmbError, TransportError } from "../../Protocol/Errors.ts"
+import type * as Share from "../../Protocol/Share.ts"
+import { AccessMask } from "../../Smb2/Message/Constants.ts"
+import type { Warning } from "../TransferEvent.ts"
 import * as LocalName from "./LocalName.ts"
 
 /** The file that content is written to. */
@@ -117,17 +117,22 @@ const open = Effect.fnUntraced(function*(
   )
 })
 
-const unfinished = (path: UncPath.UncPath, what: string): Report => {
+const warning = (kind: Warning["kind"], path: UncPath.UncPath, what: string): Warning => {
   const name = UncPath.format(path)
-  const message = `${printable(name)}: ${what}`
-  return { code: 0, message, json: { warning: "Unfinished", path: name, message } }
+  return { kind, path: name, message: `${name}: ${what}` }
 }
 
-/** The report on a part that could not be removed; `known` if it is sure to exist. */
-const left = (path: UncPath.UncPath, why: string, known: boolean): Report =>
+const unfinished = (path: UncPath.UncPath, what: string): Warning => warning("Unfinished", path, what)
+
+/** The warning about a part that could not be removed; `known` if it is sure to exist. */
+const left = (path: UncPath.UncPath, why: string, known: boolean): Warning =>
   known
     ? unfinished(path, `an unfinished file is left there, since it could not be removed (${why}). Remove it.`)
     : unfinished(path, `an unfinished file may be left there, since the server could not be asked (${why}). Remove it.`)
+
+/** The warning about a server that does not set the time of a copied file. */
+export const timeNotKept = (target: UncPath.UncPath, error: SmbError): Warning =>
+  warning("TimeNotKept", target, `the file was copied, but the server does not set its time (${error.message})`)
 
 /** Whether the result of a request is unknown: no response has come that can be trusted. */
 const isUnanswered = (exit: Exit.Exit<unknown, unknown>): boolean =>
@@ -139,18 +144,31 @@ const isUnanswered = (exit: Exit.Exit<unknown, unknown>): boolean =>
       : error instanceof ProtocolError || error instanceof Malformed
   })
 
+/** What is known about a file that is written, and what it gets. */
+export interface About {
+  /** No file can exist there, as in a directory that was just created. */
+  readonly isNew?: boolean | undefined
+  /** The last write time that the file gets, in ticks of 100 ns since 1601. Default: the time of the copy. */
+  readonly lastWriteTime?: bigint | undefined
+  /** The attributes that the file gets (MS-FSCC 2.6). Default: those of a new file, and hidden and system of the old one. */
+  readonly fileAttributes?: number | undefined
+}
+
+/** Whether the file gets a time or attributes. */
+const hasTime = ({ fileAttributes, lastWriteTime }: About): boolean =>
+  fileAttributes !== undefined || lastWriteTime !== undefined
+
 /**
- * Writes a file. After success the complete file is at its name; after a failure its name is unchanged. `isNew` means
- * that no file can exist there, as in a directory that was just created.
+ * Writes a file. After success the complete file is at its name; after a failure its name is unchanged.
  */
 export type Replace = <E, R>(
   target: UncPath.UncPath,
   content: Content<E, R>,
-  isNew?: boolean
+  about?: About
 ) => Effect.Effect<bigint, E | ClientError, R | SmbClient>
 
-/** The state of one run of the command: its knowledge about folders serves the later files. */
-export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => {
+/** The state of one transfer: its knowledge about folders serves the later files. */
+export const make = (tell: (warning: Warning) => Effect.Effect<void>): Replace => {
   /** Folders that allow the usual name of a part, and let it be renamed by that name. */
   const easy = new Set<string>()
 
@@ -229,7 +247,8 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
   const create = Effect.fnUntraced(function*(
     target: UncPath.UncPath,
     found: Found,
-    tag: string
+    tag: string,
+    setsTime: boolean
   ): Effect.fn.Return<Made, ClientError, SmbClient | Scope.Scope> {
     const hiding = (found?.fileAttributes ?? 0) & kept
     const options: Share.OpenOptions = {
@@ -238,11 +257,20 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
       queryMaximalAccess: true,
       ...(hiding === 0 ? {} : { fileAttributes: hiding | FILE_ATTRIBUTE_ARCHIVE })
     }
+    const openPart = (path: UncPath.UncPath) =>
+      setsTime
+        ? Effect.catchIf(
+          open(path, OpenMode.withAccess(options, AccessMask.FILE_WRITE_ATTRIBUTES), true),
+          (error) => error instanceof SmbError && error.reason._tag === "AccessDenied",
+          // A folder can allow new files, and not their times.
+          () => open(path, options, true)
+        )
+        : open(path, options, true)
     let refusal: SmbError | undefined
     for (const name of LocalName.parts(UncPath.name(target), tag)) {
       const path = beside(target, name)
       const made = yield* Effect.result(Effect.onExit(
-        open(path, options, true),
+        openPart(path),
         // A caller that is interrupted before the response comes does not know that the part exists.
         (exit) => isUnanswered(exit) ? takeAway(path, byName(path), false) : Effect.void
       ))
@@ -313,21 +341,40 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
     )
   })
 
+  /** The content is complete without its time: this is no failure, and the user is told. */
+  const withoutTime = (target: UncPath.UncPath) => (error: SmbError) => tell(timeNotKept(target, error))
+
+  /** Gives the part its time. The server keeps a time that was set, no matter what is written by the same open. */
+  const setTime = ({ file }: Made, target: UncPath.UncPath, about: About): Effect.Effect<void, ClientError> =>
+    hasTime(about)
+      ? file.run(
+        Information.setFile("FileBasicInformation", {
+          ...Information.unchanged,
+          lastWriteTime: about.lastWriteTime ?? 0n,
+          fileAttributes: about.fileAttributes ?? 0
+        })
+      ).pipe(Effect.catchTag("SmbError", withoutTime(target)))
+      : Effect.void
+
   /** Writes and renames the part with one open. */
   const byOneOpen = <E, R>(
     target: UncPath.UncPath,
     content: Content<E, R>,
     found: Found,
-    tag: string
+    tag: string,
+    about: About
   ): Effect.Effect<bigint, E | ClientError, R | SmbClient> =>
     Effect.scoped(
       Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(restore(create(target, found, tag)), (made) => {
+        Effect.flatMap(restore(create(target, found, tag, hasTime(about))), (made) => {
           const { file } = made
           const written: Effect.Effect<bigint, E | ClientError, R> = content._tag === "Bytes"
             ? Effect.as(file.write(0, content.bytes), BigInt(content.bytes.length))
             : content.run({ writeFrom: (fill) => file.writeFrom(fill), sink: () => file.sink() })
-          const whole = Effect.tap(written, finish(made, target, found))
+          const whole = written.pipe(
+            Effect.tap(setTime(made, target, about)),
+            Effect.tap(finish(made, target, found))
+          )
           return restore(whole).pipe(
             Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : takeAway(made.path, removed(made))),
             // The part is renamed: an error of the CLOSE is reported, and nothing is removed.
@@ -345,14 +392,19 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
     target: UncPath.UncPath,
     bytes: Uint8Array,
     found: Found,
-    tag: string
+    tag: string,
+    { lastWriteTime }: About
   ): Effect.Effect<bigint, ClientError, SmbClient> => {
     const part = beside(target, LocalName.parts(UncPath.name(target), tag)[0])
     let isMade = false
     return Effect.acquireUseRelease(
       SmbClient,
       (smb) =>
-        smb.writeFile(part, bytes, { create: true }).pipe(
+        smb.writeFile(part, bytes, { create: true, lastWriteTime }).pipe(
+          Effect.catch((error) =>
+            // All content is there.
+            error instanceof SmbError && error.command === "SET_INFO" ? withoutTime(target)(error) : Effect.fail(error)
+          ),
           Effect.mapError((error) => {
             if (!(error instanceof SmbError) || error.command === "CREATE") return error
             isMade = true
@@ -372,20 +424,21 @@ export const make = (tell: (report: Report) => Effect.Effect<void>): Replace => 
   return Effect.fnUntraced(function*<E, R>(
     target: UncPath.UncPath,
     content: Content<E, R>,
-    isNew = false
+    about: About = {}
   ): Effect.fn.Return<bigint, E | ClientError, R | SmbClient> {
-    const found = isNew ? undefined : yield* look(target)
+    const found = about.isNew === true ? undefined : yield* look(target)
     const tag = randomBytes(6).toString("hex")
     const hiding = (found?.fileAttributes ?? 0) & kept
-    if (content._tag === "Flow" || hiding !== 0 || !easy.has(UncPath.format(UncPath.parent(target)))) {
-      return yield* byOneOpen(target, content, found, tag)
+    const isPlain = hiding === 0 && about.fileAttributes === undefined
+    if (content._tag === "Flow" || !isPlain || !easy.has(UncPath.format(UncPath.parent(target)))) {
+      return yield* byOneOpen(target, content, found, tag, about)
     }
     return yield* Effect.catch(
-      quickly(target, content.bytes, found, tag),
+      quickly(target, content.bytes, found, tag, about),
       (error): Effect.Effect<bigint, E | ClientError, R | SmbClient> =>
         // The server refuses this name, though it allowed the ones before.
         error instanceof SmbError && isUnwelcome(error)
-          ? byOneOpen(target, content, found, tag)
+          ? byOneOpen(target, content, found, tag, about)
           : Effect.fail(error)
     )
   })

@@ -5,8 +5,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
 import { basename, join, relative, win32 } from "node:path"
-import * as LocalName from "../../src/Cli/LocalName.ts"
 import * as Remote from "../../src/Cli/Remote.ts"
+import * as LocalName from "../../src/Transfer/internal/LocalName.ts"
 
 describe("a file name of a server", () => {
   it("is refused when it leads out of its folder, on Linux and Windows", () => {

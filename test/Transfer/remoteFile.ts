@@ -1,13 +1,13 @@
 /** `RemoteFile` over a server in memory, with faults: what it sends, what it reports, and which files exist afterwards. */
 import { Effect, Layer, Redacted, Result, Stream } from "effect"
 import { Credentials, SmbClient, TestTransport } from "effect-smb"
-import type { Report } from "../../src/Cli/Failure.ts"
-import * as RemoteFile from "../../src/Cli/RemoteFile.ts"
 import * as UncPath from "../../src/Client/UncPath.ts"
 import * as Codec from "../../src/Codec/Codec.ts"
 import * as FileInformation from "../../src/Codec/FileInformation.ts"
 import type { SmbError } from "../../src/Protocol/Errors.ts"
 import { CreateDisposition, HeaderFlags } from "../../src/Smb2/Message/Constants.ts"
+import * as RemoteFile from "../../src/Transfer/internal/RemoteFile.ts"
+import type { Warning } from "../../src/Transfer/TransferEvent.ts"
 
 /** A path on the server. */
 export const at = (name: string): UncPath.UncPath => Result.getOrThrow(UncPath.parse(`\\\\nas\\data\\${name}`))
@@ -96,7 +96,7 @@ const words = (all: ReadonlyArray<TestTransport.Logged>): ReadonlyArray<string> 
 
 export interface World {
   readonly smb: SmbClient.Client
-  readonly told: ReadonlyArray<Report>
+  readonly told: ReadonlyArray<Warning>
   readonly replace: RemoteFile.Replace
   /** The names and attributes of all CREATEs of new files. */
   readonly creates: Effect.Effect<ReadonlyArray<readonly [string, number]>>
@@ -120,10 +120,14 @@ export const run = <A, E>(
   Effect.gen(function*() {
     const smb = yield* SmbClient.SmbClient
     const servers = yield* TestTransport.TestServers
-    const told: Array<Report> = []
-    const replace = RemoteFile.make((report) => Effect.sync(() => void told.push(report)))
+    const told: Array<Warning> = []
+    const replace = RemoteFile.make((warning) => Effect.sync(() => void told.push(warning)))
     const put = (path = target, isNew?: boolean) =>
-      replace(path, { _tag: "Bytes", bytes: content }, isNew) as Effect.Effect<bigint, SmbError, SmbClient.SmbClient>
+      replace(path, { _tag: "Bytes", bytes: content }, { isNew }) as Effect.Effect<
+        bigint,
+        SmbError,
+        SmbClient.SmbClient
+      >
     const creates = Effect.map(servers.requests, (all) =>
       all.flatMap(({ request }) =>
         request._tag === "CREATE" && request.body.createDisposition !== CreateDisposition.FILE_OPEN

@@ -7,7 +7,7 @@ import { Deferred, Effect, Fiber } from "effect"
 import * as Fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import * as CaseClash from "../../src/Cli/CaseClash.ts"
+import * as CaseClash from "../../src/Transfer/internal/CaseClash.ts"
 
 describe("CaseClash", () => {
   it("finds names of a folder that are one name by Windows' table, and not by JavaScript's", () => {

@@ -4,17 +4,9 @@ import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type { PlatformError } from "effect/PlatformError"
-import { rmSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
-import { LocalError, localError } from "./Failure.ts"
-
-/** The paths of incomplete files. */
-const unfinished = new Set<string>()
-
-/** Removes incomplete files, for a process that must end at once. */
-export const removeUnfinished = (): void => {
-  for (const path of unfinished) rmSync(path, { force: true })
-}
+import { fromPlatform, LocalError } from "../LocalError.ts"
+import * as UnfinishedFiles from "../UnfinishedFiles.ts"
 
 /** The type of the file at a path, links followed; `undefined` if nothing is there. */
 export const typeOf = (path: string): Effect.Effect<
@@ -35,11 +27,12 @@ export const mark = (folder: string, name: string) =>
   Effect.flatMap(FileSystem.FileSystem, (fs) => {
     const path = join(folder, name)
     return Effect.acquireRelease(
-      Effect.sync(() => void unfinished.add(path)).pipe(
+      Effect.sync(() => UnfinishedFiles.add(path)).pipe(
         Effect.andThen(fs.writeFile(path, new Uint8Array(0))),
         Effect.isSuccess
       ),
-      () => Effect.andThen(Effect.ignore(fs.remove(path, { force: true })), Effect.sync(() => unfinished.delete(path)))
+      () =>
+        Effect.andThen(Effect.ignore(fs.remove(path, { force: true })), Effect.sync(() => UnfinishedFiles.forget(path)))
     )
   })
 
@@ -76,7 +69,7 @@ export const outdatedParts = () => {
     }
     for (const name of yield* parts) {
       const path = join(folder, name)
-      if (name === kept || name.length !== kept.length || !name.startsWith(start) || unfinished.has(path)) continue
+      if (name === kept || name.length !== kept.length || !name.startsWith(start) || UnfinishedFiles.has(path)) continue
       yield* Effect.ignore(fs.remove(path, { force: true }))
     }
   }, (effect) => Effect.ignore(effect))
@@ -108,7 +101,7 @@ export const replace = <A, E, R>(
   Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
     // The user knows the final name, and not the name of the part; errors of an open file have no name.
-    const named = Effect.mapError((error: PlatformError) => localError(target, error))
+    const named = Effect.mapError((error: PlatformError) => fromPlatform(target, error))
     const type = yield* typeOf(target)
     if (type === "Directory") {
       return yield* new LocalError({ path: target, detail: "is a directory" })
@@ -125,7 +118,7 @@ export const replace = <A, E, R>(
     const path = join(dirname(final), part.name)
     return yield* Effect.acquireUseRelease(
       Effect.sync(() => {
-        if (!part.keep) unfinished.add(path)
+        if (!part.keep) UnfinishedFiles.add(path)
       }),
       () =>
         Effect.gen(function*() {
@@ -147,17 +140,8 @@ export const replace = <A, E, R>(
           return result
         }),
       (_, exit) => {
-        unfinished.delete(path)
+        UnfinishedFiles.forget(path)
         return Exit.isSuccess(exit) || part.keep ? Effect.void : Effect.ignore(fs.remove(path, { force: true }))
       }
     )
   })
-
-/** The target of a download: inside `path` if that is a directory or is written as one; otherwise `path` itself. */
-export const destination = Effect.fnUntraced(function*(path: Option.Option<string>, name: string) {
-  if (Option.isNone(path)) return name
-  if (/[\\/]$/.test(path.value) && (process.platform === "win32" || path.value.endsWith("/"))) {
-    return join(path.value, name)
-  }
-  return (yield* typeOf(path.value)) === "Directory" ? join(path.value, name) : path.value
-})

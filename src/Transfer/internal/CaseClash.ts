@@ -5,7 +5,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { stat } from "node:fs/promises"
-import { fold } from "../Codec/UpCase.ts"
+import { fold } from "../../Codec/UpCase.ts"
 
 /** The names in a folder that clash with an earlier name, each with that earlier name. */
 export const within = (names: ReadonlyArray<string>): ReadonlyMap<string, string> => {

@@ -1,0 +1,224 @@
+/** Copies files and trees from a server to this machine. */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import type { PlatformError } from "effect/PlatformError"
+import * as Stream from "effect/Stream"
+import { randomBytes } from "node:crypto"
+import { basename, join } from "node:path"
+import type { ClientError } from "../../Client/ClientError.ts"
+import type { Entry } from "../../Client/Entry.ts"
+import { SmbClient } from "../../Client/SmbClient.ts"
+import * as UncPath from "../../Client/UncPath.ts"
+import * as FileTime from "../../Codec/FileTime.ts"
+import * as UpCase from "../../Codec/UpCase.ts"
+import { concernsOne } from "../Incomplete.ts"
+import { LocalError } from "../LocalError.ts"
+import { checked } from "../LocalNames.ts"
+import * as CaseClash from "./CaseClash.ts"
+import * as LocalFile from "./LocalFile.ts"
+import * as LocalName from "./LocalName.ts"
+import type * as Options from "./Options.ts"
+import type { Run } from "./Run.ts"
+import * as Same from "./Same.ts"
+import * as Warnings from "./Warnings.ts"
+
+/** The options, and the state that all files of a run share. */
+export interface Download extends Options.Options {
+  readonly run: Run
+  /** Continues the part of an earlier run, and does not fetch a file that is complete. */
+  readonly resume: boolean
+  readonly outdated: ReturnType<typeof LocalFile.outdatedParts>
+}
+
+export const make = (run: Run, options: Options.Options, resume: boolean): Download => ({
+  ...options,
+  run,
+  resume,
+  outdated: LocalFile.outdatedParts()
+})
+
+const text = (path: UncPath.PathInput): string => typeof path === "string" ? path : UncPath.format(path)
+
+const tagFor = (options: Download, path: string, size: bigint, lastWriteTime: bigint) =>
+  options.resume ? LocalName.resumeTag(path, size, lastWriteTime) : randomBytes(6).toString("hex")
+
+const millisecondsOf = (time: bigint): number | undefined =>
+  FileTime.isTime(time) ? Math.trunc(FileTime.toMillis(time)) : undefined
+
+/** Copies a file of any size, with a window of reads. */
+const large = (source: UncPath.PathInput, target: string, options: Download) =>
+  Effect.scoped(Effect.gen(function*() {
+    const { run } = options
+    const smb = yield* SmbClient
+    const remote = yield* smb.openToRead(source, { onMove: (move) => run.warn(Warnings.targetChanged(move)) })
+    const { endOfFile, lastWriteTime } = remote.opened
+    // The tag is of the requested path: any target with the same file can give the rest of it.
+    const tag = tagFor(options, text(source), endOfFile, lastWriteTime)
+    const name = LocalName.partial(basename(target), tag)
+    // Size and time tell whether the local file is complete. So a resumed file always gets the time that it has on the
+    // server.
+    const written = millisecondsOf(lastWriteTime)
+    const lastWrite = options.times || options.resume ? written : undefined
+    if (options.resume && written !== undefined && (yield* LocalFile.isSame(target, endOfFile, written))) {
+      yield* options.outdated(target, name)
+      run.skipped(endOfFile)
+      return yield* run.tell({ _tag: "Skipped", from: text(source), to: target, size: endOfFile, because: "Same" })
+    }
+    const part = { name, keep: options.resume, size: endOfFile, lastWrite }
+    const size = yield* LocalFile.replace(target, part, (writer) =>
+      Effect.gen(function*() {
+        const { advance } = yield* run.file(text(source), target, Number(endOfFile), Number(writer.offset))
+        const read = yield* remote.readTo(
+          (data) => options.throttle(data.length, Effect.andThen(writer.write(data), advance(data.length))),
+          { offset: writer.offset }
+        )
+        return writer.offset + read
+      }))
+    if (options.resume) yield* options.outdated(target, name)
+    yield* run.copied(text(source), target, size)
+  }))
+
+/** Copies a file that is small by its listing, in one round trip. */
+const small = Effect.fnUntraced(function*(
+  source: UncPath.PathInput,
+  target: string,
+  options: Download,
+  known: Known
+) {
+  const { run } = options
+  const smb = yield* SmbClient
+  const data = yield* smb.readFile(source)
+  const part = {
+    name: LocalName.partial(basename(target), tagFor(options, "", 0n, 0n)),
+    keep: false,
+    size: BigInt(data.length),
+    lastWrite: options.times ? millisecondsOf(known.lastWriteTime) : undefined
+  }
+  const { advance } = yield* run.file(text(source), target, data.length)
+  yield* LocalFile.replace(
+    target,
+    part,
+    (writer) => options.throttle(data.length, Effect.andThen(writer.write(data), advance(data.length)))
+  )
+  yield* run.copied(text(source), target, BigInt(data.length))
+}, Effect.scoped)
+
+/** What a listing has told of a file. */
+type Known = Pick<Entry, "size" | "lastWriteTime">
+
+/** The largest size that one round trip reads, in bytes. */
+const smallSize = 60_000n
+
+/** Copies one file, again after failures that may pass. */
+export const file = (source: UncPath.PathInput, target: string, options: Download, known?: Known) =>
+  options.retry(
+    known !== undefined && known.size <= smallSize && !options.resume
+      ? small(source, target, options, known)
+      : large(source, target, options)
+  )
+
+/** Copies one file by itself, if the rules say so. */
+export const single = Effect.fnUntraced(function*(source: UncPath.UncPath, target: string, options: Download) {
+  const { dryRun, rules, run } = options
+  if (rules.existing === "replace" && !dryRun) {
+    run.scanned()
+    return yield* file(source, target, options)
+  }
+  const smb = yield* SmbClient
+  yield* take(yield* smb.stat(source), target, options, true)
+})
+
+/** Copies a found file, or says why not. */
+const take = Effect.fnUntraced(function*(entry: Entry, here: string, options: Download, isAlone = false) {
+  const { dryRun, run } = options
+  if (isAlone) {
+    run.found(entry.size)
+    run.scanned()
+  }
+  const choice = yield* Same.local(entry, here, options)
+  if (choice !== "copy") {
+    run.skipped(entry.size)
+    yield* run.tell({ _tag: "Skipped", from: entry.path, to: here, size: entry.size, because: choice })
+  } else if (dryRun) {
+    yield* run.tell({ _tag: "Planned", action: "Copy", path: entry.path, to: here, size: entry.size })
+  } else yield* file(entry.path, here, options, isAlone ? undefined : entry)
+})
+
+const clash = (path: string, other: string): LocalError =>
+  new LocalError({
+    path,
+    detail: `not written: on this disk it is the same file as ${other}, which was written before`
+  })
+
+/** Copies everything in a directory into a local folder. If one file fails, the others are still copied. */
+export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target: string, options: Download) {
+  const smb = yield* SmbClient
+  const fs = yield* FileSystem.FileSystem
+  const { dryRun, filter, run } = options
+  const base = UncPath.format(source)
+  const places = new CaseClash.Places()
+  const folders = new Map<string, Effect.Effect<string | undefined, PlatformError>>()
+  // A file can be copied before the entry of its directory arrives.
+  const makeDirectory = Effect.fnUntraced(function*(names: ReadonlyArray<string>) {
+    if (dryRun) return
+    for (let depth = 0; depth <= names.length; depth++) {
+      const path = join(target, ...names.slice(0, depth))
+      let made = folders.get(path)
+      if (made === undefined) {
+        made = yield* Effect.cached(places.make(path, fs.makeDirectory(path, { recursive: true })))
+        folders.set(path, made)
+      }
+      const other = yield* made
+      if (other !== undefined) return yield* clash(path, other)
+    }
+  })
+  yield* makeDirectory([])
+  // The target folder can be inside the source directory, if this machine serves the share.
+  const mark = `.effect-smb-${randomBytes(6).toString("hex")}`
+  if (!dryRun) yield* LocalFile.mark(target, mark)
+  const own = UpCase.fold(basename(dryRun ? target : yield* fs.realPath(target)))
+  const namesOf = (entry: Entry): ReadonlyArray<string> | undefined =>
+    entry.path.startsWith(`${base}\\`) ? entry.path.slice(base.length + 1).split("\\") : undefined
+  const enter = (entry: Entry) =>
+    !filter.enters(namesOf(entry) ?? [])
+      ? Effect.succeed(false)
+      : UpCase.fold(entry.name) !== own
+      ? Effect.succeed(true)
+      : Effect.gen(function*() {
+        const isTarget = yield* smb.exists(`${entry.path}\\${mark}`).pipe(
+          Effect.catchIf(concernsOne, () => Effect.succeed(false))
+        )
+        if (isTarget) yield* run.warn(Warnings.intoItself(entry.path))
+        return !isTarget
+      })
+  const onError = (error: ClientError, directory?: Entry) =>
+    concernsOne(error) ? run.fail(directory?.path ?? base, error) : Effect.fail(error)
+  const onLoop = (entry: Entry) => run.warn(Warnings.loop(entry))
+  yield* smb.walk(source, { onError, onLoop, enter }).pipe(
+    Stream.filter((entry) => {
+      if (entry.type !== "file") return true
+      const names = namesOf(entry)
+      if (names === undefined || !filter.takes(names, entry.size)) return false
+      run.found(entry.size)
+      return true
+    }),
+    Stream.onEnd(Effect.sync(() => run.scanned())),
+    Stream.mapEffect((entry) =>
+      run.alone(
+        entry.path,
+        Effect.gen(function*() {
+          const found = namesOf(entry)
+          if (found === undefined || (entry.type !== "file" && !filter.enters(found))) return
+          if (entry.type === "symlink") return yield* run.warn(Warnings.symbolicLink(entry.path))
+          const names = yield* Effect.forEach(found, checked)
+          const here = join(target, ...names)
+          if (entry.type === "directory") return yield* makeDirectory(names)
+          yield* makeDirectory(names.slice(0, -1))
+          const other = yield* places.make(here, take(entry, here, options))
+          if (other !== undefined) return yield* clash(here, other)
+        }),
+        undefined
+      ), { concurrency: options.concurrency, unordered: true }),
+    Stream.runDrain
+  )
+}, Effect.scoped)

@@ -1,0 +1,53 @@
+/** What all directions of a transfer share: rules, filter, concurrency, retries and the limit of the bandwidth. */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import { TransportError } from "../../Protocol/Errors.ts"
+import type * as Choice from "./Choice.ts"
+import type * as Filter from "./Filter.ts"
+
+export interface Options {
+  readonly rules: Choice.Rules
+  readonly filter: Filter.Filter
+  /** Whether a copy gets the last write time of its original. */
+  readonly times: boolean
+  /** Whether a copy on a server gets the attributes of its original on a server. */
+  readonly attributes: boolean
+  readonly dryRun: boolean
+  /** How many files are copied at once. */
+  readonly concurrency: number
+  /** Waits until `count` bytes may pass, and runs. */
+  readonly throttle: <A, E, R>(count: number, effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Runs again after a failure that may pass. */
+  readonly retry: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+}
+
+/** Passes everything at once. */
+const unlimited: Options["throttle"] = (_, effect) => effect
+
+/** Lets at most `rate` bytes a second pass, over all files of the transfer. */
+export const throttle = (rate: number | undefined): Options["throttle"] => {
+  if (rate === undefined) return unlimited
+  /** When the next bytes may pass, in milliseconds. */
+  let next = 0
+  return (count, effect) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const start = Math.max(now, next)
+      next = start + (count * 1000) / rate
+      return start > now ? Effect.andThen(Effect.sleep(start - now), effect) : effect
+    })
+}
+
+/** Whether a failure can pass by itself: no server answered, or the connection broke. */
+const isTransient = (error: unknown): boolean => error instanceof TransportError
+
+/** Tries `times` more times, with pauses from one second on that double up to half a minute. */
+export const retry = (times: number): Options["retry"] => (effect) =>
+  times === 0 ? effect : Effect.retry(effect, {
+    while: isTransient,
+    schedule: Schedule.exponential("1 second").pipe(
+      Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(30)))),
+      Schedule.upTo({ times })
+    )
+  })

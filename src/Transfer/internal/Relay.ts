@@ -1,0 +1,216 @@
+/**
+ * Copies files and trees from one server to another, or within one. If one server holds both files, it copies by itself;
+ * otherwise the data goes through this machine.
+ */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { randomBytes } from "node:crypto"
+import type { ClientError } from "../../Client/ClientError.ts"
+import type { Entry } from "../../Client/Entry.ts"
+import { SmbClient } from "../../Client/SmbClient.ts"
+import * as UncPath from "../../Client/UncPath.ts"
+import { fold } from "../../Codec/UpCase.ts"
+import { isMissing } from "../../Protocol/Errors.ts"
+import { FileAttributes } from "../../Smb2/Message/Constants.ts"
+import { concernsOne } from "../Incomplete.ts"
+import type { EntryError } from "../TransferEvent.ts"
+import * as LocalName from "./LocalName.ts"
+import type * as Options from "./Options.ts"
+import * as RemoteFile from "./RemoteFile.ts"
+import type { Run } from "./Run.ts"
+import * as Same from "./Same.ts"
+import * as Warnings from "./Warnings.ts"
+
+/** The options, and the state that all files of a run share. */
+export interface Relay extends Options.Options {
+  readonly run: Run
+  readonly replace: RemoteFile.Replace
+}
+
+export const make = (run: Run, options: Options.Options): Relay => ({
+  ...options,
+  run,
+  replace: RemoteFile.make((warning) => run.warn(warning))
+})
+
+/** The attributes that a copy gets from its original: read-only, hidden, system, archive. */
+const passedOn = FileAttributes.FILE_ATTRIBUTE_READONLY | FileAttributes.FILE_ATTRIBUTE_HIDDEN |
+  FileAttributes.FILE_ATTRIBUTE_SYSTEM | FileAttributes.FILE_ATTRIBUTE_ARCHIVE
+
+const timesOf = (entry: Entry, { attributes, times }: Relay) => ({
+  ...(times && Same.remoteFacts(entry).lastWriteTime !== undefined ? { lastWriteTime: entry.lastWriteTime } : {}),
+  ...(attributes
+    // 0 would leave the attributes as they are.
+    ? { fileAttributes: (entry.fileAttributes & passedOn) || FileAttributes.FILE_ATTRIBUTE_NORMAL }
+    : {})
+})
+
+/** Whether one server can hold both: then it copies by itself, and no data crosses the network. */
+const areTogether = (source: UncPath.UncPath, target: UncPath.UncPath): boolean =>
+  fold(source.server) === fold(target.server) && source.port === target.port
+
+/** The server copies to a part, which then gets its name. */
+const byServer = Effect.fnUntraced(function*(entry: Entry, target: UncPath.UncPath, relay: Relay) {
+  const smb = yield* SmbClient
+  const [name] = LocalName.parts(UncPath.name(target), randomBytes(6).toString("hex"))
+  const part = UncPath.join(UncPath.parent(target), name)
+  yield* smb.copy(entry.path, part, { create: true })
+  yield* Effect.gen(function*() {
+    const about = timesOf(entry, relay)
+    if (Object.keys(about).length > 0) yield* smb.setAttributes(part, about)
+    yield* smb.rename(part, target, { replace: true })
+  }).pipe(Effect.onError(() => Effect.ignore(smb.remove(part, { force: true }))))
+  return entry.size
+})
+
+const throughHere = (entry: Entry, target: UncPath.UncPath, relay: Relay, advance: Advance) =>
+  Effect.flatMap(SmbClient, (smb) =>
+    relay.replace<ClientError, never>(target, {
+      _tag: "Flow",
+      run: (to) =>
+        Stream.run(
+          Stream.tap(smb.stream(entry.path), (chunk) => relay.throttle(chunk.length, advance(chunk.length))),
+          to.sink()
+        )
+    }, timesOf(entry, relay)))
+
+type Advance = (bytes: number) => Effect.Effect<void>
+
+const once = Effect.fnUntraced(function*(entry: Entry, target: UncPath.UncPath, relay: Relay) {
+  const { run } = relay
+  const to = UncPath.format(target)
+  const { advance } = yield* run.file(entry.path, to, Number(entry.size))
+  const source = yield* Effect.fromResult(UncPath.parse(entry.path))
+  const count = yield* areTogether(source, target)
+    ? Effect.tap(byServer(entry, target, relay), advance(Number(entry.size)))
+    : throughHere(entry, target, relay, advance)
+  yield* run.copied(entry.path, to, count)
+}, Effect.scoped)
+
+/** Copies one file, again after failures that may pass. */
+export const file = (entry: Entry, target: UncPath.UncPath, relay: Relay) => relay.retry(once(entry, target, relay))
+
+/** Copies one file by itself, if the rules say so. */
+export const single = Effect.fnUntraced(function*(entry: Entry, target: UncPath.UncPath, relay: Relay) {
+  const { rules, run } = relay
+  run.found(entry.size)
+  run.scanned()
+  const smb = yield* SmbClient
+  const old = rules.existing === "replace"
+    ? undefined
+    : yield* smb.stat(target).pipe(
+      Effect.catchTag("SmbError", (error) => isMissing(error) ? Effect.succeed(undefined) : Effect.fail(error))
+    )
+  yield* take(entry, target, old, relay)
+})
+
+/** Copies a found file, or says why not. */
+const take = Effect.fnUntraced(function*(
+  entry: Entry,
+  target: UncPath.UncPath,
+  old: Entry | undefined,
+  relay: Relay
+) {
+  const { dryRun, run } = relay
+  const to = UncPath.format(target)
+  const choice = yield* Same.between(
+    { path: entry.path, facts: Same.remoteFacts(entry) },
+    old?.type === "file" ? { path: to, facts: Same.remoteFacts(old) } : undefined,
+    relay
+  )
+  if (choice !== "copy") {
+    run.skipped(entry.size)
+    return yield* run.tell({ _tag: "Skipped", from: entry.path, to, size: entry.size, because: choice })
+  }
+  if (dryRun) return yield* run.tell({ _tag: "Planned", action: "Copy", path: entry.path, to, size: entry.size })
+  yield* file(entry, target, relay)
+})
+
+/** The most directories whose entries are kept in memory for comparison. */
+const mostListings = 64
+
+/** Copies everything in a directory into another. If one file fails, the others are still copied. */
+export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target: UncPath.UncPath, relay: Relay) {
+  const smb = yield* SmbClient
+  const { dryRun, filter, rules, run } = relay
+  const base = UncPath.format(source)
+  const own = fold(UncPath.format(target))
+  const directories = new Map<string, Effect.Effect<void, EntryError>>()
+  const makeDirectory = (names: ReadonlyArray<string>): Effect.Effect<void, EntryError> =>
+    Effect.suspend(() => {
+      const there = UncPath.join(target, names.join("\\"))
+      const key = fold(UncPath.format(there))
+      const known = directories.get(key)
+      if (dryRun || known !== undefined) return known ?? Effect.void
+      return Effect.flatMap(Effect.cached(smb.makeDirectory(there, { recursive: true })), (made) => {
+        directories.set(key, made)
+        return made
+      })
+    })
+
+  const listings = new Map<string, Effect.Effect<ReadonlyMap<string, Entry>, ClientError>>()
+  /** The entries of a directory at the target. */
+  const existing = (names: ReadonlyArray<string>): Effect.Effect<ReadonlyMap<string, Entry>, ClientError> =>
+    Effect.suspend(() => {
+      const there = UncPath.join(target, names.join("\\"))
+      const key = fold(UncPath.format(there))
+      const known = listings.get(key)
+      if (known !== undefined) return known
+      const listed = smb.list(there).pipe(
+        Stream.runFold(() => new Map<string, Entry>(), (all, entry) => all.set(fold(entry.name), entry)),
+        // A dry run makes no directory.
+        Effect.catchTag("SmbError", (error) => dryRun ? Effect.succeed(new Map<string, Entry>()) : Effect.fail(error))
+      )
+      return Effect.flatMap(Effect.cached(listed), (cached) => {
+        if (listings.size >= mostListings) listings.delete(listings.keys().next().value!)
+        listings.set(key, cached)
+        return cached
+      })
+    })
+
+  const namesOf = (entry: Entry): ReadonlyArray<string> | undefined =>
+    entry.path.startsWith(`${base}\\`) ? entry.path.slice(base.length + 1).split("\\") : undefined
+  const enter = (entry: Entry) => {
+    if (!filter.enters(namesOf(entry) ?? [])) return Effect.succeed(false)
+    return fold(entry.path) === own
+      ? Effect.as(run.warn(Warnings.intoItself(entry.path)), false)
+      : Effect.succeed(true)
+  }
+  const onError = (error: ClientError, directory?: Entry) =>
+    concernsOne(error) ? run.fail(directory?.path ?? base, error) : Effect.fail(error)
+  const onLoop = (entry: Entry) => run.warn(Warnings.loop(entry))
+  const takeFound = Effect.fnUntraced(function*(entry: Entry, names: ReadonlyArray<string>) {
+    const old = rules.existing === "replace"
+      ? undefined
+      : (yield* existing(names.slice(0, -1))).get(fold(entry.name))
+    yield* take(entry, UncPath.join(target, names.join("\\")), old, relay)
+  })
+  yield* makeDirectory([])
+  yield* smb.walk(source, { onError, onLoop, enter }).pipe(
+    Stream.filter((entry) => {
+      const names = namesOf(entry)
+      if (names === undefined) return false
+      if (entry.type !== "file") return filter.enters(names)
+      if (!filter.takes(names, entry.size)) return false
+      run.found(entry.size)
+      return true
+    }),
+    Stream.onEnd(Effect.sync(() => run.scanned())),
+    Stream.mapEffect((entry) =>
+      run.alone(
+        entry.path,
+        Effect.gen(function*() {
+          const names = namesOf(entry) ?? []
+          if (entry.type === "symlink") return yield* run.warn(Warnings.symbolicLink(entry.path))
+          if (entry.type === "directory") {
+            // The target itself is not made inside itself.
+            return fold(entry.path) === own ? undefined : yield* makeDirectory(names)
+          }
+          yield* makeDirectory(names.slice(0, -1))
+          yield* takeFound(entry, names)
+        }),
+        undefined
+      ), { concurrency: relay.concurrency, unordered: true }),
+    Stream.runDrain
+  )
+})

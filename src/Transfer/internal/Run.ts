@@ -1,0 +1,106 @@
+/** One run of a transfer: its counts, and how its events reach the caller. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Scope from "effect/Scope"
+import { concernsOne, Incomplete } from "../Incomplete.ts"
+import type { EntryError, Progress, TransferEvent, Warning } from "../TransferEvent.ts"
+
+/** An event without the counts. */
+export type Happening = TransferEvent extends infer Event ? Event extends unknown ? Omit<Event, "progress"> : never
+  : never
+
+/** A file that is being copied. */
+export interface File {
+  /** Adds this many bytes. */
+  readonly advance: (count: number) => Effect.Effect<void>
+}
+
+/** The state of a run, and its events. */
+export class Run {
+  failures = 0
+  private readonly done = { files: 0, bytes: 0 }
+  private readonly total = { files: 0, bytes: 0 }
+  private isTotalKnown = false
+  private readonly emit: (event: TransferEvent) => Effect.Effect<unknown>
+
+  constructor(emit: (event: TransferEvent) => Effect.Effect<unknown>) {
+    this.emit = emit
+  }
+
+  private progress(): Progress {
+    return { done: { ...this.done }, total: { ...this.total }, isTotalKnown: this.isTotalKnown }
+  }
+
+  tell(event: Happening): Effect.Effect<void> {
+    return Effect.suspend(() => Effect.asVoid(this.emit({ ...event, progress: this.progress() } as TransferEvent)))
+  }
+
+  warn(warning: Warning): Effect.Effect<void> {
+    return this.tell({ _tag: "Warned", warning })
+  }
+
+  /** Adds a found file to the total. */
+  found(size: bigint | undefined): void {
+    this.total.files++
+    this.total.bytes += Number(size ?? 0n)
+  }
+
+  /** Everything to copy has been found. */
+  scanned(): void {
+    this.isTotalKnown = true
+  }
+
+  /** A file is at the target without a copy. */
+  skipped(size: bigint): void {
+    this.done.files++
+    this.done.bytes += Number(size)
+  }
+
+  /** A file begins, and ends with the scope; `offset` bytes of it were there before. */
+  file(from: string, to: string, size: number | undefined, offset = 0): Effect.Effect<File, never, Scope.Scope> {
+    let counted = 0
+    const count = (bytes: number) =>
+      Effect.sync(() => {
+        counted += bytes
+        this.done.bytes += bytes
+      })
+    return Effect.addFinalizer((exit) =>
+      // What a failed copy has brought does not count: another attempt counts it again.
+      Exit.isFailure(exit) ? count(-counted) : Effect.void
+    ).pipe(
+      Effect.andThen(count(offset)),
+      Effect.andThen(this.tell({ _tag: "Started", from, to, size, offset })),
+      Effect.as({
+        advance: (bytes: number) => Effect.andThen(count(bytes), this.tell({ _tag: "Moved", from, to, count: bytes }))
+      })
+    )
+  }
+
+  /** A file is complete at its place. */
+  copied(from: string, to: string, size: bigint): Effect.Effect<void> {
+    this.done.files++
+    return this.tell({ _tag: "Copied", from, to, size })
+  }
+
+  /** Counts and tells the failure of one entry. */
+  fail(path: string, error: EntryError): Effect.Effect<void> {
+    this.failures++
+    return this.tell({ _tag: "Failed", path, error })
+  }
+
+  /** Tells a failure that concerns one entry, and goes on with `otherwise`; all other failures end the transfer. */
+  alone<A, E extends EntryError, R>(
+    path: string,
+    effect: Effect.Effect<A, E, R>,
+    otherwise: A
+  ): Effect.Effect<A, E, R> {
+    return Effect.catchIf(effect, concernsOne, (error) => Effect.as(this.fail(path, error), otherwise))
+  }
+
+  /** The end of the run: fails if entries failed. */
+  end(what: Incomplete["what"]): Effect.Effect<void, Incomplete> {
+    return Effect.suspend(() =>
+      this.failures > 0 ? Effect.fail(new Incomplete({ failures: this.failures, what })) : Effect.void
+    )
+  }
+}

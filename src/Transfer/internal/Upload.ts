@@ -1,0 +1,332 @@
+/**
+ * Copies files and trees from this machine to a server.
+ *
+ * A file is written under another name and renamed when it is complete, so that a reader never sees an incomplete file,
+ * not even after an interruption. With `inPlace` it is written at its final name, which keeps the permissions of an
+ * existing file.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import { randomBytes } from "node:crypto"
+import { createReadStream } from "node:fs"
+import { join } from "node:path"
+import type { ClientError } from "../../Client/ClientError.ts"
+import type { Entry } from "../../Client/Entry.ts"
+import * as OpenMode from "../../Client/OpenMode.ts"
+import { SmbClient } from "../../Client/SmbClient.ts"
+import * as UncPath from "../../Client/UncPath.ts"
+import { fold } from "../../Codec/UpCase.ts"
+import { isMissing, SmbError } from "../../Protocol/Errors.ts"
+import { CreateOptions } from "../../Smb2/Message/Constants.ts"
+import { LocalError } from "../LocalError.ts"
+import { checkedThere } from "../LocalNames.ts"
+import type { EntryError } from "../TransferEvent.ts"
+import * as CaseClash from "./CaseClash.ts"
+import type { Facts } from "./Choice.ts"
+import type * as Options from "./Options.ts"
+import * as RemoteFile from "./RemoteFile.ts"
+import type { Run } from "./Run.ts"
+import * as Same from "./Same.ts"
+import * as Warnings from "./Warnings.ts"
+
+/** The options, and the state that all files of a run share. */
+export interface Upload extends Options.Options {
+  readonly run: Run
+  readonly inPlace: boolean
+  /** Whether the client maps names, so that a colon in a path is a part of a name. */
+  readonly mapped: boolean
+  readonly replace: RemoteFile.Replace
+}
+
+export const make = (
+  run: Run,
+  options: Options.Options,
+  how: { readonly inPlace: boolean; readonly mapped: boolean }
+): Upload => ({ ...options, ...how, run, replace: RemoteFile.make((warning) => run.warn(warning)) })
+
+/** The error for a file that ended too early. */
+const shorter = (path: string, count: bigint, size: bigint): LocalError =>
+  new LocalError({
+    path,
+    detail:
+      `the file became shorter while it was read: it had ${size} bytes when it was opened, and ended after ${count}`
+  })
+
+/** Gives a file that was written in place the time of its original. */
+const setTime = (target: UncPath.UncPath, lastWriteTime: bigint | undefined, { run }: Upload) =>
+  lastWriteTime === undefined
+    ? Effect.void
+    : Effect.flatMap(SmbClient, (smb) => smb.setAttributes(target, { lastWriteTime })).pipe(
+      Effect.catchIf(
+        (error): error is SmbError => error instanceof SmbError,
+        (error) => run.warn(RemoteFile.timeNotKept(target, error))
+      )
+    )
+
+/** Writes `target`: through a part next to it, unless it is written in place, as streams are. */
+const send = <E, R>(
+  target: UncPath.UncPath,
+  upload: Upload,
+  content: RemoteFile.Content<E, R>,
+  about: RemoteFile.About = {}
+) =>
+  Effect.flatMap(SmbClient, (smb): Effect.Effect<bigint, E | ClientError, R | SmbClient> => {
+    const isStream = !upload.mapped && UncPath.name(target).includes(":")
+    if (!upload.inPlace && !isStream) return upload.replace(target, content, about)
+    const written: Effect.Effect<bigint, E | ClientError, R> = content._tag === "Bytes"
+      ? Effect.as(smb.writeFile(target, content.bytes), BigInt(content.bytes.length))
+      : content.run({ writeFrom: (fill) => smb.writeFrom(target, fill), sink: () => smb.sink(target) })
+    return isStream ? written : Effect.tap(written, () => setTime(target, about.lastWriteTime, upload))
+  })
+
+/** The largest size that one round trip writes, in bytes. */
+const smallSize = 60_000
+
+/** Reads up to one byte more than the small size: files like those of /proc report no size, and devices have no end. */
+const readSmall = Effect.fnUntraced(function*(local: FileSystem.File) {
+  const buffer = new Uint8Array(smallSize + 1)
+  let length = 0
+  while (length < buffer.length) {
+    const count = yield* local.read(buffer.subarray(length))
+    if (count === 0) break
+    length += count
+  }
+  return buffer.subarray(0, length)
+})
+
+const once = Effect.fnUntraced(function*(
+  source: string,
+  target: UncPath.UncPath,
+  upload: Upload,
+  isNew?: boolean
+) {
+  const { run, throttle } = upload
+  const fs = yield* FileSystem.FileSystem
+  const local = yield* fs.open(source)
+  const info = yield* local.stat
+  const { size } = info
+  const about = { isNew, lastWriteTime: upload.times ? Same.localFacts(info).lastWriteTime : undefined }
+  const { advance } = yield* run.file(source, UncPath.format(target), Number(size))
+  // All bytes that the file had when it was opened must arrive. Files like those of /proc report the size 0, and have
+  // more.
+  const whole = (count: bigint) => count < size ? Effect.fail(shorter(source, count, size)) : Effect.succeed(count)
+  // In one round trip, if the file really is as small as its size.
+  const begin = size <= smallSize ? yield* readSmall(local) : undefined
+  if (begin !== undefined && begin.length <= smallSize) {
+    yield* whole(BigInt(begin.length))
+    const bytes = { _tag: "Bytes", bytes: begin } as const
+    const count = yield* throttle(begin.length, send<never, never>(target, upload, bytes, about))
+    yield* advance(begin.length)
+    return yield* run.copied(source, UncPath.format(target), count)
+  }
+  let first = begin
+  const fill = (buffer: Uint8Array) => {
+    if (first === undefined) {
+      return Effect.flatMap(local.read(buffer), (count) => throttle(count, Effect.as(advance(count), count)))
+    }
+    const count = Math.min(first.length, buffer.length)
+    buffer.set(first.subarray(0, count))
+    first = count < first.length ? first.subarray(count) : undefined
+    return throttle(count, Effect.as(advance(count), count))
+  }
+  const count = yield* send(target, upload, {
+    _tag: "Flow",
+    run: (to) => Effect.flatMap(to.writeFrom(fill), whole)
+  }, about)
+  yield* run.copied(source, UncPath.format(target), count)
+}, Effect.scoped)
+
+/** Copies one file, again after failures that may pass. */
+export const file = (source: string, target: UncPath.UncPath, upload: Upload, isNew?: boolean) =>
+  upload.retry(once(source, target, upload, isNew))
+
+/** Copies one file by itself, if the rules say so. */
+export const single = Effect.fnUntraced(function*(source: string, target: UncPath.UncPath, upload: Upload) {
+  const { dryRun, rules, run } = upload
+  if (rules.existing === "replace" && !dryRun) {
+    run.scanned()
+    return yield* file(source, target, upload)
+  }
+  const fs = yield* FileSystem.FileSystem
+  const smb = yield* SmbClient
+  const facts = Same.localFacts(yield* fs.stat(source))
+  run.found(facts.size)
+  run.scanned()
+  const there = yield* smb.stat(target).pipe(
+    Effect.catchTag("SmbError", (error) => isMissing(error) ? Effect.succeed(undefined) : Effect.fail(error))
+  )
+  yield* take({ path: source, facts }, target, there, upload, false)
+})
+
+/** Copies a found file, or says why not. */
+const take = Effect.fnUntraced(function*(
+  source: { readonly path: string; readonly facts: Facts },
+  target: UncPath.UncPath,
+  existing: Entry | undefined,
+  upload: Upload,
+  isNew: boolean
+) {
+  const { dryRun, run } = upload
+  const { facts, path } = source
+  const to = UncPath.format(target)
+  const old = existing?.type === "file" ? { path: to, facts: Same.remoteFacts(existing) } : undefined
+  const choice = yield* Same.remote(source, old, upload)
+  if (choice !== "copy") {
+    run.skipped(facts.size)
+    return yield* run.tell({ _tag: "Skipped", from: path, to, size: facts.size, because: choice })
+  }
+  if (dryRun) return yield* run.tell({ _tag: "Planned", action: "Copy", path, to, size: facts.size })
+  yield* file(path, target, upload, isNew)
+})
+
+/** Writes from a source that can only be read from start to end: a pipe, a device. */
+export const flow = Effect.fnUntraced(function*<E, R>(
+  data: Stream.Stream<Uint8Array, E, R>,
+  name: string,
+  target: UncPath.UncPath,
+  upload: Upload
+) {
+  const { run, throttle } = upload
+  const { advance } = yield* run.file(name, UncPath.format(target), undefined)
+  const watched = Stream.tap(data, (chunk) => throttle(chunk.length, advance(chunk.length)))
+  const count = yield* send(target, upload, { _tag: "Flow", run: (to) => Stream.run(watched, to.sink()) })
+  yield* run.copied(name, UncPath.format(target), count)
+}, Effect.scoped)
+
+/** A stream of a pipe. The file system's own streams read at positions, and a pipe has none. */
+export const fromPipe = (source: string): Stream.Stream<Uint8Array, LocalError> =>
+  Stream.suspend(() =>
+    Stream.fromAsyncIterable<Uint8Array, LocalError>(
+      createReadStream(source),
+      (error) => new LocalError({ path: source, detail: error instanceof Error ? error.message : String(error) })
+    )
+  )
+
+/** An entry of the local tree, by the names that lead to it. */
+interface Found {
+  readonly names: ReadonlyArray<string>
+  readonly isFile: boolean
+  readonly facts: Facts
+  /** The entry that the target has under this name. */
+  readonly there: Entry | undefined
+}
+
+/** The entries of a folder: each with its type, and with what the target has under its name. */
+type Listed = ReadonlyArray<Omit<Found, "names" | "isFile"> & { readonly name: string; readonly type: string }>
+
+/** Copies everything in a local folder into a directory. If one entry fails, the others are still copied. */
+export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.UncPath, upload: Upload) {
+  const smb = yield* SmbClient
+  const fs = yield* FileSystem.FileSystem
+  const { dryRun, filter, run } = upload
+  const mark = `effect-smb-${randomBytes(6).toString("hex")}`
+  /** Directories that were created for this copy: they only contain its entries. */
+  const made = new Set<string>()
+
+  /** Makes the directory on the server, and returns what was in it, if the rules need that. */
+  const makeThere = Effect.fnUntraced(function*(there: UncPath.UncPath) {
+    const none = new Map<string, Entry>()
+    if (!dryRun) {
+      const isMade = yield* smb.makeDirectory(there).pipe(
+        Effect.as(true),
+        Effect.catchTag("SmbError", () => Effect.as(smb.makeDirectory(there, { recursive: true }), false))
+      )
+      if (isMade) {
+        made.add(UncPath.format(there))
+        return none
+      }
+    }
+    if (upload.rules.existing === "replace") return none
+    return yield* smb.list(there).pipe(
+      Stream.runFold(() => none, (all, entry) => all.set(fold(entry.name), entry)),
+      // A dry run makes no directory.
+      Effect.catchTag("SmbError", (error) => dryRun ? Effect.succeed(none) : Effect.fail(error))
+    )
+  })
+
+  /** The entries of a local folder, after its directory on the server exists. Links are not followed. */
+  const enter = Effect.fnUntraced(function*(names: ReadonlyArray<string>): Effect.fn.Return<Listed, EntryError> {
+    const here = join(source, ...names)
+    if (names.length > 0) {
+      yield* checkedThere(here, upload.mapped)
+      if (yield* fs.exists(join(here, mark))) {
+        yield* run.warn(Warnings.intoItself(here))
+        return []
+      }
+    }
+    const found = yield* fs.readDirectoryEntries(here)
+    const clashes = CaseClash.within(found.map(({ name }) => name).toSorted())
+    for (const [name, other] of clashes) {
+      const path = join(here, name)
+      yield* run.fail(
+        path,
+        new LocalError({
+          path,
+          detail: `not copied: to a server this is the same name as ${
+            JSON.stringify(other)
+          }, which differs only in case`
+        })
+      )
+    }
+    const there = yield* makeThere(UncPath.join(target, names.join("\\")))
+    const listed: Array<Listed[number]> = []
+    for (const { name, type } of found) {
+      if (name === mark || clashes.has(name)) continue
+      const below = [...names, name]
+      if (type === "Directory" && !filter.enters(below)) continue
+      let facts: Facts = { size: 0n, lastWriteTime: undefined }
+      if (type === "File") {
+        const info = yield* Effect.result(fs.stat(join(here, name)))
+        // A file that went away, or that may not be looked at, fails when it is copied.
+        if (Result.isSuccess(info)) facts = Same.localFacts(info.success)
+        if (!filter.takes(below, facts.size)) continue
+        run.found(facts.size)
+      }
+      listed.push({ name, type, facts, there: there.get(fold(name)) })
+    }
+    return listed
+  })
+  const below = (names: ReadonlyArray<string>, entries: Listed): Stream.Stream<Found, EntryError> =>
+    Stream.fromIterable(entries).pipe(
+      Stream.flatMap(({ facts, name, there, type }) => {
+        const found = [...names, name]
+        return type === "Directory"
+          ? Stream.unwrap(
+            Effect.map(run.alone(join(source, ...found), enter(found), []), (entries) => below(found, entries))
+          )
+          : Stream.succeed({ names: found, isFile: type === "File", facts, there })
+      })
+    )
+  const takeFound = Effect.fnUntraced(function*({ facts, names, there: existing }: Found, here: string) {
+    yield* checkedThere(here, upload.mapped)
+    const there = UncPath.join(target, names.join("\\"))
+    const isNew = made.has(UncPath.format(UncPath.parent(there)))
+    yield* take({ path: here, facts }, there, existing, upload, isNew)
+  })
+
+  const first = yield* enter([])
+  // The target directory can be inside the source folder, if this machine serves the share. The mark is removed when
+  // its open closes, also where nothing can be deleted.
+  const marking = {
+    ...OpenMode.remove,
+    createDisposition: OpenMode.create.createDisposition,
+    createOptions: CreateOptions.FILE_DELETE_ON_CLOSE
+  }
+  if (!dryRun) {
+    const marked = yield* Effect.result(smb.open(UncPath.join(target, mark), marking))
+    if (Result.isSuccess(marked)) {
+      yield* Effect.addFinalizer(() => marked.success.close.pipe(Effect.timeoutOption("1 second"), Effect.ignore))
+    }
+  }
+  yield* below([], first).pipe(
+    Stream.onEnd(Effect.sync(() => run.scanned())),
+    Stream.mapEffect((found) => {
+      const here = join(source, ...found.names)
+      if (!found.isFile) return run.warn(Warnings.noFile(here))
+      return run.alone(here, takeFound(found, here), undefined)
+    }, { concurrency: upload.concurrency, unordered: true }),
+    Stream.runDrain
+  )
+}, Effect.scoped)

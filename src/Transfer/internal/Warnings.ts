@@ -1,0 +1,30 @@
+/** The warnings of transfers, in words. */
+import type { Entry } from "../../Client/Entry.ts"
+import type { Move } from "../../Client/Operations.ts"
+import type { Warning } from "../TransferEvent.ts"
+
+const warning = (kind: Warning["kind"], path: string, what: string): Warning => ({
+  kind,
+  path,
+  message: `${path}: ${what}`
+})
+
+/** A symbolic link could lead anywhere, and its target has no meaning on another machine. */
+export const symbolicLink = (path: string): Warning =>
+  warning("SymbolicLink", path, "this is a symbolic link, and was not copied")
+
+export const noFile = (path: string): Warning =>
+  warning("NoFile", path, "this is neither a file nor a folder, and was not copied")
+
+export const intoItself = (path: string): Warning =>
+  warning("IntoItself", path, "the copy is written to this folder, so the folder was not copied")
+
+export const loop = ({ path }: Entry): Warning =>
+  warning("Loop", path, "this folder leads back to a folder above it, and its content is not listed again")
+
+export const targetChanged = ({ cause, from, offset, path, to }: Move): Warning => ({
+  kind: "TargetChanged",
+  path,
+  message: `${from} went away at byte ${offset} (${cause.message}): reading on at ${to}`,
+  move: { from, to, offset }
+})
