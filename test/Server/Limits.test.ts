@@ -292,7 +292,7 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   pending: [
-    "one more asynchronous request is refused without a watch of its own, and those that wait are completed",
+    "one more asynchronous request is refused and leaves no watch, and those that wait are completed",
     () =>
       within({ pending: 2, watches: 2 }, async ({ client }) => {
         const one = await client()
