@@ -254,6 +254,8 @@ export class Session {
   opening = 0
   /** Watches of its directories. */
   watches = 0
+  /** When its logon began: milliseconds of `performance.now()`. */
+  readonly began = performance.now()
   private nextTree = 1
 
   constructor(id: bigint) {
