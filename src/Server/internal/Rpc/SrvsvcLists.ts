@@ -131,21 +131,25 @@ const files = (server: Server, basePath: string | undefined, userName: string | 
   return found
 }
 
+/** A session as each level shows it. */
+const sessionOf = (session: Session, level: number): object => {
+  const clientName = clientOf(session)
+  if (level === 0) return { clientName }
+  const userName = session.user!.name
+  const last = Math.max(session.began, ...[...session.channels.keys()].map(({ lastReceived }) => lastReceived))
+  const [time, idleTime] = [seconds(session.began), seconds(last)]
+  if (level === 10) return { clientName, userName, time, idleTime }
+  const { SESS_GUEST, SESS_NOENCRYPTION } = Lists.UserFlags
+  const userFlags = (session.user!.guest ? SESS_GUEST : 0) | (session.encrypt === undefined ? SESS_NOENCRYPTION : 0)
+  const one = { clientName, userName, opens: session.opens.size, time, idleTime, userFlags }
+  return level === 1 ? one : level === 2 ? { ...one, clientType: "" } : { ...one, clientType: "", transport: "" }
+}
+
 const sessions = (server: Server, clientName: string | undefined, userName: string | undefined, level: number) => {
   if (![0, 1, 2, 10, 502].includes(level)) return levelUnknown
   return sessionsOf(server)
     .filter((session) => same(clientOf(session), plain(clientName)) && same(session.user!.name, userName))
-    .map((session) => {
-      const who = { clientName: clientOf(session), userName: session.user!.name }
-      if (level === 0) return { clientName: who.clientName }
-      const last = Math.max(session.began, ...[...session.channels.keys()].map(({ lastReceived }) => lastReceived))
-      const times = { time: seconds(session.began), idleTime: seconds(last) }
-      if (level === 10) return { ...who, ...times }
-      const { SESS_GUEST, SESS_NOENCRYPTION } = Lists.UserFlags
-      const userFlags = (session.user!.guest ? SESS_GUEST : 0) | (session.encrypt === undefined ? SESS_NOENCRYPTION : 0)
-      const one = { ...who, opens: session.opens.size, ...times, userFlags }
-      return level === 1 ? one : level === 2 ? { ...one, clientType: "" } : { ...one, clientType: "", transport: "" }
-    })
+    .map((session) => sessionOf(session, level))
 }
 
 /** The operations of these lists. */
