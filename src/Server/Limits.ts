@@ -41,7 +41,10 @@ export interface Limits {
   readonly serverOpens: number
   /** The same for one user. */
   readonly userOpens: number
-  /** Requests of one connection that wait: locks, notifications, opens that wait for a break. */
+  /**
+   * Requests of one connection that wait: locks, notifications, opens that wait for a break. With more, a request that
+   * would wait is refused. The default is the number of Windows.
+   */
   readonly pending: number
   /** Credits of one connection (MS-SMB2 3.3.1.1). */
   readonly credits: number
@@ -137,7 +140,7 @@ export const defaults: Limits = {
   opens: 16_384,
   serverOpens: 131_072,
   userOpens: 65_536,
-  pending: 512,
+  pending: 511,
   credits: 8192,
   transfer: 1024 * 1024 * 8,
   logonAttempts: 8,

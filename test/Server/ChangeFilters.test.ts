@@ -255,3 +255,31 @@ it.live("each change is reported to the filters that the documents name, with it
         assert.deepStrictEqual(await heard(Object.keys(expected).length), expected, what)
       }
     }))))
+
+it.live("a renamed file is reported as modified to those alone that do not wait for names", () =>
+  Effect.scoped(Effect.flatMap(people(host), ({ ann, joe }) =>
+    Effect.promise(async () => {
+      const file = await joe.must("f", { desiredAccess: A.DELETE | A.FILE_READ_ATTRIBUTES })
+      const folder = await ann.must("", Requests.directory)
+      const asks = () =>
+        ann.ask({
+          _tag: "CHANGE_NOTIFY",
+          body: {
+            flags: 0,
+            outputBufferLength: 4096,
+            fileId: folder,
+            completionFilter: N.FILE_NOTIFY_CHANGE_FILE_NAME | N.FILE_NOTIFY_CHANGE_ATTRIBUTES |
+              N.FILE_NOTIFY_CHANGE_CREATION
+          }
+        })
+      assert.isTrue(isPending((await asks())!))
+      const name = Codec.encode(FileInformation.FileRenameInformation)({
+        replaceIfExists: false,
+        rootDirectory: 0n,
+        fileName: "g"
+      })
+      assert.strictEqual(await joe.status(Requests.set(file, "file", "FileRenameInformation", name)), 0)
+      assert.deepStrictEqual(actionsOf((await ann.next())!), [`${OLD_NAME} f`, `${NEW_NAME} g`])
+      // No further change is kept.
+      assert.isTrue(isPending((await asks())!))
+    }))))

@@ -84,8 +84,8 @@ describe("a CREATE is refused with", () => {
         await withStatus(root, STATUS_INVALID_PARAMETER, field),
         [24, 25, 26, 27, 28, 29, 30, 31]
       )
-      // FILE_OPEN_REMOTE_INSTANCE, FILE_OPEN_BY_FILE_ID, FILE_RESERVE_OPFILTER.
-      assert.deepStrictEqual(await withStatus(root, STATUS_NOT_SUPPORTED, field), [10, 13, 20])
+      // FILE_CREATE_TREE_CONNECTION, FILE_OPEN_BY_FILE_ID, FILE_RESERVE_OPFILTER.
+      assert.deepStrictEqual(await withStatus(root, STATUS_NOT_SUPPORTED, field), [7, 13, 20])
     }))
 
   it.live("a greater CreateDisposition or ImpersonationLevel than the document has", () =>

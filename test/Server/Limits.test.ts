@@ -292,17 +292,21 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
   ],
 
   pending: [
-    "one more asynchronous request is refused, and those that wait are completed",
+    "one more asynchronous request is refused and leaves no watch, and those that wait are completed",
     () =>
-      within({ pending: 2 }, async ({ client }) => {
+      within({ pending: 2, watches: 2 }, async ({ client }) => {
         const one = await client()
         const file = await opened(one, "", Requests.directory)
         assert.strictEqual(statusOf(await one.ask(Requests.notify(file))), STATUS_PENDING)
         assert.strictEqual(statusOf(await one.ask(Requests.notify(file))), STATUS_PENDING)
         assert.strictEqual(statusOf(await one.ask(Requests.notify(file))), STATUS_INSUFFICIENT_RESOURCES)
+        const other = await opened(one, "", Requests.directory)
+        assert.strictEqual(statusOf(await one.ask(Requests.notify(other))), STATUS_INSUFFICIENT_RESOURCES)
         const two = await client()
         await opened(two, "new.txt")
         assert.strictEqual(statusOf(await one.next()), 0)
+        // The refused request has left no watch, which would have counted and would have heard of the file.
+        assert.strictEqual(statusOf(await one.ask(Requests.notify(other))), STATUS_PENDING)
       })
   ],
 

@@ -223,18 +223,33 @@ describe("an anonymous session", () => {
       }, { signing: "required" }))
   }
 
-  it.live("has encrypted responses to encrypted requests, but no way into a share that requires encryption", () =>
+  const sealed = (client: Client, request: Message.Request) => {
+    const packet = client.packet(Command[request._tag], Message.encodeRequest(request))
+    client.frame(Buffer.concat(client.seal!([packet])))
+    return client.next()
+  }
+
+  it.live("has encrypted responses to encrypted requests after a user, but no share that requires encryption", () =>
+    served(async (signing) => {
+      const client = signing()
+      await client.meet("3.0")
+      await client.as("ann")
+      client.sessionId = 0n
+      await client.as(undefined)
+      const status = async (name: string) =>
+        statusOf(Buffer.from(client.unseal!((await sealed(client, connect(name)))!)!.packet))
+      assert.strictEqual(await status("data"), 0)
+      assert.strictEqual(await status("sealed"), NtStatus.STATUS_ACCESS_DENIED)
+    }))
+
+  // MS-SMB2 3.3.1.7: ConstrainedConnection.
+  it.live("ends a connection on which no user has logged on, by an encrypted request", () =>
     served(async (signing) => {
       const client = signing()
       await client.meet("3.0")
       await client.as(undefined)
-      const sealed = async (request: Message.Request) => {
-        const packet = client.packet(Command[request._tag], Message.encodeRequest(request))
-        client.frame(Buffer.concat(client.seal!([packet])))
-        return statusOf(Buffer.from(client.unseal!((await client.next())!)!.packet))
-      }
-      assert.strictEqual(await sealed(connect("data")), 0)
-      assert.strictEqual(await sealed(connect("sealed")), NtStatus.STATUS_ACCESS_DENIED)
+      assert.isUndefined(await sealed(client, connect("data")))
+      assert.isTrue(client.closed)
     }))
 })
 

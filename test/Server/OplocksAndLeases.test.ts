@@ -33,7 +33,7 @@ const makeServer = () => {
     run: (effect: Effect.Effect<unknown>) => void Effect.runSync(effect),
     closeOpen: (open: unknown) => Effect.sync(() => closedOpens.push(open)),
     after: (time: unknown, effect: Effect.Effect<unknown>) => {
-      assert.isTrue(time === "35 seconds" || time === "1 second")
+      assert.isTrue(time === "35 seconds" || time === "2 seconds")
       const timer = { run: () => void Effect.runSync(effect), stopped: false }
       ;(time === "35 seconds" ? timers : channelTimers).push(timer)
       return () => {

@@ -202,12 +202,34 @@ describe("lsarpc", () => {
       const some = yield* ask(pipe, Lsat.Operation.LsarLookupNames3, lookupNames, {
         handle,
         count: 4,
-        names: ["ELSEWHERE\\joe", "nobody", "", "ann"],
+        names: ["ELSEWHERE\\joe", "nobody", "ELSEWHERE\\", "ann"],
         translatedSids: [],
         ...options
       })
       assert.strictEqual(some.returnValue, NtStatus.STATUS_SOME_NOT_MAPPED)
       assert.deepStrictEqual(some.translatedSids.map(({ sid }) => sid !== undefined), [false, false, false, true])
+    }))
+
+  it.effect("translates names of domains, and the empty name to BUILTIN", () =>
+    Effect.gen(function*() {
+      const pipe = yield* open("lsarpc", Lsarpc.make())
+      const { handle } = yield* openPolicy(pipe)
+      const found = yield* ask(pipe, Lsat.Operation.LsarLookupNames3, lookupNames, {
+        handle,
+        count: 5,
+        names: ["", "builtin\\", "HERE\\", "HERE", "BUILTIN\\Administrators"],
+        translatedSids: [],
+        ...options
+      })
+      assert.strictEqual(found.returnValue, 0)
+      const [SidTypeDomain, SidTypeAlias] = [Lsat.SidNameUse.SidTypeDomain, Lsat.SidNameUse.SidTypeAlias]
+      assert.deepStrictEqual(found.translatedSids.map(({ sid, use }) => [sid, use]), [
+        ["S-1-5-32", SidTypeDomain],
+        ["S-1-5-32", SidTypeDomain],
+        [domain, SidTypeDomain],
+        [domain, SidTypeDomain],
+        ["S-1-5-32-544", SidTypeAlias]
+      ])
     }))
 
   it.effect("takes users for unknown while their store fails, and says so in the log", () =>

@@ -461,6 +461,29 @@ export const union = <T extends Arms>(
 }
 
 /**
+ * A structure with a level and a union, which has the level a second time before its arm: the form of lists in MS-SRVS.
+ *
+ * @since 0.2.0
+ */
+export const leveled = <A extends { readonly level: number }>(arms: Type<A>): Type<A> => ({
+  size: 8,
+  alignment: 4,
+  read: (r) => {
+    const at = r.offset
+    const level = r.u32()
+    const rest = arms.read(r)
+    return () => {
+      const value = rest()
+      return value.level === level ? value : r.fail(`level ${level}, not ${value.level}`, at)
+    }
+  },
+  write: (w, value) => {
+    w.u32(value.level)
+    return arms.write(w, value)
+  }
+})
+
+/**
  * The parameters of a call or of its response, as a stub: each is complete, with the targets of its pointers, before
  * the next.
  *

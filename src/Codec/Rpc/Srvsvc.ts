@@ -30,6 +30,9 @@ export const pipeName = "srvsvc"
  * @since 0.1.0
  */
 export const Operation = {
+  NetrConnectionEnum: 8,
+  NetrFileEnum: 9,
+  NetrSessionEnum: 12,
   NetrShareEnum: 15,
   NetrShareGetInfo: 16,
   NetrShareSetInfo: 17,
@@ -155,24 +158,8 @@ const shareEnumUnion = Ndr.union(Ndr.u32, {
 })
 export type Shares = Ndr.Value<typeof shareEnumUnion>
 
-/** SHARE_ENUM_STRUCT (2.2.4.38): the level, and a second time before its arm. */
-const ShareEnumStruct: Ndr.Type<Shares> = {
-  size: 8,
-  alignment: 4,
-  read: (r) => {
-    const at = r.offset
-    const level = r.u32()
-    const rest = shareEnumUnion.read(r)
-    return () => {
-      const shares = rest()
-      return shares.level === level ? shares : r.fail(`level ${level}, not ${shares.level}`, at)
-    }
-  },
-  write: (w, value) => {
-    w.u32(value.level)
-    return shareEnumUnion.write(w, value)
-  }
-}
+/** SHARE_ENUM_STRUCT (2.2.4.38). */
+const ShareEnumStruct = Ndr.leveled(shareEnumUnion)
 
 /**
  * NetrShareEnum's request (3.1.4.8), and NetrShareEnumSticky's (3.1.4.9). Clients send an empty container.

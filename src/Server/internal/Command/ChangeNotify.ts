@@ -32,6 +32,8 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
     if (watch === undefined) {
       const session = incoming.session!
       const { limits, watches } = incoming.server
+      // A new watch has no changes yet: a request that cannot wait for them leaves no watch behind.
+      if (!incoming.mayWait) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
       if (session.watches >= limits.watches) return refuse(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
       if (open.usage.watches >= limits.userWatches) {
         return limitReached(incoming, "userWatches", NtStatus.STATUS_INSUFFICIENT_RESOURCES)

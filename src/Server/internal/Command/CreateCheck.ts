@@ -31,7 +31,8 @@ export const check = (incoming: Incoming, body: Message.Request): Name | number 
   if (body.createDisposition > D.FILE_OVERWRITE_IF) return NtStatus.STATUS_INVALID_PARAMETER
   if ((shareAccess & ~7) !== 0) return NtStatus.STATUS_INVALID_PARAMETER
   if ((createOptions & 0xff00_0000) !== 0) return NtStatus.STATUS_INVALID_PARAMETER
-  if (has(createOptions, O.FILE_OPEN_BY_FILE_ID | O.FILE_OPEN_REMOTE_INSTANCE | O.FILE_RESERVE_OPFILTER)) {
+  // FILE_OPEN_REMOTE_INSTANCE is ignored (MS-SMB2 2.2.13).
+  if (has(createOptions, O.FILE_CREATE_TREE_CONNECTION | O.FILE_OPEN_BY_FILE_ID | O.FILE_RESERVE_OPFILTER)) {
     return NtStatus.STATUS_NOT_SUPPORTED
   }
   if (has(createOptions, O.FILE_DIRECTORY_FILE) && has(createOptions, O.FILE_NON_DIRECTORY_FILE)) {

@@ -95,10 +95,13 @@ export const rename = Effect.fnUntraced(function*(
     { action: same ? NotifyAction.FILE_ACTION_RENAMED_NEW_NAME : NotifyAction.FILE_ACTION_ADDED, path: name.path }
   ])
   if (file.directory) return
-  // Windows reports this as well: its file system writes the attributes again under the new name.
-  Watch.report(table, N.FILE_NOTIFY_CHANGE_ATTRIBUTES | N.FILE_NOTIFY_CHANGE_CREATION, [
-    { action: NotifyAction.FILE_ACTION_MODIFIED, path: name.path }
-  ])
+  // Windows reports this to those that do not wait for names: its file system writes the attributes under the new name.
+  Watch.report(
+    table,
+    N.FILE_NOTIFY_CHANGE_ATTRIBUTES | N.FILE_NOTIFY_CHANGE_CREATION,
+    [{ action: NotifyAction.FILE_ACTION_MODIFIED, path: name.path }],
+    N.FILE_NOTIFY_CHANGE_FILE_NAME
+  )
 })
 
 /** Has clients close the handles that they only cache, for a file that loses a name. `except` and its lease stay. */

@@ -402,6 +402,7 @@ const establish = (
   preauthHash: Uint8Array
 ): void => {
   const { negotiated, server } = connection
+  if (!session.user!.guest) connection.constrained = false
   if (key === undefined) {
     session.channels.set(connection, { sign: undefined })
     return
@@ -426,4 +427,5 @@ const addChannel = (connection: Connection, session: Session, key: Uint8Array, p
   session.channels.set(connection, { sign: Signing.make(connection.negotiated.signing, keys.signing!) })
   connection.sessions.set(session.id, session)
   connection.binding.delete(session)
+  connection.constrained = false
 }

@@ -57,6 +57,7 @@ export class Connection implements Model.Connection {
   owner: Usage | undefined
   readonly localAddress: string
   failedLogons = 0
+  constrained = true
   closed = false
   private readonly socket: Net.Socket
   private readonly out: Outgoing
@@ -180,6 +181,7 @@ export class Connection implements Model.Connection {
       case Header.protocolId:
         return this.onMessages(frame, undefined)
       case Encryption.protocolId: {
+        if (this.constrained) return this.close()
         const transform = Encryption.readHeader(frame)
         const session = transform === undefined ? undefined : this.sessions.get(transform.sessionId)
         if (session?.decrypt === undefined || transform!.originalMessageSize > frame.length) return this.close()

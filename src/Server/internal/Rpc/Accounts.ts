@@ -159,7 +159,10 @@ const nameOf = (server: Server, sid: string): Effect.Effect<string | undefined> 
     return undefined
   })
 
-/** The account of a name: `name`, or `domain\name`. */
+/**
+ * The account of a name: `name`, or `domain\name`. `domain\` is the domain itself, and an empty name is BUILTIN, as on
+ * Windows since Server 2003.
+ */
 export const ofName = Effect.fnUntraced(function*(
   server: Server,
   text: string
@@ -167,7 +170,12 @@ export const ofName = Effect.fnUntraced(function*(
   const own = ownDomain(server)
   const cut = text.indexOf("\\")
   const [domain, name] = [text.slice(0, Math.max(cut, 0)), text.slice(cut + 1)]
-  if (name === "") return undefined
+  if (name === "") {
+    const wanted = cut < 0 ? "BUILTIN" : domain
+    const found = byName.get(keyOf("", wanted)) ??
+      ownAccounts(own).find((account) => fold(account.name) === fold(wanted))
+    return found?.use === SidTypeDomain ? found : undefined
+  }
   const known = byName.get(keyOf(domain, name))
   if (known !== undefined) return known
   if (domain !== "" && fold(domain) !== fold(own.name)) return undefined

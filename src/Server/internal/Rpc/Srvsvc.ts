@@ -11,6 +11,7 @@ import type { Server, Share } from "../State/Model.ts"
 import * as ShareAccess from "../State/ShareAccess.ts"
 import { shareFlags } from "../State/ShareFlags.ts"
 import { type Caller, type Interface, operation } from "./Interface.ts"
+import * as SrvsvcLists from "./SrvsvcLists.ts"
 
 const accessDenied = 5
 const notSupported = 50
@@ -216,6 +217,7 @@ const setInfo = Effect.fnUntraced(function*(
 export const srvsvc: Interface = {
   syntax: Srvsvc.interfaceId,
   operations: {
+    ...SrvsvcLists.operations,
     [Srvsvc.Operation.NetrShareEnum]: shareEnum,
     // Shares that still exist after a restart of the server: all of them.
     [Srvsvc.Operation.NetrShareEnumSticky]: shareEnum,

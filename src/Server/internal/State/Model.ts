@@ -124,6 +124,11 @@ export interface Connection {
   readonly owner: Usage | undefined
   readonly localAddress: string
   failedLogons: number
+  /**
+   * ConstrainedConnection (3.3.1.7): no user has logged on here yet, except guests and callers without a name. Their keys
+   * are no secret, and an encrypted request ends the connection.
+   */
+  constrained: boolean
   readonly closed: boolean
   /** The limit that it would exceed as a connection of this user. */
   readonly reached: (usage: Usage) => "connections" | "addressConnections" | "userConnections" | undefined
@@ -249,6 +254,8 @@ export class Session {
   opening = 0
   /** Watches of its directories. */
   watches = 0
+  /** When its logon began: milliseconds of `performance.now()`. */
+  readonly began = performance.now()
   private nextTree = 1
 
   constructor(id: bigint) {

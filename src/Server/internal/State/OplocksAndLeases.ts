@@ -170,7 +170,7 @@ export const tellAgain = (server: Server, connection: Connection): void => {
 }
 
 /** How long a client may take to acknowledge a break before it is told by its next channel. */
-const channelTime = "1 second"
+const channelTime = "2 seconds"
 
 /**
  * Tells a client of its break by each further channel, one after the other, until it acknowledges (3.3.4.6, 3.3.4.7): the

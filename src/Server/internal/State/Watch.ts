@@ -105,17 +105,21 @@ export class DirectoryWatch implements Watch {
   }
 }
 
-/** Tells the watches of changes, in their order. `filter` is the kind of the changes. */
+/**
+ * Tells the watches of changes, in their order. `filter` is the kind of the changes. Watches that wait for one of the kinds
+ * in `except` know of them already.
+ */
 export const report = (
   table: FileTable,
   filter: number,
-  changes: ReadonlyArray<{ readonly action: number; readonly path: StorePath; readonly stream?: string }>
+  changes: ReadonlyArray<{ readonly action: number; readonly path: StorePath; readonly stream?: string }>,
+  except = 0
 ): void => {
   if (table.watching === 0) return
   const heard = new Map<Watch, Array<Change>>()
   for (const { action, path, stream } of changes) {
     for (const watch of watchesOf(table, path)) {
-      if ((watch.filter & filter) === 0) continue
+      if ((watch.filter & filter) === 0 || (watch.filter & except) !== 0) continue
       const fileName = path.slice(watch.open.path.length).join("\\") + (stream === undefined ? "" : `:${stream}`)
       const known = heard.get(watch)
       if (known === undefined) heard.set(watch, [{ action, fileName }])
