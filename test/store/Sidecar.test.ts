@@ -407,3 +407,49 @@ describe("a file's further name in a sidecar", () => {
     assert.strictEqual(Local.codeOf(await error(sidecar.link(at("no")))), "ENOENT")
   })
 })
+
+describe("the object ids in a sidecar's records", () => {
+  const id = (byte: number) => new Uint8Array(64).fill(byte)
+  const give = (sidecar: Sidecar, key: string, byte: number) =>
+    sidecar.setObjectId(key, id(byte), () =>
+      sidecar.update(key, (record) => ({
+        ...record,
+        blobs: { ...record.blobs, ObjectId: Buffer.from(id(byte)).toString("base64") }
+      })))
+  const ids = () => Fs.existsSync(at("objects")) ? Fs.readdirSync(at("objects")).sort() : []
+  const name = (byte: number) => Buffer.alloc(16, byte).toString("hex")
+
+  it("are unique after another start too, without a read of all records", async () => {
+    await give(make(), "5-9", 1)
+    if (process.platform !== "win32") assert.strictEqual(Fs.statSync(at("objects", name(1))).mode & 0o777, 0o600)
+    const again = make("5-9")
+    Fs.writeFileSync(at("records", "6-9"), "not read")
+    assert.strictEqual(await reason(give(again, "7-9", 1)), "Exists")
+    assert.isFalse(again.has("7-9"))
+    await give(again, "5-9", 1)
+    await again.drop("5-9")
+    assert.deepStrictEqual(ids(), [])
+    await give(again, "7-9", 1)
+  })
+
+  it("are those of the records: what a crash left in the other files counts for nothing", async () => {
+    const sidecar = make()
+    Fs.mkdirSync(at("objects"))
+    // The process ended before the record was written, or within the first of the two writes.
+    Fs.writeFileSync(at("objects", name(1)), "5-9")
+    Fs.writeFileSync(at("objects", name(2)), "")
+    await set(sidecar, "5-9", { attributes: 2 })
+    await give(sidecar, "6-9", 1)
+    await give(sidecar, "7-9", 2)
+    assert.strictEqual(await reason(give(sidecar, "5-9", 1)), "Exists")
+    assert.strictEqual(await reason(give(sidecar, "5-9", 2)), "Exists")
+  })
+
+  it("are free after a write that failed", async () => {
+    const sidecar = make()
+    await failing("rename", "ENOSPC", () => error(give(sidecar, "5-9", 1)))
+    await give(sidecar, "6-9", 1)
+    assert.deepStrictEqual(ids(), [name(1)])
+    assert.strictEqual(await reason(give(sidecar, "5-9", 1)), "Exists")
+  })
+})

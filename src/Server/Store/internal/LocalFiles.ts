@@ -352,14 +352,21 @@ export class LocalFiles {
     const text = bytes === undefined
       ? undefined
       : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64")
-    await this.#update(file, (record, stats) => {
-      // Setting a security descriptor repairs a lost record.
-      const base = record.damaged === true && blob === "SecurityDescriptor" ? {} : usable(record)
-      const { blobs, ...rest } = LocalNode.recorded(base, {}, LocalNode.times(stats, base), stats, now)
-      const { [blob]: _, ...others } = blobs ?? {}
-      const next = text === undefined ? others : { ...others, [blob]: text }
-      return Promise.resolve(Object.keys(next).length === 0 ? rest : { ...rest, blobs: next })
-    })
+    const update = () =>
+      this.#update(file, (record, stats) => {
+        // Setting a security descriptor repairs a lost record.
+        const base = record.damaged === true && blob === "SecurityDescriptor" ? {} : usable(record)
+        const { blobs, ...rest } = LocalNode.recorded(base, {}, LocalNode.times(stats, base), stats, now)
+        const { [blob]: _, ...others } = blobs ?? {}
+        const next = text === undefined ? others : { ...others, [blob]: text }
+        return Promise.resolve(Object.keys(next).length === 0 ? rest : { ...rest, blobs: next })
+      })
+    if (blob !== "ObjectId") return update()
+    await (await file.volume.writing(file.lasting)).setObjectId(
+      file.key,
+      text === undefined ? undefined : Buffer.from(text, "base64"),
+      update
+    )
   }
 
   /** Gives a new file the record that waits for it. */
