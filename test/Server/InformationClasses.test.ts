@@ -384,6 +384,22 @@ describe("FSCTL_READ_FILE_USN_DATA", () => {
   })
 })
 
+describe("FileCompressionInformation", () => {
+  cases("says that no file is compressed, and how much each takes up (MS-FSA 2.1.5.12.8)", async ({ ann }) => {
+    const file = await ann.must("f.txt")
+    assert.strictEqual(await ann.status(Requests.write(file, new Uint8Array(10_000))), 0)
+    const stream = await ann.must("f.txt:s")
+    assert.strictEqual(await ann.status(Requests.write(stream, new Uint8Array(10))), 0)
+    for (const one of [file, stream, await ann.must("d", folder)]) {
+      const compression = await queried(ann, query(one, InfoType.SMB2_0_INFO_FILE, 28, 16))
+      const standard = await queried(ann, query(one, InfoType.SMB2_0_INFO_FILE, 5, 24))
+      assert.strictEqual(compression.readBigUInt64LE(0), standard.readBigUInt64LE(0))
+      assert.strictEqual(compression.readBigUInt64LE(8), 0n)
+      assert.strictEqual(compression.readBigUInt64LE(0) % 4096n, 0n)
+    }
+  })
+})
+
 describe("a control of what no store has", () => {
   cases("is STATUS_INVALID_DEVICE_REQUEST: places on a disk", async ({ ann }) => {
     const file = await ann.must("f")

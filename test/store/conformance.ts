@@ -971,6 +971,39 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         assert.deepStrictEqual(yield* names(store, []), ["f", "g"])
       })
 
+      for (const type of ["file", "directory"] as const) {
+        needs("streams")(`give their ${type} the times of a change with write, truncate and zero`, function*(store) {
+          const { file: main }: StoreOpened = yield* store.open(["it"], { mode: "new", type })
+          const { file: named }: StoreOpened = yield* store.open(["it"], { ...newFile, stream })
+          const changes = [
+            named.write(0n, text("x")),
+            named.truncate(100n),
+            named.zero({ offset: 0n, length: 50n }),
+            named.truncate(3n)
+          ]
+          for (const change of changes) {
+            yield* main.set({
+              lastAccessTime: someTime,
+              lastWriteTime: someTime,
+              ...(keepsMetadata ? { changeTime: someTime, creationTime: someTime } : {})
+            })
+            yield* change
+            for (const node of [yield* main.stat, yield* named.stat, yield* store.stat(["it"])]) {
+              assert.isTrue(node.lastWriteTime > someTime + 10_000_000n)
+              assert.isTrue(node.changeTime > someTime + 10_000_000n)
+              assert.isTrue(node.lastAccessTime > someTime + 10_000_000n)
+              if (keepsMetadata) assert.strictEqual(node.creationTime, someTime)
+            }
+          }
+          // The bytes can still be changed when the file has no name any more, or the handle is Stale.
+          yield* store.remove(["it"])
+          yield* Effect.matchEffect(named.write(0n, text("y")), {
+            onFailure: ({ reason }) => Effect.sync(() => assert.strictEqual(reason._tag, "Stale")),
+            onSuccess: () => Effect.map(named.read(0n, 1), (bytes) => assert.deepStrictEqual(bytes, text("y")))
+          })
+        })
+      }
+
       needs("streams")("make their file if it does not exist, and are removed with it", function*(store) {
         const made: StoreOpened = yield* Effect.scoped(store.open(["f"], { mode: "either", type: "file", stream }))
         assert.isTrue(made.created)

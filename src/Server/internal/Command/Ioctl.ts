@@ -161,6 +161,9 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
       const output = Codec.encode(Fsctl.SrvSnapshotArray)(none)
       return Effect.succeed(ok(output.subarray(0, Math.min(room, output.length))))
     }
+    // No store keeps snapshots of streams (MS-FSCC 2.3, FSCTL_REFS_STREAM_SNAPSHOT_MANAGEMENT Reply).
+    case C.FSCTL_REFS_STREAM_SNAPSHOT_MANAGEMENT:
+      return refuse(NtStatus.STATUS_NOT_SUPPORTED)
     // Among them: the places of a file on a disk, which no store has (MS-FSA 2.1.5.10).
     default:
       return refuse(NtStatus.STATUS_INVALID_DEVICE_REQUEST)

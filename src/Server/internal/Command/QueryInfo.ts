@@ -151,7 +151,8 @@ const file = Effect.fnUntraced(function*(
         return streams(open, node)
       case "FileCompressionInformation":
         return Effect.succeed({
-          compressedFileSize: NodeInformation.size(node.size),
+          // No file is compressed, and a directory has no bytes (MS-FSA 2.1.5.12.8).
+          compressedFileSize: open.directory ? 0n : NodeInformation.size(node.allocationSize),
           compressionFormat: 0,
           compressionUnitShift: 0,
           chunkShift: 0,
