@@ -59,21 +59,23 @@ const withoutObjectIds = (store: ShareStore): ShareStore => ({
   volume: Effect.map(store.volume, (volume) => ({ ...volume, supports: { ...volume.supports, objectIds: false } }))
 })
 
-const announces = async (client: Client, file: FileId): Promise<boolean> => {
-  const answer = (await client.ask(Requests.query(file, "fileSystem", "FileFsAttributeInformation")))!
-  return (answer.readUInt32LE(72) & FILE_SUPPORTS_OBJECT_IDS) !== 0
+/** Whether FileFsAttributeInformation and FileFsVolumeInformation (MS-FSCC 2.5.1, 2.5.9) say that there are object ids. */
+const announces = async (client: Client, file: FileId): Promise<ReadonlyArray<boolean>> => {
+  const attributes = (await client.ask(Requests.query(file, "fileSystem", "FileFsAttributeInformation")))!
+  const volume = (await client.ask(Requests.query(file, "fileSystem", "FileFsVolumeInformation")))!
+  return [(attributes.readUInt32LE(72) & FILE_SUPPORTS_OBJECT_IDS) !== 0, volume[72 + 16] === 1]
 }
 
 describe("a volume", () => {
   cases("whose store keeps object ids announces them", async ({ ann }) => {
-    assert.isTrue(await announces(ann, await ann.must("f")))
+    assert.deepStrictEqual(await announces(ann, await ann.must("f")), [true, true])
   })
 
   it.live("whose store keeps none refuses them, and announces nothing", () =>
     Effect.scoped(Effect.flatMap(people(host, withoutObjectIds), ({ ann }) =>
       Effect.promise(async () => {
         const file = await ann.must("f")
-        assert.isFalse(await announces(ann, file))
+        assert.deepStrictEqual(await announces(ann, file), [false, false])
         for (
           const [code, input] of [
             [C.FSCTL_CREATE_OR_GET_OBJECT_ID, nothing],

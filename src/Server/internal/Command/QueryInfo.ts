@@ -276,7 +276,7 @@ const fileSystem = Effect.fnUntraced(
           return {
             volumeCreationTime: FileTime.clamp(volume.creationTime),
             volumeSerialNumber: volume.serialNumber,
-            supportsObjects: false,
+            supportsObjects: Volumes.keepsObjectIds(volume),
             volumeLabel: volume.label
           }
         case "FileFsSizeInformation":
