@@ -356,7 +356,7 @@ describe("a sidecar's flush", () => {
   }
   const inodes = (...paths: ReadonlyArray<string>) => paths.map((path) => Fs.statSync(path).ino)
 
-  it("is that of the record with its folder, and of the streams with theirs", async () => {
+  it("is that of the record with its folder, of the streams with theirs, and of the object id", async () => {
     const sidecar = make()
     assert.deepStrictEqual(await flushed(() => sidecar.flush("5")), [])
     await set(sidecar, "5", { attributes: 2 })
@@ -368,6 +368,16 @@ describe("a sidecar's flush", () => {
       ...record(),
       ...inodes(at("streams", "5"), at("streams", "5", "1"), at("streams", "5", "2"))
     ])
+    const objectId = new Uint8Array(64).fill(1)
+    await sidecar.setObjectId(
+      "6",
+      objectId,
+      () => set(sidecar, "6", { blobs: { ObjectId: Buffer.from(objectId).toString("base64") } })
+    )
+    assert.deepStrictEqual(
+      await flushed(() => sidecar.flush("6")),
+      inodes(at("records", "6"), at("records"), at("objects", "01".repeat(16)), at("objects"))
+    )
   })
 
   it("of a missing file does nothing, and other failures are failures unless the file cannot be flushed", async () => {

@@ -49,6 +49,11 @@ export class ObjectIds {
     })
   }
 
+  /** What has to survive a crash so that the id stays taken. */
+  places(id: string): ReadonlyArray<string> {
+    return [this.#place(id), this.#folder]
+  }
+
   #holder(id: string): Promise<string | undefined> {
     return Local.orMissing(Fs.promises.readFile(this.#place(id), "utf8"))
   }

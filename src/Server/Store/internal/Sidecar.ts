@@ -193,6 +193,8 @@ export class Sidecar implements Records {
     if (record.streams !== undefined) {
       files.push(this.#streams(key), ...record.streams.map(({ file }) => this.stream(key, file)))
     }
+    const id = objectIdOf(record)
+    if (id !== undefined) files.push(...this.#objectIds.places(id))
     for (const path of files) {
       // oxlint-disable-next-line no-await-in-loop -- each is waited for
       await flushPath(path)
