@@ -132,11 +132,11 @@ export type StoreChanges = Given<
 
 /**
  * Further data of a file, as bytes that only the server understands: a self-relative SECURITY_DESCRIPTOR, a
- * FILE_FULL_EA_INFORMATION list, a REPARSE_DATA_BUFFER.
+ * FILE_FULL_EA_INFORMATION list, a REPARSE_DATA_BUFFER, a FILE_OBJECTID_BUFFER (64 bytes).
  *
  * @since 0.1.0
  */
-export type Blob = "SecurityDescriptor" | "ExtendedAttributes" | "ReparsePoint"
+export type Blob = "SecurityDescriptor" | "ExtendedAttributes" | "ReparsePoint" | "ObjectId"
 
 /**
  * A named stream of a file.
@@ -194,7 +194,10 @@ export interface StoreFile {
   readonly flush: Effect.Effect<void, StoreError>
   readonly set: (changes: StoreChanges) => Effect.Effect<void, StoreError>
   readonly getBlob: (blob: Blob) => Effect.Effect<Uint8Array | undefined, StoreError>
-  /** `undefined` removes the blob. */
+  /**
+   * `undefined` removes the blob. The first 16 bytes of an `ObjectId` are the id itself: `Exists` if another file of the
+   * volume has it, checked in the same step.
+   */
   readonly setBlob: (blob: Blob, bytes: Uint8Array | undefined) => Effect.Effect<void, StoreError>
   /** The named streams, without the file's own data. */
   readonly streams: Effect.Effect<ReadonlyArray<StoreStream>, StoreError>
@@ -272,6 +275,8 @@ export interface StoreVolume {
     readonly extendedAttributes: boolean
     readonly reparsePoints: boolean
     readonly sparse: boolean
+    /** Whether the store keeps the blob `ObjectId`. Absent: false. */
+    readonly objectIds?: boolean | undefined
   }
   readonly readOnly: boolean
 }

@@ -71,6 +71,11 @@ describe("an IOCTL", () => {
       assert.strictEqual(answer.status, "STATUS_NOT_SUPPORTED")
     }
     assert.strictEqual((await control(ann, file, 0x0009_ffff)).status, "STATUS_INVALID_DEVICE_REQUEST")
+    // The status for a file system without snapshots of streams (MS-FSCC 2.3).
+    assert.strictEqual(
+      (await control(ann, file, C.FSCTL_REFS_STREAM_SNAPSHOT_MANAGEMENT, Buffer.alloc(16))).status,
+      "STATUS_NOT_SUPPORTED"
+    )
     const { persistent, volatile } = file
     for (
       const other of [{ persistent, volatile: volatile + 9n }, { persistent: persistent + 9n, volatile }, anyFileId]

@@ -244,7 +244,7 @@ describe("an information class of volumes", () => {
     const special = new Map<number, number>([
       [2, NtStatus.STATUS_NOT_SUPPORTED],
       [6, NtStatus.STATUS_NOT_SUPPORTED],
-      [8, NtStatus.STATUS_INVALID_PARAMETER]
+      [8, NtStatus.STATUS_ACCESS_DENIED]
     ])
     for (let number = 0; number <= 20; number++) {
       assert.strictEqual(
@@ -262,7 +262,7 @@ describe("an information class of volumes", () => {
       const fs = InfoType.SMB2_0_INFO_FILESYSTEM
       assert.strictEqual(await ann.status(query(file, fs, 8, 63)), NtStatus.STATUS_INFO_LENGTH_MISMATCH)
       const volumeId = await queried(ann, query(file, fs, 8, 64))
-      const objectIds = (await control(ann, file, Fsctl.FSCTL_GET_OBJECT_ID)).output as Buffer
+      const objectIds = (await control(ann, file, Fsctl.FSCTL_CREATE_OR_GET_OBJECT_ID)).output as Buffer
       assert.isTrue(objectIds.subarray(16, 32).equals(volumeId.subarray(0, 16)))
       const sectors = await queried(ann, query(file, fs, 11, 28))
       const sizes = [0, 4, 8, 12].map((at) => sectors.readUInt32LE(at))
@@ -384,41 +384,29 @@ describe("FSCTL_READ_FILE_USN_DATA", () => {
   })
 })
 
-describe("an object id", () => {
-  cases(
-    "is the file's own and stays, with its volume, for each control that asks (MS-FSCC 2.1.3.1)",
-    async ({ ann }) => {
-      const [one, two] = [await ann.must("f"), await ann.must("g")]
-      const idOf = async (file: FileId, code: number) => (await control(ann, file, code)).output as Buffer
-      const id = await idOf(one, Fsctl.FSCTL_CREATE_OR_GET_OBJECT_ID)
-      assert.lengthOf(id, 64)
-      const none = Buffer.alloc(16)
-      const parts = [0, 16, 32, 48].map((at) => id.subarray(at, at + 16))
-      assert.deepStrictEqual(parts.map((part) => part.equals(none)), [false, false, false, true])
-      assert.deepStrictEqual(parts[2], parts[0])
-      for (const code of [Fsctl.FSCTL_CREATE_OR_GET_OBJECT_ID, Fsctl.FSCTL_GET_OBJECT_ID]) {
-        assert.deepStrictEqual(await idOf(one, code), id)
-        assert.isFalse((await idOf(two, code)).subarray(0, 16).equals(parts[0]!))
-        assert.isTrue((await idOf(two, code)).subarray(16, 32).equals(parts[1]!))
-        assert.strictEqual((await control(ann, one, code, nothing, 63)).status, NtStatus.STATUS_INVALID_PARAMETER)
-      }
+describe("FileCompressionInformation", () => {
+  cases("says that no file is compressed, and how much each takes up (MS-FSA 2.1.5.12.8)", async ({ ann }) => {
+    const file = await ann.must("f.txt")
+    assert.strictEqual(await ann.status(Requests.write(file, new Uint8Array(10_000))), 0)
+    const stream = await ann.must("f.txt:s")
+    assert.strictEqual(await ann.status(Requests.write(stream, new Uint8Array(10))), 0)
+    for (const one of [file, stream, await ann.must("d", folder)]) {
+      const compression = await queried(ann, query(one, InfoType.SMB2_0_INFO_FILE, 28, 16))
+      const standard = await queried(ann, query(one, InfoType.SMB2_0_INFO_FILE, 5, 24))
+      assert.strictEqual(compression.readBigUInt64LE(0), standard.readBigUInt64LE(0))
+      assert.strictEqual(compression.readBigUInt64LE(8), 0n)
+      assert.strictEqual(compression.readBigUInt64LE(0) % 4096n, 0n)
     }
-  )
+  })
 })
 
 describe("a control of what no store has", () => {
-  cases("is STATUS_INVALID_DEVICE_REQUEST: a change of object ids, and places on a disk", async ({ ann }) => {
+  cases("is STATUS_INVALID_DEVICE_REQUEST: places on a disk", async ({ ann }) => {
     const file = await ann.must("f")
-    for (
-      const code of [
-        Fsctl.FSCTL_SET_OBJECT_ID,
-        Fsctl.FSCTL_SET_OBJECT_ID_EXTENDED,
-        Fsctl.FSCTL_DELETE_OBJECT_ID,
-        Fsctl.FSCTL_GET_RETRIEVAL_POINTERS
-      ]
-    ) {
-      assert.strictEqual((await control(ann, file, code)).status, NtStatus.STATUS_INVALID_DEVICE_REQUEST)
-    }
+    assert.strictEqual(
+      (await control(ann, file, Fsctl.FSCTL_GET_RETRIEVAL_POINTERS)).status,
+      NtStatus.STATUS_INVALID_DEVICE_REQUEST
+    )
   })
 })
 

@@ -789,6 +789,8 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         await opened(two, "y\\much longer than what is left of the room for all of them")
         const missed = await one.ask(Requests.notify(folders[1]!))
         assert.strictEqual(statusOf(missed), NtStatus.STATUS_NOTIFY_ENUM_DIR)
+        // An empty buffer has its offset, as from Windows (MS-SMB2 2.2.36).
+        assert.deepStrictEqual([missed!.readUInt16LE(66), missed!.readUInt32LE(68)], [72, 0])
         // Fetched changes make room again.
         const heard = (await one.ask(Requests.notify(folders[0]!)))!
         assert.isTrue(heard.includes(Buffer.from("name4", "utf16le")))

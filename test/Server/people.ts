@@ -109,10 +109,13 @@ const watched = (store: ShareStore, changes: Array<string>): ShareStore => {
   }
 }
 
-/** A server with an empty share, and clients of its users. */
-export const place = Effect.fnUntraced(function*(host: string) {
+/** A server with an empty share, and clients of its users. `over` changes the share's store. */
+export const place = Effect.fnUntraced(function*(
+  host: string,
+  over: (store: ShareStore) => ShareStore = (store) => store
+) {
   const changes: Array<string> = []
-  const store = watched(yield* MemoryStore.make(), changes)
+  const store = over(watched(yield* MemoryStore.make(), changes))
   const { port } = yield* SmbServer.make({
     host,
     port: 0,
@@ -169,8 +172,8 @@ export interface People {
   readonly changes: Array<string>
 }
 
-export const people = Effect.fnUntraced(function*(host: string) {
-  const { changes, client } = yield* place(host)
+export const people = Effect.fnUntraced(function*(host: string, over?: (store: ShareStore) => ShareStore) {
+  const { changes, client } = yield* place(host, over)
   const among: People = {
     ann: yield* client("ann"),
     joe: yield* client("joe"),

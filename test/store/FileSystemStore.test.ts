@@ -20,6 +20,7 @@ const lacks: ReadonlyArray<StoreFeature> = [
   "extendedAttributes",
   "reparsePoints",
   "sparse",
+  "objectIds",
   "readInto",
   "mayRemove"
 ]

@@ -478,6 +478,9 @@ describe("LocalStore", () => {
       yield* Effect.scoped(Effect.gen(function*() {
         const store = yield* LocalStore.make(path)
         const { file } = yield* store.open(["f"], fresh)
+        const { file: stream } = yield* store.open(["f"], { ...fresh, stream: "s" })
+        yield* stream.write(0n, text("stream"))
+        yield* stream.flush
         yield* file.set({
           creationTime: time,
           lastWriteTime: time + 1n,
@@ -485,9 +488,6 @@ describe("LocalStore", () => {
             FileAttributes.FILE_ATTRIBUTE_SYSTEM
         })
         yield* file.setBlob("SecurityDescriptor", text("who may"))
-        const { file: stream } = yield* store.open(["f"], { ...fresh, stream: "s" })
-        yield* stream.write(0n, text("stream"))
-        yield* stream.flush
         yield* file.flush
       }))
       Fs.mkdirSync(join(path, "d"))

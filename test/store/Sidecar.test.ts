@@ -356,7 +356,7 @@ describe("a sidecar's flush", () => {
   }
   const inodes = (...paths: ReadonlyArray<string>) => paths.map((path) => Fs.statSync(path).ino)
 
-  it("is that of the record with its folder, and of the streams with theirs", async () => {
+  it("is that of the record with its folder, of the streams with theirs, and of the object id", async () => {
     const sidecar = make()
     assert.deepStrictEqual(await flushed(() => sidecar.flush("5")), [])
     await set(sidecar, "5", { attributes: 2 })
@@ -368,6 +368,16 @@ describe("a sidecar's flush", () => {
       ...record(),
       ...inodes(at("streams", "5"), at("streams", "5", "1"), at("streams", "5", "2"))
     ])
+    const objectId = new Uint8Array(64).fill(1)
+    await sidecar.setObjectId(
+      "6",
+      objectId,
+      () => set(sidecar, "6", { blobs: { ObjectId: Buffer.from(objectId).toString("base64") } })
+    )
+    assert.deepStrictEqual(
+      await flushed(() => sidecar.flush("6")),
+      inodes(at("records", "6"), at("records"), at("objects", "01".repeat(16)), at("objects"))
+    )
   })
 
   it("of a missing file does nothing, and other failures are failures unless the file cannot be flushed", async () => {
@@ -405,5 +415,51 @@ describe("a file's further name in a sidecar", () => {
     Fs.rmSync(at("new"), { recursive: true })
     assert.strictEqual(await reason(sidecar.link(at("f"))), "Failed")
     assert.strictEqual(Local.codeOf(await error(sidecar.link(at("no")))), "ENOENT")
+  })
+})
+
+describe("the object ids in a sidecar's records", () => {
+  const id = (byte: number) => new Uint8Array(64).fill(byte)
+  const give = (sidecar: Sidecar, key: string, byte: number) =>
+    sidecar.setObjectId(key, id(byte), () =>
+      sidecar.update(key, (record) => ({
+        ...record,
+        blobs: { ...record.blobs, ObjectId: Buffer.from(id(byte)).toString("base64") }
+      })))
+  const ids = () => Fs.existsSync(at("objects")) ? Fs.readdirSync(at("objects")).sort() : []
+  const name = (byte: number) => Buffer.alloc(16, byte).toString("hex")
+
+  it("are unique after another start too, without a read of all records", async () => {
+    await give(make(), "5-9", 1)
+    if (process.platform !== "win32") assert.strictEqual(Fs.statSync(at("objects", name(1))).mode & 0o777, 0o600)
+    const again = make("5-9")
+    Fs.writeFileSync(at("records", "6-9"), "not read")
+    assert.strictEqual(await reason(give(again, "7-9", 1)), "Exists")
+    assert.isFalse(again.has("7-9"))
+    await give(again, "5-9", 1)
+    await again.drop("5-9")
+    assert.deepStrictEqual(ids(), [])
+    await give(again, "7-9", 1)
+  })
+
+  it("are those of the records: what a crash left in the other files counts for nothing", async () => {
+    const sidecar = make()
+    Fs.mkdirSync(at("objects"))
+    // The process ended before the record was written, or within the first of the two writes.
+    Fs.writeFileSync(at("objects", name(1)), "5-9")
+    Fs.writeFileSync(at("objects", name(2)), "")
+    await set(sidecar, "5-9", { attributes: 2 })
+    await give(sidecar, "6-9", 1)
+    await give(sidecar, "7-9", 2)
+    assert.strictEqual(await reason(give(sidecar, "5-9", 1)), "Exists")
+    assert.strictEqual(await reason(give(sidecar, "5-9", 2)), "Exists")
+  })
+
+  it("are free after a write that failed", async () => {
+    const sidecar = make()
+    await failing("rename", "ENOSPC", () => error(give(sidecar, "5-9", 1)))
+    await give(sidecar, "6-9", 1)
+    assert.deepStrictEqual(ids(), [name(1)])
+    assert.strictEqual(await reason(give(sidecar, "5-9", 1)), "Exists")
   })
 })

@@ -37,6 +37,7 @@ const features = {
   extendedAttributes: "no extended attributes",
   reparsePoints: "no reparse points",
   sparse: "no sparse files",
+  objectIds: "no object ids",
   link: "no links",
   mayRemove: "no mayRemove",
   readInto: "no readInto"
@@ -813,7 +814,8 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
       const kinds = [
         ["SecurityDescriptor", "securityDescriptors"],
         ["ExtendedAttributes", "extendedAttributes"],
-        ["ReparsePoint", "reparsePoints"]
+        ["ReparsePoint", "reparsePoints"],
+        ["ObjectId", "objectIds"]
       ] as const satisfies ReadonlyArray<readonly [Blob, string]>
       for (const [blob, support] of kinds) {
         for (const type of ["file", "directory"] as const) {
@@ -864,6 +866,46 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
             }))
           yield* store.remove(["f"])
         }
+      })
+
+      needs("objectIds")("with an object id are of one file: the first 16 bytes are unique", function*(store) {
+        const objectId = (id: number, rest: number) => new Uint8Array(64).fill(id, 0, 16).fill(rest, 16)
+        const { file: one }: StoreOpened = yield* store.open(["one"], newFile)
+        const { file: two }: StoreOpened = yield* store.open(["two"], { mode: "new", type: "directory" })
+        yield* one.setBlob("ObjectId", objectId(1, 2))
+        yield* refused(two.setBlob("ObjectId", objectId(1, 3)), "Exists")
+        assert.isUndefined(yield* two.getBlob("ObjectId"))
+        // The same id with other bytes after it is a change of the file itself.
+        yield* one.setBlob("ObjectId", objectId(1, 4))
+        yield* two.setBlob("ObjectId", objectId(2, 4))
+        yield* refused(two.setBlob("ObjectId", objectId(1, 4)), "Exists")
+        assert.deepStrictEqual(yield* two.getBlob("ObjectId"), objectId(2, 4))
+        // One of many at once.
+        const all: ReadonlyArray<StoreOpened> = yield* Effect.forEach(
+          Array.from({ length: 8 }, (_, i) => [`many ${i}`]),
+          (path) => store.open(path, newFile)
+        )
+        const results: ReadonlyArray<string> = yield* Effect.forEach(
+          all,
+          ({ file }) =>
+            Effect.match(file.setBlob("ObjectId", objectId(7, 0)), {
+              onSuccess: () => "done",
+              onFailure: ({ reason }) => reason._tag
+            }),
+          { concurrency: "unbounded" }
+        )
+        assert.deepStrictEqual(results.toSorted(), ["done", ...results.slice(1).fill("Exists")].toSorted())
+        // An id is free again after its change, its removal, and the removal of its file.
+        yield* one.setBlob("ObjectId", objectId(3, 0))
+        yield* two.setBlob("ObjectId", objectId(1, 0))
+        yield* two.setBlob("ObjectId", undefined)
+        yield* one.setBlob("ObjectId", objectId(1, 0))
+        yield* using(store, ["gone"], newFile, ({ file }) => file.setBlob("ObjectId", objectId(5, 0)))
+        yield* refused(two.setBlob("ObjectId", objectId(5, 0)), "Exists")
+        yield* store.rename(["gone"], ["renamed"], { replace: false })
+        yield* refused(two.setBlob("ObjectId", objectId(5, 0)), "Exists")
+        yield* store.remove(["renamed"])
+        yield* two.setBlob("ObjectId", objectId(5, 0))
       })
 
       needs("reparsePoints")(
@@ -928,6 +970,39 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         }
         assert.deepStrictEqual(yield* names(store, []), ["f", "g"])
       })
+
+      for (const type of ["file", "directory"] as const) {
+        needs("streams")(`give their ${type} the times of a change with write, truncate and zero`, function*(store) {
+          const { file: main }: StoreOpened = yield* store.open(["it"], { mode: "new", type })
+          const { file: named }: StoreOpened = yield* store.open(["it"], { ...newFile, stream })
+          const changes = [
+            named.write(0n, text("x")),
+            named.truncate(100n),
+            named.zero({ offset: 0n, length: 50n }),
+            named.truncate(3n)
+          ]
+          for (const change of changes) {
+            yield* main.set({
+              lastAccessTime: someTime,
+              lastWriteTime: someTime,
+              ...(keepsMetadata ? { changeTime: someTime, creationTime: someTime } : {})
+            })
+            yield* change
+            for (const node of [yield* main.stat, yield* named.stat, yield* store.stat(["it"])]) {
+              assert.isTrue(node.lastWriteTime > someTime + 10_000_000n)
+              assert.isTrue(node.changeTime > someTime + 10_000_000n)
+              assert.isTrue(node.lastAccessTime > someTime + 10_000_000n)
+              if (keepsMetadata) assert.strictEqual(node.creationTime, someTime)
+            }
+          }
+          // The bytes can still be changed when the file has no name any more, or the handle is Stale.
+          yield* store.remove(["it"])
+          yield* Effect.matchEffect(named.write(0n, text("y")), {
+            onFailure: ({ reason }) => Effect.sync(() => assert.strictEqual(reason._tag, "Stale")),
+            onSuccess: () => Effect.map(named.read(0n, 1), (bytes) => assert.deepStrictEqual(bytes, text("y")))
+          })
+        })
+      }
 
       needs("streams")("make their file if it does not exist, and are removed with it", function*(store) {
         const made: StoreOpened = yield* Effect.scoped(store.open(["f"], { mode: "either", type: "file", stream }))

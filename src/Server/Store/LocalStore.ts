@@ -135,7 +135,8 @@ const build = (
         securityDescriptors: lasts,
         extendedAttributes: lasts,
         reparsePoints: lasts,
-        sparse: true
+        sparse: true,
+        objectIds: lasts
       },
       readOnly: readOnly || isReadOnly
     }

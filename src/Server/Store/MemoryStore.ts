@@ -28,6 +28,7 @@ import {
   type StoreVolume
 } from "../ShareStore.ts"
 import * as Attributes from "./internal/Attributes.ts"
+import * as ObjectIds from "./internal/ObjectIds.ts"
 import { Pages } from "./internal/Pages.ts"
 import * as StoreNames from "./internal/StoreNames.ts"
 
@@ -118,6 +119,8 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
   const capacity = options.capacity ?? 1024 * 1024 * 1024
   const readOnly = options.readOnly ?? false
   let used = 0
+  /** The files by the ids in their `ObjectId`. */
+  const objectIds = new Map<string, Inode>()
   // NTFS reserves the low numbers, and for clients 0 means that the file has no number.
   let nextId = 64n
 
@@ -157,10 +160,16 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
     data.pages.clear()
   }
 
+  const forgetObjectId = (inode: Inode) => {
+    const bytes = inode.blobs.get("ObjectId")
+    if (bytes !== undefined) objectIds.delete(ObjectIds.idOf(bytes))
+  }
+
   const reap = (inode: Inode) => {
     if (inode.links > 0 || inode.opens > 0) return
     charge(-nodeCost)
     for (const bytes of inode.blobs.values()) charge(-bytes.length)
+    forgetObjectId(inode)
     inode.blobs.clear()
     for (const stream of inode.streams.values()) {
       charge(-nodeCost)
@@ -230,7 +239,11 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
   }
 
   const setBlob = (inode: Inode, blob: Blob, bytes: Uint8Array | undefined) => {
+    const id = blob === "ObjectId" && bytes !== undefined ? ObjectIds.idOf(bytes) : undefined
+    if (id !== undefined && (objectIds.get(id) ?? inode) !== inode) refuse("Exists")
     charge((bytes?.length ?? 0) - (inode.blobs.get(blob)?.length ?? 0))
+    if (blob === "ObjectId") forgetObjectId(inode)
+    if (id !== undefined) objectIds.set(id, inode)
     if (bytes === undefined) inode.blobs.delete(blob)
     else inode.blobs.set(blob, Uint8Array.from(bytes))
   }
@@ -505,7 +518,8 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
         securityDescriptors: true,
         extendedAttributes: true,
         reparsePoints: true,
-        sparse: true
+        sparse: true,
+        objectIds: true
       },
       readOnly
     })),

@@ -24,7 +24,8 @@ export const Request = Codec.struct({
 export type Request = Codec.Type<typeof Request>
 
 /**
- * The response. An empty buffer with STATUS_NOTIFY_ENUM_DIR says that there were more changes than it holds.
+ * The response. An empty buffer with STATUS_NOTIFY_ENUM_DIR says that there were more changes than it holds. It has its
+ * offset nevertheless, as from Windows.
  *
  * @category models
  * @since 0.1.0
@@ -33,7 +34,7 @@ export const Response = Codec.struct({
   structureSize: Codec.constant(Codec.u16, 9),
   outputBufferOffset: Codec.offsetOf("buffer", Codec.u16),
   outputBufferLength: Codec.lengthOf("buffer"),
-  buffer: Codec.buffer(Codec.bytes)
+  buffer: Codec.buffer(Codec.bytes, { placed: true })
 }, { origin: fromHeader, atLeast: 9 })
 export type Response = Codec.Type<typeof Response>
 

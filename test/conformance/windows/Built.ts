@@ -16,6 +16,8 @@ export interface Choice {
   readonly suite: Suites.Suite | "BVT"
   readonly filter: string | undefined
   readonly store: Store
+  /** Whether folders map the names that SMB cannot carry. */
+  readonly mapNames: boolean
   readonly setting: Setting
   readonly host: string | undefined
   /** For Auth: `Negotiate`, `Kerberos` or `Ntlm`. */
@@ -66,7 +68,7 @@ const inDomain = (built: string, folder: string, choice: Choice, filter: string 
   Effect.gen(function*() {
     const { additions, place, surroundings } = yield* AuthDomain.make(choice.setting, choice.securityPackage)
     Suites.prepare(built, folder, place)
-    yield* TestServer.make(place, choice.store, additions)
+    yield* TestServer.make(place, choice.store, { ...additions, mapNames: choice.mapNames })
     return yield* Effect.promise(() => Suites.run(folder, "Auth", filter, surroundings))
   })
 
@@ -88,7 +90,7 @@ export const run = async (built: string, choice: Choice): Promise<ReadonlyArray<
       }
       const trx = await Effect.runPromise(Effect.scoped(
         suite === "Auth" ? inDomain(built, join(scratch, "domain"), choice, filter) : Effect.andThen(
-          TestServer.make(place, choice.store),
+          TestServer.make(place, choice.store, { mapNames: choice.mapNames }),
           Effect.promise(() => Suites.run(scratch, suite, filter))
         )
       ))

@@ -18,7 +18,8 @@ import type { Store } from "./Results.ts"
 
 /** Gives stores of a kind, by the name of a folder. The folders go with the scope. */
 const makeStores = (
-  kind: Store
+  kind: Store,
+  mapNames: boolean
 ): Effect.Effect<(name: string) => Effect.Effect<ShareStore, never, Scope.Scope>, never, Scope.Scope> =>
   kind === "memory" ? Effect.succeed(() => MemoryStore.make()) : Effect.map(
     Effect.acquireRelease(
@@ -28,7 +29,7 @@ const makeStores = (
     (folder) => (name) => {
       const path = join(folder, name)
       mkdirSync(path)
-      return Effect.orDie(LocalStore.make(path))
+      return Effect.orDie(LocalStore.make(path, { mapNames }))
     }
   )
 
@@ -90,16 +91,18 @@ export interface Additions {
   readonly options?: Partial<Pick<SmbServer.Options, "users" | "kerberos">>
   /** Names of shares. */
   readonly shares?: ReadonlyArray<string>
+  /** Whether folders map the names that SMB cannot carry (`LocalStore.make`). Default: true. */
+  readonly mapNames?: boolean
 }
 
 /** Starts the server at the place's address, with its files, until the scope closes. */
 export const make = (
   place: Place,
   kind: Store,
-  { options, shares = [] }: Additions = {}
+  { mapNames = true, options, shares = [] }: Additions = {}
 ): Effect.Effect<void, SmbServer.ListenError, Scope.Scope> =>
   Effect.gen(function*() {
-    const store = yield* makeStores(kind)
+    const store = yield* makeStores(kind, mapNames)
     const basic = yield* store("SMBBasic")
     const more = yield* Effect.forEach(shares, (name) => Effect.map(store(name), (made) => [name, made] as const))
     yield* SmbServer.make({

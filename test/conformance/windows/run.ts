@@ -9,6 +9,7 @@
  * - `--suite SMB2|FSA|DFSC|Auth|BVT`: the suite to run; `BVT` are the build verification tests of all suites. Default: SMB2.
  * - `--filter X`: one test by its name, or an expression of vstest such as `Name~Lease&TestCategory!=BVT`.
  * - `--store memory|folder`: the stores of the shares. Default: `memory`.
+ * - `--no-map-names`: with `--store folder`, names with a final period are shown as they are, and not as U+F029.
  * - `--claims`: FSA expects only the features that the server announces, and not all of NTFS.
  * - `--dfs standalone|controller`: `controller` puts the server in the place of a domain controller too. Default:
  *   `standalone`.
@@ -53,6 +54,7 @@ const chosen = () => ({
   suite: oneOf("--suite", ["SMB2", "FSA", "DFSC", "Auth", "BVT"]),
   filter: filterOf(option("--filter")[0]),
   store: oneOf("--store", Results.stores),
+  mapNames: !args.includes("--no-map-names"),
   setting: {
     features: args.includes("--claims") ? "claimed" : "ntfs",
     dfs: oneOf("--dfs", ["standalone", "controller"])

@@ -327,17 +327,34 @@ export class LocalFiles {
       }
       const accessed = LocalNode.toSeconds(changes.lastAccessTime ?? times.lastAccessTime)
       const written = LocalNode.toSeconds(changes.lastWriteTime ?? times.lastWriteTime)
-      const copies = file.volume.copiesUp && !file.isDirectory
-      if (file.descriptor.fd === undefined && !copies) {
-        await this.#inPlace(file, (path) => Fs.promises.lutimes(path, accessed, written))
-      } else {
-        await this.descriptors.use(file.descriptor, async (fd) => {
-          await Local.call<void>((done) => Fs.futimes(fd, accessed, written, (error) => done(error)))
-          if (copies) this.#settle(file, await Local.fstat(fd))
-        })
-      }
+      await this.#setTimes(file, accessed, written)
       return LocalNode.recorded(record, changes, times, await this.stats(file), now)
     })
+  }
+
+  /** Sets the platform's times of access and of modification. Seconds since 1970. */
+  async #setTimes(file: OpenFile, accessed: number, written: number): Promise<void> {
+    const copies = file.volume.copiesUp && !file.isDirectory
+    if (file.descriptor.fd === undefined && !copies) {
+      return this.#inPlace(file, (path) => Fs.promises.lutimes(path, accessed, written))
+    }
+    await this.descriptors.use(file.descriptor, async (fd) => {
+      await Local.call<void>((done) => Fs.futimes(fd, accessed, written, (error) => done(error)))
+      if (copies) this.#settle(file, await Local.fstat(fd))
+    })
+  }
+
+  /**
+   * Gives a file the times of a change, after the bytes of one of its streams were changed (MS-FSA 2.1.4.17). If the file
+   * is gone, or if it belongs to another user of the platform, only the bytes are changed.
+   */
+  async modified(file: OpenFile): Promise<void> {
+    const now = Date.now() / 1000
+    try {
+      await this.#setTimes(file, now, now)
+    } catch (error) {
+      if (!Local.isRefusal(error) && !isElsewhere(Local.toStoreError(error))) throw error
+    }
   }
 
   async getBlob(file: OpenFile, blob: Blob): Promise<Uint8Array | undefined> {
@@ -352,14 +369,21 @@ export class LocalFiles {
     const text = bytes === undefined
       ? undefined
       : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64")
-    await this.#update(file, (record, stats) => {
-      // Setting a security descriptor repairs a lost record.
-      const base = record.damaged === true && blob === "SecurityDescriptor" ? {} : usable(record)
-      const { blobs, ...rest } = LocalNode.recorded(base, {}, LocalNode.times(stats, base), stats, now)
-      const { [blob]: _, ...others } = blobs ?? {}
-      const next = text === undefined ? others : { ...others, [blob]: text }
-      return Promise.resolve(Object.keys(next).length === 0 ? rest : { ...rest, blobs: next })
-    })
+    const update = () =>
+      this.#update(file, (record, stats) => {
+        // Setting a security descriptor repairs a lost record.
+        const base = record.damaged === true && blob === "SecurityDescriptor" ? {} : usable(record)
+        const { blobs, ...rest } = LocalNode.recorded(base, {}, LocalNode.times(stats, base), stats, now)
+        const { [blob]: _, ...others } = blobs ?? {}
+        const next = text === undefined ? others : { ...others, [blob]: text }
+        return Promise.resolve(Object.keys(next).length === 0 ? rest : { ...rest, blobs: next })
+      })
+    if (blob !== "ObjectId") return update()
+    await (await file.volume.writing(file.lasting)).setObjectId(
+      file.key,
+      text === undefined ? undefined : Buffer.from(text, "base64"),
+      update
+    )
   }
 
   /** Gives a new file the record that waits for it. */

@@ -84,6 +84,15 @@ export class LocalHandle implements StoreFile {
     return this.#place.own.during([this.#file.path], body)
   }
 
+  /** Changes the bytes of the file or stream. A change of a stream is one of its file too. */
+  #changingBytes<A>(body: () => Promise<A>): Promise<A> {
+    return this.#changing(async () => {
+      const done = await body()
+      if (this.#stream !== undefined) await this.#place.files.modified(this.#file)
+      return done
+    })
+  }
+
   get stat() {
     const { files, shown } = this.#place
     return Local.run(async () => shown(await files.node(this.#file, this.#stream)))
@@ -134,7 +143,7 @@ export class LocalHandle implements StoreFile {
       const from = Local.position(offset)
       if (data.length > 0) {
         const { descriptors } = this.#place.files
-        await this.#changing(() => descriptors.change(target, (fd) => Local.write(fd, data, from)))
+        await this.#changingBytes(() => descriptors.change(target, (fd) => Local.write(fd, data, from)))
       }
     })
   }
@@ -143,7 +152,7 @@ export class LocalHandle implements StoreFile {
     return Local.run(() => {
       const target = this.#written()
       const to = Local.position(size)
-      return this.#changing(() => this.#place.files.descriptors.change(target, (fd) => cut(fd, to)))
+      return this.#changingBytes(() => this.#place.files.descriptors.change(target, (fd) => cut(fd, to)))
     })
   }
 
@@ -182,7 +191,7 @@ export class LocalHandle implements StoreFile {
     const piece = (from: bigint): Effect.Effect<bigint, StoreError> =>
       Local.run(() => {
         const target = this.#written()
-        return this.#changing(() =>
+        return this.#changingBytes(() =>
           this.#place.files.descriptors.alone(target, async (fd) => {
             const { size } = await Local.fstat(fd)
             const end = range.offset + range.length < size ? range.offset + range.length : size

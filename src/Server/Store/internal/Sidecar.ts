@@ -15,6 +15,7 @@ import * as Path from "node:path"
 import { storeError, type StorePath } from "../../ShareStore.ts"
 import { KeyedLocks } from "./KeyedLocks.ts"
 import * as Local from "./Local.ts"
+import { idOf, ObjectIds } from "./ObjectIds.ts"
 import { Descriptor } from "./OpenFileDescriptors.ts"
 import { empty, isEmpty, parse } from "./SidecarRecord.ts"
 import type { FileRecord, Records } from "./SidecarRecord.ts"
@@ -41,12 +42,14 @@ export class Sidecar implements Records {
   readonly #ofInode = new Map<string, string | ReadonlyArray<string>>()
   readonly #cache = new Map<string, FileRecord>()
   readonly #locks = new KeyedLocks()
+  readonly #objectIds: ObjectIds
   #serial = 0
 
   /** `known` has the keys with records, and the file name of each record. */
   constructor(folder: string, known: Map<string, string>) {
     this.#folder = folder
     this.#known = known
+    this.#objectIds = new ObjectIds(Path.join(folder, "objects"), async (key) => objectIdOf(await this.get(key)))
     for (const key of known.keys()) this.#enter(key)
   }
 
@@ -157,17 +160,29 @@ export class Sidecar implements Records {
     }
   }
 
+  async setObjectId(key: string, bytes: Uint8Array | undefined, write: () => Promise<void>): Promise<void> {
+    const id = bytes === undefined ? undefined : idOf(bytes)
+    const before = objectIdOf(await this.get(key))
+    if (id === undefined) await write()
+    else await orGone(this.#objectIds.take(id, key, write))
+    if (before !== undefined && before !== id) await this.#objectIds.leave(before, key)
+  }
+
   /** Removes the record of a removed file. */
-  drop(key: string): Promise<void> {
-    return this.#locks.run(key, async () => {
+  async drop(key: string): Promise<void> {
+    let id: string | undefined
+    await this.#locks.run(key, async () => {
       if (!this.#known.has(key)) return
       const record = await this.get(key)
+      id = objectIdOf(record)
       const streams = this.#streams(key)
       await this.#forget(key)
       if (record.streams !== undefined || record.damaged === true) {
         await Fs.promises.rm(streams, { recursive: true, force: true })
       }
     })
+    // A failure leaves a file that names a missing record, which does no harm.
+    if (id !== undefined) await this.#objectIds.leave(id, key).catch(() => undefined)
   }
 
   /** When it is done, the record and the streams of the file survive a crash. */
@@ -178,6 +193,8 @@ export class Sidecar implements Records {
     if (record.streams !== undefined) {
       files.push(this.#streams(key), ...record.streams.map(({ file }) => this.stream(key, file)))
     }
+    const id = objectIdOf(record)
+    if (id !== undefined) files.push(...this.#objectIds.places(id))
     for (const path of files) {
       // oxlint-disable-next-line no-await-in-loop -- each is waited for
       await flushPath(path)
@@ -292,6 +309,10 @@ export class Sidecar implements Records {
     return made
   }
 }
+
+/** The object id in a record. */
+const objectIdOf = ({ blobs }: FileRecord): string | undefined =>
+  blobs?.ObjectId === undefined ? undefined : idOf(Buffer.from(blobs.ObjectId, "base64"))
 
 /** The parts of a key with a time of birth: `inode-birth`, both hexadecimal (`Volume.keyOf`). */
 const parts = /^([0-9a-f]+)-([0-9a-f]+)$/

@@ -45,6 +45,11 @@ export interface Records {
   readonly get: (key: string) => Promise<FileRecord>
   /** Changes a record, one change at a time for each file. */
   readonly update: (key: string, change: (record: FileRecord) => FileRecord | Promise<FileRecord>) => Promise<void>
+  /**
+   * Runs `write`, which gives a record this FILE_OBJECTID_BUFFER, or takes it away. Refuses with `Exists` if the record of
+   * another file has the same id.
+   */
+  readonly setObjectId: (key: string, bytes: Uint8Array | undefined, write: () => Promise<void>) => Promise<void>
   /** Removes the record of a removed file. */
   readonly drop: (key: string) => Promise<void>
   /** When it is done, the record and the streams of the file survive a crash. */

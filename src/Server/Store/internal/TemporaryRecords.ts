@@ -36,6 +36,10 @@ export class TemporaryRecords implements Records {
     })
   }
 
+  setObjectId(): Promise<never> {
+    return Promise.resolve().then(unsupported)
+  }
+
   drop(key: string): Promise<void> {
     this.#records.delete(key)
     return Promise.resolve()

@@ -69,13 +69,15 @@ export const read = (incoming: Incoming, body: Message.Request): Asked | number 
     body.createContexts.find((context): context is Of<T> => context._tag === tag)
 
   const v1 = find("DurableHandleRequest")
-  const v2 = dialect >= Dialect.SMB_3_0 ? find("DurableHandleRequestV2") : undefined
   const again1 = find("DurableHandleReconnect")
+  // Contexts of version 1 allow none of version 2 next to them, in any dialect (3.3.5.9.6, 3.3.5.9.7). Alone, those of
+  // version 2 are ignored before 3.0.
+  if ((v1 ?? again1) !== undefined && (seen.has("DurableHandleRequestV2") || seen.has("DurableHandleReconnectV2"))) {
+    return NtStatus.STATUS_INVALID_PARAMETER
+  }
+  const v2 = dialect >= Dialect.SMB_3_0 ? find("DurableHandleRequestV2") : undefined
   const again2 = dialect >= Dialect.SMB_3_0 ? find("DurableHandleReconnectV2") : undefined
-  // A durable reconnect allows only the version 1 durable request next to it (3.3.5.9.7, 3.3.5.9.12).
-  if (again1 !== undefined && (v2 !== undefined || again2 !== undefined)) return NtStatus.STATUS_INVALID_PARAMETER
-  if (again2 !== undefined && (v1 !== undefined || v2 !== undefined)) return NtStatus.STATUS_INVALID_PARAMETER
-  if (v1 !== undefined && v2 !== undefined) return NtStatus.STATUS_INVALID_PARAMETER
+  if (again2 !== undefined && v2 !== undefined) return NtStatus.STATUS_INVALID_PARAMETER
 
   // No store keeps earlier versions of a file (3.3.5.9.4).
   if (find("TimewarpToken") !== undefined) return NtStatus.STATUS_OBJECT_NAME_NOT_FOUND

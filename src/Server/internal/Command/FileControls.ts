@@ -1,6 +1,6 @@
 /**
- * Controls that tell of a file and its volume: the object id, the volume's data, the regions of valid data, and the USN
- * record (MS-FSA 2.1.5.10.1, 2.1.5.10.9, 2.1.5.10.13, 2.1.5.10.24, 2.1.5.10.27).
+ * Controls that tell of a file and its volume: the volume's data, the regions of valid data, and the USN record (MS-FSA
+ * 2.1.5.10.9, 2.1.5.10.24, 2.1.5.10.27).
  */
 import * as Effect from "effect/Effect"
 import * as Codec from "../../../Codec/Codec.ts"
@@ -11,26 +11,6 @@ import type { FileOpen } from "../State/Model.ts"
 import { type Refusal, refuse, stored } from "../Wire/Reply.ts"
 import * as NodeInformation from "./NodeInformation.ts"
 import * as Volumes from "./Volumes.ts"
-
-/**
- * FSCTL_CREATE_OR_GET_OBJECT_ID and FSCTL_GET_OBJECT_ID: FILE_OBJECTID_BUFFER (MS-FSCC 2.1.3.1), of the file's number and
- * its volume. Each file has its id from the beginning, and no client can change it.
- */
-export const objectId = Effect.fnUntraced(function*(
-  open: FileOpen,
-  room: number
-): Effect.fn.Return<Uint8Array, Refusal> {
-  if (room < 64) return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
-  const { serialNumber } = yield* Volumes.of(open.share, open.file)
-  const output = new Uint8Array(64)
-  const view = new DataView(output.buffer)
-  // ObjectId, BirthVolumeId, BirthObjectId; DomainId is zero. FileFsObjectIdInformation gives the same volume.
-  view.setBigUint64(0, open.file.id, true)
-  view.setUint32(8, serialNumber, true)
-  view.setUint32(16, serialNumber, true)
-  output.copyWithin(32, 0, 16)
-  return output
-})
 
 /** FSCTL_GET_NTFS_VOLUME_DATA. A store has no master file table: its fields are 0. */
 export const ntfsVolumeData = Effect.fnUntraced(function*(

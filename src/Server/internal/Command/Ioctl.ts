@@ -18,6 +18,7 @@ import * as Durable from "./Durable.ts"
 import * as FileControls from "./FileControls.ts"
 import * as Interfaces from "./Interfaces.ts"
 import * as Negotiation from "./Negotiation.ts"
+import * as ObjectIds from "./ObjectIds.ts"
 import * as ReadWrite from "./ReadWrite.ts"
 import * as ReparsePoints from "./ReparsePoints.ts"
 
@@ -126,8 +127,15 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
     case C.FSCTL_DELETE_REPARSE_POINT:
       return Effect.as(ReparsePoints.remove(open, body.input), empty)
     case C.FSCTL_CREATE_OR_GET_OBJECT_ID:
+      return Effect.map(ObjectIds.createOrGet(open, room), (bytes) => ok(bytes))
     case C.FSCTL_GET_OBJECT_ID:
-      return Effect.map(FileControls.objectId(open, room), (bytes) => ok(bytes))
+      return Effect.map(ObjectIds.get(open, room), (bytes) => ok(bytes))
+    case C.FSCTL_SET_OBJECT_ID:
+      return Effect.as(ObjectIds.set(incoming, open, body.input), empty)
+    case C.FSCTL_SET_OBJECT_ID_EXTENDED:
+      return Effect.as(ObjectIds.setExtended(open, body.input), empty)
+    case C.FSCTL_DELETE_OBJECT_ID:
+      return Effect.as(ObjectIds.remove(open), empty)
     case C.FSCTL_GET_NTFS_VOLUME_DATA:
       return Effect.map(FileControls.ntfsVolumeData(open, room), (bytes) => ok(bytes))
     case C.FSCTL_QUERY_FILE_REGIONS:
@@ -153,7 +161,10 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
       const output = Codec.encode(Fsctl.SrvSnapshotArray)(none)
       return Effect.succeed(ok(output.subarray(0, Math.min(room, output.length))))
     }
-    // Among them: the change of an object id, and the places of a file on a disk, which no store has (MS-FSA 2.1.5.10).
+    // No store keeps snapshots of streams (MS-FSCC 2.3, FSCTL_REFS_STREAM_SNAPSHOT_MANAGEMENT Reply).
+    case C.FSCTL_REFS_STREAM_SNAPSHOT_MANAGEMENT:
+      return refuse(NtStatus.STATUS_NOT_SUPPORTED)
+    // Among them: the places of a file on a disk, which no store has (MS-FSA 2.1.5.10).
     default:
       return refuse(NtStatus.STATUS_INVALID_DEVICE_REQUEST)
   }

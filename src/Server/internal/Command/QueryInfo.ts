@@ -151,7 +151,8 @@ const file = Effect.fnUntraced(function*(
         return streams(open, node)
       case "FileCompressionInformation":
         return Effect.succeed({
-          compressedFileSize: NodeInformation.size(node.size),
+          // No file is compressed, and a directory has no bytes (MS-FSA 2.1.5.12.8).
+          compressedFileSize: open.directory ? 0n : NodeInformation.size(node.allocationSize),
           compressionFormat: 0,
           compressionUnitShift: 0,
           chunkShift: 0,
@@ -263,6 +264,9 @@ const fileSystem = Effect.fnUntraced(
     if (room < fixed) return yield* refuse(NtStatus.STATUS_INFO_LENGTH_MISMATCH)
     const { share } = open
     const volume = yield* Volumes.of(share, open.file)
+    if (known.name === "FileFsObjectIdInformation" && !Volumes.keepsObjectIds(volume)) {
+      return yield* refuse(NtStatus.STATUS_INVALID_PARAMETER)
+    }
     const readOnly = share.readOnly || volume.readOnly
     const { supports } = volume
     const [total, free] = [NodeInformation.size(volume.total), NodeInformation.size(volume.free)]
@@ -272,7 +276,7 @@ const fileSystem = Effect.fnUntraced(
           return {
             volumeCreationTime: FileTime.clamp(volume.creationTime),
             volumeSerialNumber: volume.serialNumber,
-            supportsObjects: false,
+            supportsObjects: Volumes.keepsObjectIds(volume),
             volumeLabel: volume.label
           }
         case "FileFsSizeInformation":
@@ -288,7 +292,8 @@ const fileSystem = Effect.fnUntraced(
           return {
             fileSystemAttributes: 0x1 | 0x2 | 0x4 | (supports.securityDescriptors ? 0x8 : 0) |
               (supports.sparse ? 0x40 : 0) | (supports.reparsePoints ? 0x80 : 0) | (supports.streams ? 0x4_0000 : 0) |
-              (supports.extendedAttributes ? 0x80_0000 : 0) | (readOnly ? 0x8_0000 : 0),
+              (supports.extendedAttributes ? 0x80_0000 : 0) | (Volumes.keepsObjectIds(volume) ? 0x1_0000 : 0) |
+              (readOnly ? 0x8_0000 : 0),
             maximumComponentNameLength: volume.maximumComponentLength,
             fileSystemName: "NTFS"
           }
@@ -302,7 +307,7 @@ const fileSystem = Effect.fnUntraced(
           }
         case "FileFsObjectIdInformation":
           return {
-            objectId: `${volume.serialNumber.toString(16).padStart(8, "0")}-0000-0000-0000-000000000000`,
+            objectId: Volumes.objectId(volume),
             extendedInfo: new Uint8Array(48)
           }
         default:

@@ -53,7 +53,7 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
           done
         )
       case InfoType.SMB2_0_INFO_FILESYSTEM:
-        return fileSystem(body.fileInfoClass)
+        return fileSystem(open, body)
       case InfoType.SMB2_0_INFO_QUOTA:
         return refuse(NtStatus.STATUS_NOT_SUPPORTED)
       default:
@@ -62,16 +62,23 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
   })
 
 /**
- * No volume can be changed (MS-FSA 2.1.5.16): no store has quotas, object ids or its own label. Other classes
- * cannot be set at all.
+ * No volume can be changed (MS-FSA 2.1.5.16): no store has quotas or its own label, and clients cannot open the volume
+ * itself, whose object id only such an open could change. Other classes cannot be set at all.
  */
-const fileSystem = (fileInfoClass: number): Effect.Effect<never, Refusal> => {
+const fileSystem = (open: FileOpen, { buffer, fileInfoClass }: Message.Request): Effect.Effect<never, Refusal> => {
   switch (FileSystemInformation.byNumber(fileInfoClass)?.name) {
     case "FileFsControlInformation":
     case "FileFsLabelInformation":
       return refuse(NtStatus.STATUS_NOT_SUPPORTED)
     case "FileFsObjectIdInformation":
-      return refuse(NtStatus.STATUS_INVALID_PARAMETER)
+      if (buffer.length < FileSystemInformation.FileFsObjectIdInformation.minimumSize) {
+        return refuse(NtStatus.STATUS_INVALID_INFO_CLASS)
+      }
+      return Effect.flatMap(
+        Volumes.of(open.share, open.file),
+        (volume) =>
+          refuse(Volumes.keepsObjectIds(volume) ? NtStatus.STATUS_ACCESS_DENIED : NtStatus.STATUS_INVALID_PARAMETER)
+      )
     default:
       return refuse(NtStatus.STATUS_INVALID_INFO_CLASS)
   }

@@ -4,6 +4,7 @@
  * 2.1.5.13).
  */
 import * as Effect from "effect/Effect"
+import type { Guid } from "../../../Codec/Guid.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type { StoreFile, StorePath, StoreVolume } from "../../ShareStore.ts"
 import type { Share } from "../State/Model.ts"
@@ -12,6 +13,13 @@ import { type Refusal, refuse, stored } from "../Wire/Reply.ts"
 /** The sizes that volumes show: a client can write any number of bytes. */
 export const bytesPerSector = 512
 export const bytesPerCluster = 4096n
+
+/** Whether files of a volume can have object ids: then the volume has one too. */
+export const keepsObjectIds = ({ supports }: StoreVolume): boolean => supports.objectIds === true
+
+/** The volume's own object id (VolumeId, MS-FSA 2.1.1.1), which the ids of its files name as the place of their birth. */
+export const objectId = ({ serialNumber }: StoreVolume): Guid =>
+  `${serialNumber.toString(16).padStart(8, "0")}-0000-0000-0000-000000000000`
 
 /** The information about the volume that a file is on, as it is now. */
 export const of = (share: Share, file: StoreFile): Effect.Effect<StoreVolume, Refusal> =>
