@@ -14,8 +14,9 @@ export const rooms = {
   Dfs: ["Codec", "Auth", "Protocol", "Smb2", "Smb1", "Client"],
   Server: ["Codec", "Auth", "Protocol", "Smb2", "Dfs"],
   Layers: ["Codec", "Protocol"],
+  Smb: ["Auth", "Client", "Dfs", "Layers"],
   Testing: ["Codec", "Auth", "Protocol", "Smb2", "Smb1", "Client", "Dfs", "Server", "Layers"],
-  Cli: ["Codec", "Auth", "Protocol", "Smb2", "Smb1", "Client", "Dfs", "Server", "Layers"]
+  Cli: ["Codec", "Auth", "Protocol", "Smb2", "Smb1", "Client", "Dfs", "Server", "Layers", "Smb"]
 } as const satisfies Record<string, ReadonlyArray<string>>
 
 /** The folders of `src/Server/internal`, the lowest first: each may import those before it. */

@@ -1,6 +1,7 @@
 /**
  * The modules that a user of SMB needs, each under its own name. What is below them has its own subpaths:
- * `effect-smb/Codec`, `/Auth`, `/Protocol`, `/Smb1`, `/Smb2`, `/Client`, `/Dfs`, `/Layers`, `/Server`, `/Testing`.
+ * `effect-smb/Codec`, `/Auth`, `/Protocol`, `/Smb1`, `/Smb2`, `/Client`, `/Dfs`, `/Layers`, `/Smb`,
+ * `/Server`, `/Testing`.
  */
 export { AuthenticationError } from "./Auth/AuthenticationError.ts"
 export * as Authenticator from "./Auth/Authenticator.ts"
@@ -48,6 +49,7 @@ export * as FileSystemStore from "./Server/Store/FileSystemStore.ts"
 export * as LocalStore from "./Server/Store/LocalStore.ts"
 export * as MemoryStore from "./Server/Store/MemoryStore.ts"
 export * as UserStore from "./Server/UserStore.ts"
+export * as Smb from "./Smb/Smb.ts"
 export * as RecordedTransport from "./Testing/RecordedTransport.ts"
 export * as TestNamespace from "./Testing/TestNamespace.ts"
 export * as TestTransport from "./Testing/TestTransport.ts"
