@@ -1,6 +1,6 @@
 /**
  * The modules that a user of SMB needs, each under its own name. What is below them has its own subpaths:
- * `effect-smb/Codec`, `/Auth`, `/Protocol`, `/Smb1`, `/Smb2`, `/Client`, `/Dfs`, `/Layers`, `/Smb`,
+ * `effect-smb/Codec`, `/Auth`, `/Protocol`, `/Smb1`, `/Smb2`, `/Client`, `/Dfs`, `/Layers`, `/FileSystem`, `/Smb`,
  * `/Server`, `/Testing`.
  */
 export { AuthenticationError } from "./Auth/AuthenticationError.ts"
@@ -25,6 +25,7 @@ export * as DfsResolver from "./Dfs/DfsResolver.ts"
 export * as DomainControllers from "./Dfs/DomainControllers.ts"
 export * as Namespace from "./Dfs/Namespace.ts"
 export * as SiteFinder from "./Dfs/SiteFinder.ts"
+export * as SmbFileSystem from "./FileSystem/SmbFileSystem.ts"
 export * as TcpTransport from "./Layers/TcpTransport.ts"
 export {
   DfsError,

@@ -124,12 +124,17 @@ export interface Operations {
   readonly readFileString: (path: PathInput) => Effect.Effect<string, ClientError>
   /**
    * Creates or replaces a file. One round trip for a small file. With `create`, fails if the file exists. If this
-   * fails, the file may exist, and may hold any part of the data.
+   * fails, the file may exist, and may hold any part of the data. `shareAccess` says what others can do with the file
+   * at the same time (FILE_SHARE_* flags, MS-SMB2 2.2.13). Default: read and delete it.
    */
   readonly writeFile: (
     path: PathInput,
     data: Uint8Array | string,
-    options?: { readonly create?: boolean | undefined; readonly flush?: boolean | undefined }
+    options?: {
+      readonly create?: boolean | undefined
+      readonly flush?: boolean | undefined
+      readonly shareAccess?: number | undefined
+    }
   ) => Effect.Effect<void, ClientError>
   /**
    * The bytes of a file, read ahead of the consumer. If the file ends before the part of the range that it had when it
@@ -254,11 +259,14 @@ export interface Operations {
   readonly namedStreams: (path: PathInput) => Effect.Effect<ReadonlyArray<NamedStream>, ClientError>
   /** The target of a symbolic link, as it was written. */
   readonly readLink: (path: PathInput) => Effect.Effect<string, ClientError>
-  /** Creates a symbolic link; a target without a root is relative to the link's directory. */
+  /**
+   * Creates a symbolic link; a target without a root is relative to the link's directory. `printName` is the target as
+   * `readLink` and other clients show it (MS-FSCC 2.1.2.4). Default: the target.
+   */
   readonly makeLink: (
     path: PathInput,
     target: string,
-    options?: { readonly directory?: boolean | undefined }
+    options?: { readonly directory?: boolean | undefined; readonly printName?: string | undefined }
   ) => Effect.Effect<void, ClientError>
   /** The previous versions of a file or directory as `@GMT-` tokens. Insert one into a path as a component. */
   readonly previousVersions: (path: PathInput) => Effect.Effect<ReadonlyArray<string>, ClientError>

@@ -34,7 +34,8 @@ export const operations = (
   writeFile: Effect.fn("SmbClient.writeFile")(function*(path, data, options) {
     yield* annotateSpan(path)
     const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data
-    const mode = options?.create === true ? OpenMode.create : OpenMode.overwrite
+    const usual = options?.create === true ? OpenMode.create : OpenMode.overwrite
+    const mode = { ...usual, shareAccess: options?.shareAccess ?? usual.shareAccess }
     const flush: ReadonlyArray<Operation.Flush> = options?.flush === true ? [{ _tag: "Flush" }] : []
     const writeFrom = (offset: number, mode: Share.OpenOptions) =>
       Effect.scoped(Effect.gen(function*() {
