@@ -15,8 +15,23 @@ export const rooms = {
   Transfer: ["Codec", "Auth", "Protocol", "Smb2", "Smb1", "Client"],
   Server: ["Codec", "Auth", "Protocol", "Smb2", "Dfs"],
   Layers: ["Codec", "Protocol"],
+  FileSystem: ["Codec", "Protocol", "Smb2", "Client"],
+  Smb: ["Auth", "Client", "Dfs", "Layers"],
   Testing: ["Codec", "Auth", "Protocol", "Smb2", "Smb1", "Client", "Dfs", "Server", "Layers"],
-  Cli: ["Codec", "Auth", "Protocol", "Smb2", "Smb1", "Client", "Transfer", "Dfs", "Server", "Layers"]
+  Cli: [
+    "Codec",
+    "Auth",
+    "Protocol",
+    "Smb2",
+    "Smb1",
+    "Client",
+    "Transfer",
+    "Dfs",
+    "Server",
+    "Layers",
+    "FileSystem",
+    "Smb"
+  ]
 } as const satisfies Record<string, ReadonlyArray<string>>
 
 /** The folders of `src/Server/internal`, the lowest first: each may import those before it. */

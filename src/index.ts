@@ -1,6 +1,7 @@
 /**
  * The modules that a user of SMB needs, each under its own name. What is below them has its own subpaths:
- * `effect-smb/Codec`, `/Auth`, `/Protocol`, `/Smb1`, `/Smb2`, `/Client`, `/Dfs`, `/Layers`, `/Server`, `/Testing`.
+ * `effect-smb/Codec`, `/Auth`, `/Protocol`, `/Smb1`, `/Smb2`, `/Client`, `/Dfs`, `/Layers`, `/FileSystem`, `/Smb`,
+ * `/Server`, `/Testing`.
  */
 export { AuthenticationError } from "./Auth/AuthenticationError.ts"
 export * as Authenticator from "./Auth/Authenticator.ts"
@@ -24,6 +25,7 @@ export * as DfsResolver from "./Dfs/DfsResolver.ts"
 export * as DomainControllers from "./Dfs/DomainControllers.ts"
 export * as Namespace from "./Dfs/Namespace.ts"
 export * as SiteFinder from "./Dfs/SiteFinder.ts"
+export * as SmbFileSystem from "./FileSystem/SmbFileSystem.ts"
 export * as TcpTransport from "./Layers/TcpTransport.ts"
 export {
   DfsError,
@@ -48,6 +50,7 @@ export * as FileSystemStore from "./Server/Store/FileSystemStore.ts"
 export * as LocalStore from "./Server/Store/LocalStore.ts"
 export * as MemoryStore from "./Server/Store/MemoryStore.ts"
 export * as UserStore from "./Server/UserStore.ts"
+export * as Smb from "./Smb/Smb.ts"
 export * as RecordedTransport from "./Testing/RecordedTransport.ts"
 export * as TestNamespace from "./Testing/TestNamespace.ts"
 export * as TestTransport from "./Testing/TestTransport.ts"

@@ -2,21 +2,28 @@
  * The documents and the examples: quoted code is in files of examples that compile, examples do what the documents
  * say, import only public modules, and all links of the documents lead to existing files and headings.
  */
+import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted, Stream } from "effect"
+import { Effect, FileSystem, Layer, Redacted, Stream } from "effect"
 import {
   type ClientError,
   Credentials,
+  MemoryStore,
+  Smb,
   SmbClient,
+  SmbFileSystem,
   SmbServer,
   TcpTransport,
   TestTransport,
   UncPath,
   UserStore
 } from "effect-smb"
+import { FetchHttpClient, HttpClient, HttpClientRequest, HttpRouter, HttpServer } from "effect/http"
 import { existsSync, globSync, readFileSync } from "node:fs"
+import { createServer } from "node:http"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { Films, program, Settings, theme, Uploads } from "../examples/fileSystem.ts"
 import { texts } from "../examples/ownStore.ts"
 import { failover } from "../examples/testing.ts"
 import { serveFile } from "../examples/web.ts"
@@ -100,10 +107,14 @@ describe("the documents", () => {
       ]))
     )))
 
-  it("have examples that import only Effect, this package and the conformance kit for stores", () => {
+  it("have examples that import only Effect, Node, this package and the conformance kit for stores", () => {
     for (const example of globSync("examples/*.ts", { cwd: root })) {
       for (const [, from] of read(example).matchAll(/^(?:import|export) .*from "([^"]+)"$/gm)) {
-        assert.match(from!, /^(?:effect|@effect|effect-smb)(?:\/|$)|^\.\.\/test\/store\/conformance\.ts$/, example)
+        assert.match(
+          from!,
+          /^(?:effect|@effect|effect-smb)(?:\/|$)|^node:|^\.\.\/test\/store\/conformance\.ts$/,
+          example
+        )
       }
     }
   })
@@ -142,6 +153,83 @@ describe("the documents", () => {
         Smb
       )
     }))
+
+  /** The files of a share of this project's server. */
+  const Share = Layer.unwrap(Effect.map(
+    SmbServer.make({
+      host: "127.0.49.31",
+      port: 0,
+      users: UserStore.inMemory({ joe: Redacted.make("secret") }),
+      shares: { data: MemoryStore.make() }
+    }),
+    ({ port }) =>
+      SmbFileSystem.layer(`//127.0.49.31:${port}/data`).pipe(
+        Layer.provide(Smb.layer({ user: "joe", password: Redacted.make("secret") }))
+      )
+  ))
+
+  it.live("have a program, and a store of values, that use Effect's FileSystem on a share", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      assert.deepStrictEqual(yield* program, ["reports/2026/january.txt"])
+      assert.deepStrictEqual((yield* theme.pipe(Effect.provide(Settings)))._tag, "Some")
+      // The key is a file's name.
+      assert.deepStrictEqual(yield* fs.readDirectory("/settings"), ["user%2Fjoe%3F"])
+    }).pipe(Effect.provide(Share)))
+
+  it.live("have a web server that streams films of a share with ranges, and takes uploads onto it", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const film = Uint8Array.from({ length: 300_000 }, (_, i) => i % 251)
+      yield* fs.writeFile("/film.mkv", film)
+      yield* fs.makeDirectory("/inbox")
+      const client = yield* HttpClient.HttpClient
+      const { address } = yield* HttpServer.HttpServer
+      assert(address._tag === "InetAddressV4")
+      const url = (path: string) => `http://127.0.49.31:${address.port}${path}`
+      const get = (path: string, range?: string) =>
+        Effect.gen(function*() {
+          const request = HttpClientRequest.get(url(path))
+          const response = yield* client.execute(
+            range === undefined ? request : HttpClientRequest.setHeader(request, "range", range)
+          )
+          return { status: response.status, headers: response.headers, body: Buffer.from(yield* response.arrayBuffer) }
+        })
+      const whole = yield* get("/film.mkv")
+      assert.strictEqual(whole.status, 200)
+      assert.isTrue(whole.body.equals(film))
+      const part = yield* get("/film.mkv", "bytes=100000-199999")
+      assert.strictEqual(part.status, 206)
+      assert.strictEqual(part.headers["content-range"], "bytes 100000-199999/300000")
+      assert.isTrue(part.body.equals(film.subarray(100_000, 200_000)))
+      assert.isTrue((yield* get("/film.mkv", "bytes=-7")).body.equals(film.subarray(-7)))
+      assert.strictEqual((yield* get("/film.mkv", "bytes=300000-")).status, 416)
+      for (const path of ["/none.mkv", "/film.mkv::$DATA", "/..%2f..%2fetc/passwd", "/..%5cfilm.mkv"]) {
+        assert.strictEqual((yield* get(path)).status, 404, path)
+      }
+      const form = new FormData()
+      form.append("files", new File(["one"], "one.txt"))
+      form.append("files", new File([film], "../two?.bin"))
+      const answer = yield* client.execute(
+        HttpClientRequest.bodyFormData(HttpClientRequest.post(url("/uploads")), form)
+      )
+      assert.strictEqual(answer.status, 200)
+      const names = (yield* fs.readDirectory("/inbox")).toSorted()
+      assert.deepStrictEqual(names, ["one.txt", "two?.bin"])
+      assert.strictEqual(yield* fs.readFileString("/inbox/one.txt"), "one")
+      assert.isTrue(Buffer.from(yield* fs.readFile("/inbox/two?.bin")).equals(film))
+      // The temporary folder of the upload is gone.
+      assert.deepStrictEqual((yield* fs.readDirectory("/")).toSorted(), ["film.mkv", "inbox"])
+    }).pipe(
+      Effect.provide(
+        HttpRouter.serve(Layer.mergeAll(Films, Uploads), { disableLogger: true }).pipe(
+          Layer.provideMerge(NodeHttpServer.layerServer(createServer, { host: "127.0.49.31", port: 0 })),
+          Layer.provide(SmbFileSystem.layerPath),
+          Layer.provideMerge(Share)
+        )
+      ),
+      Effect.provide(FetchHttpClient.layer)
+    ))
 
   it("link only to existing files and headings", () => {
     for (const page of pages) {

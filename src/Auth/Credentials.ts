@@ -211,19 +211,28 @@ export const layerFrom = (
 export const layerAnonymous: Layer.Layer<CredentialProvider> = layer(anonymous)
 
 /**
+ * `config` with another prefix than `SMB` in the names of its variables.
+ *
+ * @category config
+ * @since 0.2.0
+ */
+export const configWithPrefix = (prefix: string): Config.Config<PasswordCredential> =>
+  Config.map(
+    Config.all({
+      user: Config.String(`${prefix}_USER`),
+      domain: Config.withDefault(Config.String(`${prefix}_DOMAIN`), ""),
+      password: Config.Redacted(`${prefix}_PASSWORD`)
+    }),
+    (found) => password(found.user, found.password, { domain: found.domain })
+  )
+
+/**
  * Reads a credential from SMB_USER, SMB_DOMAIN and SMB_PASSWORD. The domain may also be part of the user's name.
  *
  * @category config
  * @since 0.1.0
  */
-export const config: Config.Config<Credential> = Config.map(
-  Config.all({
-    user: Config.String("SMB_USER"),
-    domain: Config.withDefault(Config.String("SMB_DOMAIN"), ""),
-    password: Config.Redacted("SMB_PASSWORD")
-  }),
-  (found) => password(found.user, found.password, { domain: found.domain })
-)
+export const config: Config.Config<Credential> = configWithPrefix("SMB")
 
 /**
  * One credential for every server, from the configuration. Default: `config`. Fails with `ConfigError` when the layer

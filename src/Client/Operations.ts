@@ -126,6 +126,8 @@ export interface Operations {
    * Creates or replaces a file. One round trip for a small file. With `create`, fails if the file exists. If this
    * fails, the file may exist, and may hold any part of the data. `lastWriteTime`, in 100 ns ticks since 1601, is the
    * time that the file gets: an `SmbError` of SET_INFO means that all data is there, and that the server refused the time.
+   * `shareAccess` says what others can do with the file
+   * at the same time (FILE_SHARE_* flags, MS-SMB2 2.2.13). Default: read and delete it.
    */
   readonly writeFile: (
     path: PathInput,
@@ -134,6 +136,7 @@ export interface Operations {
       readonly create?: boolean | undefined
       readonly flush?: boolean | undefined
       readonly lastWriteTime?: bigint | undefined
+      readonly shareAccess?: number | undefined
     }
   ) => Effect.Effect<void, ClientError>
   /**
@@ -259,11 +262,14 @@ export interface Operations {
   readonly namedStreams: (path: PathInput) => Effect.Effect<ReadonlyArray<NamedStream>, ClientError>
   /** The target of a symbolic link, as it was written. */
   readonly readLink: (path: PathInput) => Effect.Effect<string, ClientError>
-  /** Creates a symbolic link; a target without a root is relative to the link's directory. */
+  /**
+   * Creates a symbolic link; a target without a root is relative to the link's directory. `printName` is the target as
+   * `readLink` and other clients show it (MS-FSCC 2.1.2.4). Default: the target.
+   */
   readonly makeLink: (
     path: PathInput,
     target: string,
-    options?: { readonly directory?: boolean | undefined }
+    options?: { readonly directory?: boolean | undefined; readonly printName?: string | undefined }
   ) => Effect.Effect<void, ClientError>
   /** The previous versions of a file or directory as `@GMT-` tokens. Insert one into a path as a component. */
   readonly previousVersions: (path: PathInput) => Effect.Effect<ReadonlyArray<string>, ClientError>

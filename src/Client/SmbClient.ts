@@ -49,7 +49,17 @@ export interface Client extends Operations {
   readonly retryLogons: Effect.Effect<void>
   /** A client over the same connections with another locator. */
   readonly withLocator: (locator: Locator.Locator) => Client
+  /** A client over the same connections whose names are `mapped` or `unchanged`, as `names` in the options says. */
+  readonly withNames: (names: Names) => Client
 }
+
+/**
+ * The names that a client shows and takes.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type Names = "mapped" | "unchanged"
 
 /**
  * Files on SMB servers.
@@ -78,17 +88,20 @@ export interface Options extends Defaults.Given<Settings.Settings> {
    * SMB carries in Unicode's private use area, as `mapposix` of Linux' client. A colon in a path is then a part of a
    * name, so no path leads to a named stream. `unchanged`: names are those of SMB. Default: `unchanged`.
    */
-  readonly names?: "mapped" | "unchanged" | undefined
+  readonly names?: Names | undefined
 }
 
-const over = (connections: Connections.Connections, locator: Locator.Locator): Client => {
-  const connect = connections.share
+const over = (connections: Connections.Connections, locator: Locator.Locator, names: Names): Client => {
+  const connect: Client["connect"] = names === "mapped"
+    ? (target) => Effect.map(connections.share(target), MappedShare.make)
+    : connections.share
   return {
     ...ChangeRecords.recordEach(PathOperations.operations({ connect, locator })),
     connect,
     logOn: connections.logOn,
     retryLogons: connections.retryLogons,
-    withLocator: (other) => over(connections, other)
+    withLocator: (other) => over(connections, other, names),
+    withNames: (other) => over(connections, locator, other)
   }
 }
 
@@ -105,13 +118,7 @@ export const make = ({ idle, names, ...settings }: Options = {}): Effect.Effect<
 > =>
   Effect.map(
     Connections.make(Defaults.complete(Settings.defaults, settings), idle ?? "10 seconds"),
-    (connections) =>
-      over(
-        names !== "mapped"
-          ? connections
-          : { ...connections, share: (target) => Effect.map(connections.share(target), MappedShare.make) },
-        Locator.plain
-      )
+    (connections) => over(connections, Locator.plain, names ?? "unchanged")
   )
 
 /**
@@ -149,6 +156,26 @@ export const layer = (
   Layer.provide(layerWithAuthenticator(options), Authenticator.layerNtlm)
 
 /**
+ * `config` with another prefix than `SMB` in the names of its variables.
+ *
+ * @category config
+ * @since 0.2.0
+ */
+export const configWithPrefix = (prefix: string): Config.Config<Options> =>
+  Config.all({
+    signing: Environment.optional(Config.Literals(["required", "if-required"], `${prefix}_SIGNING`)),
+    encryption: Environment.optional(Config.Literals(["off", "if-offered", "required"], `${prefix}_ENCRYPTION`)),
+    dialects: Environment.words(`${prefix}_DIALECTS`, ["NT1", ...Settings.allDialects]),
+    requestTimeout: Environment.time(`${prefix}_REQUEST_TIMEOUT`),
+    pendingTimeout: Environment.time(`${prefix}_PENDING_TIMEOUT`),
+    keepAlive: Environment.time(`${prefix}_KEEP_ALIVE`),
+    idle: Environment.time(`${prefix}_IDLE`),
+    credits: Environment.integer(`${prefix}_CREDITS`, 1, 65_535),
+    maximumTransfer: Environment.integer(`${prefix}_MAXIMUM_TRANSFER`, 65_536, 16 * 1024 * 1024),
+    names: Environment.optional(Config.Literals(["mapped", "unchanged"], `${prefix}_NAMES`))
+  })
+
+/**
  * Options from the configuration: SMB_SIGNING, SMB_ENCRYPTION, SMB_DIALECTS (`3.0,3.1.1`), SMB_REQUEST_TIMEOUT
  * (`30 seconds`), SMB_PENDING_TIMEOUT, SMB_KEEP_ALIVE, SMB_IDLE, SMB_CREDITS (units of 64 KiB), SMB_MAXIMUM_TRANSFER
  * (bytes) and SMB_NAMES.
@@ -156,18 +183,7 @@ export const layer = (
  * @category config
  * @since 0.2.0
  */
-export const config: Config.Config<Options> = Config.all({
-  signing: Environment.optional(Config.Literals(["required", "if-required"], "SMB_SIGNING")),
-  encryption: Environment.optional(Config.Literals(["off", "if-offered", "required"], "SMB_ENCRYPTION")),
-  dialects: Environment.words("SMB_DIALECTS", ["NT1", ...Settings.allDialects]),
-  requestTimeout: Environment.time("SMB_REQUEST_TIMEOUT"),
-  pendingTimeout: Environment.time("SMB_PENDING_TIMEOUT"),
-  keepAlive: Environment.time("SMB_KEEP_ALIVE"),
-  idle: Environment.time("SMB_IDLE"),
-  credits: Environment.integer("SMB_CREDITS", 1, 65_535),
-  maximumTransfer: Environment.integer("SMB_MAXIMUM_TRANSFER", 65_536, 16 * 1024 * 1024),
-  names: Environment.optional(Config.Literals(["mapped", "unchanged"], "SMB_NAMES"))
-})
+export const config: Config.Config<Options> = configWithPrefix("SMB")
 
 /**
  * `layer` with options from the configuration. Default: `config`. Fails with `ConfigError` when the layer is built.

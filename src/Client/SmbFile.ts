@@ -121,6 +121,9 @@ const endOf = (operation: Operation.Any): { readonly at: bigint; readonly extend
     }
     : undefined
 
+/** The offset of a WRITE to the end of the file, wherever that is (MS-SMB2 2.2.21, MS-FSA 2.1.5.4). */
+const endOfFile = 0xffff_ffff_ffff_ffffn
+
 const toLength = (range: RangeOptions | undefined): bigint | undefined =>
   range?.length === undefined ? undefined : BigInt(range.length)
 
@@ -175,7 +178,8 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
     const ran = file.run(operation)
     if (operation._tag === "Write") {
       return Effect.map(ran, (count) => {
-        extent.extend(operation.offset + BigInt(count as number))
+        // A WRITE to the end of the file does not say where that is.
+        if (operation.offset !== endOfFile) extent.extend(operation.offset + BigInt(count as number))
         return count
       })
     }

@@ -282,20 +282,29 @@ export const layerWithoutDiscovery = (
   Layer.provide(layer(options), [DomainControllers.layerNone, SiteFinder.layerNone])
 
 /**
+ * `config` with another prefix than `SMB` in the names of its variables.
+ *
+ * @category config
+ * @since 0.2.0
+ */
+export const configWithPrefix = (prefix: string): Config.Config<DfsAdapterOptions> =>
+  Config.map(
+    Config.all({
+      options: DfsOptions.configWithPrefix(prefix),
+      port: Config.option(
+        Config.schema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 })), `${prefix}_DFS_PORT`)
+      )
+    }),
+    ({ options, port }) => (Option.isSome(port) ? { ...options, port: port.value } : options)
+  )
+
+/**
  * `DfsOptions.config`, and SMB_DFS_PORT.
  *
  * @category config
  * @since 0.1.0
  */
-export const config: Config.Config<DfsAdapterOptions> = Config.map(
-  Config.all({
-    options: DfsOptions.config,
-    port: Config.option(
-      Config.schema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 })), "SMB_DFS_PORT")
-    )
-  }),
-  ({ options, port }) => (Option.isSome(port) ? { ...options, port: port.value } : options)
-)
+export const config: Config.Config<DfsAdapterOptions> = configWithPrefix("SMB")
 
 /**
  * A client that follows DFS as the configuration says. Default: `config`, where SMB_DFS is false unless it is set to

@@ -175,6 +175,52 @@ const time = (name: string): Config.Config<Option.Option<Duration.Duration>> =>
   ))
 
 /**
+ * `config` with another prefix than `SMB` in the names of its variables.
+ *
+ * @category config
+ * @since 0.2.0
+ */
+export const configWithPrefix = (prefix: string): Config.Config<DfsOptions> =>
+  Config.map(
+    Config.all({
+      enabled: Config.withDefault(Config.Boolean(`${prefix}_DFS`), false),
+      mode: Config.option(Config.Literals(["strict", "fallback"], `${prefix}_DFS_MODE`)),
+      probe: Config.option(Config.Literals(["referral-first", "lazily"], `${prefix}_DFS_PROBE`)),
+      connect: Config.option(Config.Literals(["ordered", "race"], `${prefix}_DFS_CONNECT`)),
+      stagger: Config.option(Config.Duration(`${prefix}_DFS_STAGGER`)),
+      askTimeout: Config.option(Config.Duration(`${prefix}_DFS_ASK_TIMEOUT`)),
+      include: list(`${prefix}_DFS_INCLUDE`),
+      exclude: list(`${prefix}_DFS_EXCLUDE`),
+      siteName: Config.option(Config.String(`${prefix}_DFS_SITE`)),
+      domainControllers: Config.map(
+        Config.option(Config.schema(controllersText, `${prefix}_DFS_DOMAIN_CONTROLLERS`)),
+        Option.map((text) => controllers(parts(text)))
+      ),
+      discover: Config.option(Config.Boolean(`${prefix}_DFS_DISCOVER`)),
+      hops: between(`${prefix}_DFS_MAX_HOPS`, 0, 1000),
+      steps: between(`${prefix}_DFS_MAX_STEPS`, 1, 1_000_000),
+      minimum: time(`${prefix}_DFS_TTL_MINIMUM`),
+      maximum: time(`${prefix}_DFS_TTL_MAXIMUM`),
+      negative: time(`${prefix}_DFS_TTL_NEGATIVE`),
+      refreshAhead: Config.option(
+        Config.schema(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 })), `${prefix}_DFS_REFRESH_AHEAD`)
+      ),
+      cooldown: time(`${prefix}_DFS_BREAKER_COOLDOWN`),
+      longest: time(`${prefix}_DFS_BREAKER_LONGEST`),
+      capacity: between(`${prefix}_DFS_CAPACITY`, 1, 1_000_000),
+      maxReferralLevel: between(`${prefix}_DFS_MAX_REFERRAL_LEVEL`, 1, 4),
+      largestBuffer: between(`${prefix}_DFS_LARGEST_BUFFER`, 8192, 16 * 1024 * 1024)
+    }),
+    ({ cooldown, enabled, hops, longest, maximum, minimum, negative, steps, ...rest }): DfsOptions => ({
+      enabled,
+      ...present(rest),
+      limits: present({ hops, steps }),
+      timeToLive: present({ maximum, minimum, negative }),
+      breaker: present({ cooldown, longest })
+    })
+  )
+
+/**
  * Options from the configuration: SMB_DFS (true or false; default: false), SMB_DFS_MODE, SMB_DFS_PROBE,
  * SMB_DFS_CONNECT, SMB_DFS_STAGGER (`250 millis`), SMB_DFS_ASK_TIMEOUT (`10 seconds`), SMB_DFS_INCLUDE and
  * SMB_DFS_EXCLUDE (patterns separated by semicolons), SMB_DFS_SITE, SMB_DFS_DOMAIN_CONTROLLERS
@@ -186,44 +232,7 @@ const time = (name: string): Config.Config<Option.Option<Duration.Duration>> =>
  * @category config
  * @since 0.1.0
  */
-export const config: Config.Config<DfsOptions> = Config.map(
-  Config.all({
-    enabled: Config.withDefault(Config.Boolean("SMB_DFS"), false),
-    mode: Config.option(Config.Literals(["strict", "fallback"], "SMB_DFS_MODE")),
-    probe: Config.option(Config.Literals(["referral-first", "lazily"], "SMB_DFS_PROBE")),
-    connect: Config.option(Config.Literals(["ordered", "race"], "SMB_DFS_CONNECT")),
-    stagger: Config.option(Config.Duration("SMB_DFS_STAGGER")),
-    askTimeout: Config.option(Config.Duration("SMB_DFS_ASK_TIMEOUT")),
-    include: list("SMB_DFS_INCLUDE"),
-    exclude: list("SMB_DFS_EXCLUDE"),
-    siteName: Config.option(Config.String("SMB_DFS_SITE")),
-    domainControllers: Config.map(
-      Config.option(Config.schema(controllersText, "SMB_DFS_DOMAIN_CONTROLLERS")),
-      Option.map((text) => controllers(parts(text)))
-    ),
-    discover: Config.option(Config.Boolean("SMB_DFS_DISCOVER")),
-    hops: between("SMB_DFS_MAX_HOPS", 0, 1000),
-    steps: between("SMB_DFS_MAX_STEPS", 1, 1_000_000),
-    minimum: time("SMB_DFS_TTL_MINIMUM"),
-    maximum: time("SMB_DFS_TTL_MAXIMUM"),
-    negative: time("SMB_DFS_TTL_NEGATIVE"),
-    refreshAhead: Config.option(
-      Config.schema(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 })), "SMB_DFS_REFRESH_AHEAD")
-    ),
-    cooldown: time("SMB_DFS_BREAKER_COOLDOWN"),
-    longest: time("SMB_DFS_BREAKER_LONGEST"),
-    capacity: between("SMB_DFS_CAPACITY", 1, 1_000_000),
-    maxReferralLevel: between("SMB_DFS_MAX_REFERRAL_LEVEL", 1, 4),
-    largestBuffer: between("SMB_DFS_LARGEST_BUFFER", 8192, 16 * 1024 * 1024)
-  }),
-  ({ cooldown, enabled, hops, longest, maximum, minimum, negative, steps, ...rest }): DfsOptions => ({
-    enabled,
-    ...present(rest),
-    limits: present({ hops, steps }),
-    timeToLive: present({ maximum, minimum, negative }),
-    breaker: present({ cooldown, longest })
-  })
-)
+export const config: Config.Config<DfsOptions> = configWithPrefix("SMB")
 
 /** The values that are present. */
 const present = <A extends Record<string, Option.Option<unknown>>>(

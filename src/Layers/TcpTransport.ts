@@ -211,28 +211,37 @@ const toAddresses = (text: string): ReadonlyArray<readonly [name: string, Addres
   text.split(";").filter((part) => part.trim() !== "").map(toAddress)
 
 /**
+ * `config` with another prefix than `SMB` in the names of its variables.
+ *
+ * @category config
+ * @since 0.2.0
+ */
+export const configWithPrefix = (prefix: string): Config.Config<Options> =>
+  Config.all({
+    connectTimeout: Environment.time(`${prefix}_CONNECT_TIMEOUT`),
+    receiveBuffer: Environment.integer(`${prefix}_RECEIVE_BUFFER`, 4096, 64 * 1024 * 1024),
+    addresses: Config.map(
+      Environment.optional(Config.schema(
+        Schema.String.check(
+          Schema.makeFilter((text) => !toAddresses(text).includes(undefined) || "NAME=ADDRESS:PORT;NAME=ADDRESS")
+        ),
+        `${prefix}_ADDRESSES`
+      )),
+      (text) =>
+        text === undefined
+          ? undefined
+          : Object.fromEntries(toAddresses(text).filter((address) => address !== undefined))
+    )
+  })
+
+/**
  * Options from the configuration: SMB_CONNECT_TIMEOUT (`10 seconds`), SMB_RECEIVE_BUFFER (bytes) and SMB_ADDRESSES
  * (`files.corp.test=10.0.0.5:4455;*=proxy`).
  *
  * @category config
  * @since 0.2.0
  */
-export const config: Config.Config<Options> = Config.all({
-  connectTimeout: Environment.time("SMB_CONNECT_TIMEOUT"),
-  receiveBuffer: Environment.integer("SMB_RECEIVE_BUFFER", 4096, 64 * 1024 * 1024),
-  addresses: Config.map(
-    Environment.optional(Config.schema(
-      Schema.String.check(
-        Schema.makeFilter((text) => !toAddresses(text).includes(undefined) || "NAME=ADDRESS:PORT;NAME=ADDRESS")
-      ),
-      "SMB_ADDRESSES"
-    )),
-    (text) =>
-      text === undefined
-        ? undefined
-        : Object.fromEntries(toAddresses(text).filter((address) => address !== undefined))
-  )
-})
+export const config: Config.Config<Options> = configWithPrefix("SMB")
 
 /**
  * Connections over TCP with options from the configuration. Default: `config`. Fails with `ConfigError` when the layer

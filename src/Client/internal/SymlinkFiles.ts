@@ -50,12 +50,12 @@ export const operations = (context: PathContext): Pick<Operations, "readLink" | 
 
   makeLink: Effect.fn("SmbClient.makeLink")(function*(path, target, options) {
     yield* annotateSpan(path)
-    const printName = target.replaceAll("/", "\\")
+    const written = target.replaceAll("/", "\\")
     const input = Codec.encode(Reparse.ReparseDataBuffer)({
       _tag: "SymbolicLink",
-      substituteName: substitute(printName),
-      printName,
-      flags: isAbsolute(printName) ? 0 : Reparse.SYMLINK_FLAG_RELATIVE
+      substituteName: substitute(written),
+      printName: options?.printName ?? written,
+      flags: isAbsolute(written) ? 0 : Reparse.SYMLINK_FLAG_RELATIVE
     })
     const mode = OpenMode.createReparsePoint
     const kind = options?.directory === true ? CreateOptions.FILE_DIRECTORY_FILE : CreateOptions.FILE_NON_DIRECTORY_FILE

@@ -38,7 +38,8 @@ export const operations = (
     const time = options?.lastWriteTime
     const timed = (mode: Share.OpenOptions) =>
       time === undefined ? mode : OpenMode.withAccess(mode, AccessMask.FILE_WRITE_ATTRIBUTES)
-    const mode = timed(options?.create === true ? OpenMode.create : OpenMode.overwrite)
+    const usual = options?.create === true ? OpenMode.create : OpenMode.overwrite
+    const mode = timed({ ...usual, shareAccess: options?.shareAccess ?? usual.shareAccess })
     /** What follows the data. The time comes last: its refusal then leaves nothing else undone. */
     const after: ReadonlyArray<Operation.Flush | Operation.SetInfo> = [
       ...(options?.flush === true ? [{ _tag: "Flush" } as const] : []),

@@ -1,0 +1,153 @@
+/** Methods on the bytes of a file: whole, as a stream, as a sink, and as an open file. */
+import * as ByteSize from "effect/ByteSize"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import type { PlatformError } from "effect/PlatformError"
+import type * as Scope from "effect/Scope"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import * as OpenMode from "../../Client/OpenMode.ts"
+import type { SmbFile } from "../../Client/SmbFile.ts"
+import { CreateAction } from "../../Smb2/Message/Constants.ts"
+import { at, atFile, type Root } from "./Access.ts"
+import * as Attributes from "./Attributes.ts"
+import { badArgument, failure, fromClient, type Place } from "./Failures.ts"
+import * as OpenedFile from "./OpenedFile.ts"
+import * as OpenFlags from "./OpenFlags.ts"
+
+interface OpenOptions {
+  readonly flag?: FileSystem.OpenFlag | undefined
+  readonly mode?: number | undefined
+  readonly noFollow?: boolean | undefined
+}
+
+interface Opened {
+  readonly file: SmbFile
+  readonly flag: OpenFlags.Flag
+}
+
+/** Opens a file until the scope closes. */
+const openFile = (
+  root: Root,
+  method: string,
+  path: string,
+  { flag: text = "r", mode, noFollow }: OpenOptions
+): Effect.Effect<Opened, PlatformError, Scope.Scope> => {
+  const flag = OpenFlags.parse(text)
+  const place: Place = { method, path, creates: flag.creates }
+  const { empties, options } = OpenFlags.toOptions(flag, mode)
+  return (flag.writes ? atFile : at)(root, place, ({ unc }) =>
+    Effect.gen(function*() {
+      if (noFollow === true && (yield* Attributes.find(root, unc))?.type === "symlink") {
+        return yield* Effect.fail(failure(place, "BadResource", "the path is a symbolic link"))
+      }
+      const file = yield* root.smb.open(unc, options)
+      if (empties && file.opened.createAction !== CreateAction.FILE_CREATED) yield* file.truncate(0)
+      return { file, flag }
+    }))
+}
+
+/** The size of a chunk in bytes if the program names none, as with other file systems of Effect. */
+const defaultChunk = 64 * 1024
+
+/** The same bytes in chunks of `size` bytes; the last one can be shorter. A chunk within one piece is not copied. */
+const inChunks = (size: number) => <E, R>(pieces: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E, R> =>
+  Stream.mapAccum(
+    pieces,
+    () => ({ rest: new Uint8Array(0), filled: 0 }),
+    ({ filled, rest }, piece) => {
+      const chunks: Array<Uint8Array> = []
+      let from = 0
+      if (filled > 0) {
+        from = Math.min(size - filled, piece.length)
+        rest.set(piece.subarray(0, from), filled)
+        if (filled + from < size) return [{ rest, filled: filled + from }, chunks]
+        chunks.push(rest)
+      }
+      while (from + size <= piece.length) {
+        chunks.push(piece.subarray(from, from + size))
+        from += size
+      }
+      if (from === piece.length) return [{ rest: new Uint8Array(0), filled: 0 }, chunks]
+      const begun = new Uint8Array(size)
+      begun.set(piece.subarray(from))
+      return [{ rest: begun, filled: piece.length - from }, chunks]
+    },
+    { onHalt: ({ filled, rest }) => filled === 0 ? [] : [rest.subarray(0, filled)] }
+  )
+
+const sizeOf = (
+  method: string,
+  name: string,
+  input: ByteSize.Input | undefined
+): Effect.Effect<bigint | undefined, PlatformError> => {
+  if (input === undefined) return Effect.succeed(undefined)
+  const size = ByteSize.fromInput(input)
+  return Option.isSome(size)
+    ? Effect.succeed(size.value)
+    : Effect.fail(badArgument(method, `${name} is not a number of bytes: ${input}`))
+}
+
+/** The methods on the bytes of files, those included that others derive. */
+export const methods = (
+  root: Root
+): Pick<FileSystem.FileSystem, "open" | "readFile" | "writeFile" | "truncate" | "stream" | "sink"> => ({
+  open: (path, options) =>
+    Effect.map(
+      openFile(root, "open", path, options ?? {}),
+      ({ file, flag }) => OpenedFile.make(path, file, flag)
+    ),
+  readFile: (path) => atFile(root, { method: "readFile", path }, ({ unc }) => root.smb.readFile(unc)),
+  writeFile: (path, data, options) => {
+    const place: Place = { method: "writeFile", path, creates: true }
+    const flag = options?.flag ?? "w"
+    // One round trip for a small file.
+    if ((flag === "w" || flag === "wx") && options?.mode === undefined) {
+      return atFile(
+        root,
+        place,
+        ({ unc }) => root.smb.writeFile(unc, data, { create: flag === "wx", shareAccess: OpenMode.read.shareAccess })
+      )
+    }
+    return Effect.scoped(
+      Effect.flatMap(openFile(root, "writeFile", path, { ...options, flag }), ({ file, flag }) =>
+        !flag.writes
+          ? Effect.fail(failure(place, "BadResource", "the file was not opened for writing"))
+          : Effect.mapError(
+            Effect.andThen(flag.appends ? OpenedFile.append(file, data) : file.write(0, data), file.close),
+            fromClient(place)
+          ))
+    )
+  },
+  truncate: (path, length) =>
+    Effect.flatMap(
+      OpenedFile.toLength("truncate", length),
+      (size) => atFile(root, { method: "truncate", path }, ({ unc }) => root.smb.truncate(unc, size))
+    ),
+  stream: (path, options) =>
+    Stream.unwrap(Effect.gen(function*() {
+      const place: Place = { method: "stream", path }
+      const offset = yield* sizeOf("stream", "offset", options?.offset)
+      const length = yield* sizeOf("stream", "bytesToRead", options?.bytesToRead)
+      const size = options?.chunkSize ?? defaultChunk
+      if (!Number.isSafeInteger(size) || size < 1) {
+        return Stream.fail(badArgument("stream", `chunkSize has to be a whole number, at least 1: ${size}`))
+      }
+      const { unc } = yield* atFile(root, place, Effect.succeed)
+      return root.smb.stream(unc, { offset, length }).pipe(Stream.mapError(fromClient(place)), inChunks(size))
+    })),
+  sink: (path, options) =>
+    Sink.unwrap(Effect.map(
+      openFile(root, "sink", path, { ...options, flag: options?.flag ?? "w" }),
+      ({ file, flag }): Sink.Sink<void, Uint8Array, never, PlatformError> => {
+        const place: Place = { method: "sink", path }
+        if (!flag.writes) return Sink.fail(failure(place, "BadResource", "the file was not opened for writing"))
+        // Writes to the end have no order while several are in flight.
+        const written = flag.appends
+          ? Sink.forEach((chunk: Uint8Array) => OpenedFile.append(file, chunk))
+          : Sink.map(file.sink({ offset: 0 }), () => undefined)
+        return written.pipe(Sink.mapEffect(() => file.close), Sink.mapError(fromClient(place)))
+      }
+    ))
+})

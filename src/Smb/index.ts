@@ -1,0 +1,2 @@
+/** The public modules of `effect-smb/Smb`. Written by `npm run format`. */
+export * as Smb from "./Smb.ts"
