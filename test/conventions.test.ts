@@ -94,7 +94,10 @@ describe("spans", () => {
   const path = "smb://ann@s/data/a.txt"
   const operations: {
     readonly [
-      K in keyof Omit<SmbClient.Client, "connect" | "logOn" | "retryLogons" | "withLocator" | "withNames" | "security">
+      K in keyof Omit<
+        SmbClient.Client,
+        "connect" | "negotiate" | "logOn" | "retryLogons" | "withLocator" | "withNames" | "security"
+      >
     ]: (
       smb: SmbClient.Client
     ) => Effect.Effect<unknown, unknown, Scope.Scope>

@@ -1,19 +1,25 @@
-/** `get` and `put`: copies between this machine and a server, with what the user sees of them. */
+/** `get`, `put`, `cp`, `sync` and `check`: copies and comparisons, with what the user sees of them. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import { basename, join } from "node:path"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
+import { NtStatus } from "../Codec/NtStatus.ts"
+import { fromStatus } from "../Protocol/Errors.ts"
+import type { Difference } from "../Transfer/Difference.ts"
+import { concernsOne, Incomplete } from "../Transfer/Incomplete.ts"
 import { LocalError, notFound } from "../Transfer/LocalError.ts"
 import * as LocalNames from "../Transfer/LocalNames.ts"
 import * as Transfer from "../Transfer/Transfer.ts"
 import { destination } from "./Actions.ts"
-import { UsageError } from "./Failure.ts"
+import { Differs, oneLine, report, UsageError } from "./Failure.ts"
+import * as Output from "./Output.ts"
 import * as Reading from "./Reading.ts"
-import type { Remote } from "./Remote.ts"
+import * as Remote from "./Remote.ts"
 import * as TransferOutput from "./TransferOutput.ts"
 
 interface Format {
@@ -21,12 +27,26 @@ interface Format {
   readonly quiet: boolean
 }
 
-/** The options that both directions share. */
+/** The options that all copies share. */
 export interface Common extends Format {
   readonly recursive: boolean
   /** What the flags for all transfers say. */
   readonly transfer?: Transfer.TransferOptions
 }
+
+/** A path of either kind, as the user wrote it. */
+export type Place =
+  | { readonly _tag: "Local"; readonly path: string }
+  | { readonly _tag: "Remote"; readonly path: Remote.Remote }
+
+/** Reads a path of either kind. */
+export const place = (text: string): Result.Result<Place, UsageError> =>
+  Transfer.isRemote(text)
+    ? Result.mapBoth(Remote.parse(text, { share: true }), {
+      onFailure: (detail) => new UsageError({ detail }),
+      onSuccess: (path): Place => ({ _tag: "Remote", path })
+    })
+    : Result.succeed({ _tag: "Local", path: text })
 
 /** The type of a local file, links followed; `undefined` if nothing is there. */
 const typeOf = Effect.fnUntraced(function*(path: string) {
@@ -37,18 +57,67 @@ const typeOf = Effect.fnUntraced(function*(path: string) {
   )
 })
 
+/** Whether a local path is written as a folder. */
+const isFolderText = (path: string): boolean =>
+  /[\\/]$/.test(path) && (process.platform === "win32" || path.endsWith("/"))
+
 /** The target of a download: inside `path` if that is a directory or is written as one; otherwise `path` itself. */
 export const localDestination = Effect.fnUntraced(function*(path: Option.Option<string>, source: UncPath.UncPath) {
   const name = yield* LocalNames.checked(UncPath.name(source))
   if (Option.isNone(path)) return name
-  if (/[\\/]$/.test(path.value) && (process.platform === "win32" || path.value.endsWith("/"))) {
-    return join(path.value, name)
-  }
+  if (isFolderText(path.value)) return join(path.value, name)
   return (yield* typeOf(path.value)) === "Directory" ? join(path.value, name) : path.value
 })
 
+/** A path below a directory. */
+const within = (directory: UncPath.UncPath, name: string): Remote.Remote => ({
+  ...UncPath.join(directory, name),
+  directory: false
+})
+
+/** The paths that a path with a pattern as its last name stands for; a path without one stands for itself. */
+export const matches = Effect.fnUntraced(function*(path: Remote.Remote) {
+  const name = path.path === "" ? "" : UncPath.name(path)
+  if (!/[*?]/.test(name)) return [path]
+  const smb = yield* SmbClient
+  const base = UncPath.parent(path)
+  const found = yield* Stream.runCollect(smb.list(base, { pattern: name }))
+  if (found.length === 0) {
+    return yield* fromStatus(NtStatus.STATUS_NO_SUCH_FILE, "QUERY_DIRECTORY", UncPath.format(path))
+  }
+  return found.map((entry) => within(base, entry.name))
+})
+
+/** Runs for each path, also after failures of others; fails at the end if one failed. */
+const each = <A, E extends { readonly _tag: string; readonly reason?: unknown }, R>(
+  paths: ReadonlyArray<A>,
+  { json }: Format,
+  run: (path: A) => Effect.Effect<void, E, R>
+): Effect.Effect<void, E | Incomplete, R> =>
+  paths.length === 1 ? run(paths[0]!) : Effect.suspend(() => {
+    let failures = 0
+    return Effect.forEach(paths, (path) =>
+      Effect.catchIf(
+        run(path),
+        (error) => error._tag === "Incomplete" || concernsOne(error),
+        (error) => {
+          failures += error instanceof Incomplete ? error.failures : 1
+          return error._tag === "Incomplete" ? Effect.void : Output.tell(report(error), json)
+        }
+      ), { discard: true }).pipe(
+        Effect.andThen(
+          Effect.suspend((): Effect.Effect<void, Incomplete> =>
+            failures > 0 ? Effect.fail(new Incomplete({ failures, what: "copied" })) : Effect.void
+          )
+        )
+      )
+  })
+
+const addRecursive = (path: string): UsageError =>
+  new UsageError({ detail: `${path} is a directory: add -r to copy it with all` })
+
 export const get = Effect.fnUntraced(function*(
-  source: Remote,
+  source: Remote.Remote,
   local: Option.Option<string>,
   options: Common & { readonly resume: boolean }
 ) {
@@ -72,18 +141,39 @@ export const get = Effect.fnUntraced(function*(
     Stream.catchTag("SmbError", (error) =>
       Stream.fail(
         error.reason._tag === "FileIsADirectory" && !options.recursive
-          ? new UsageError({ detail: `${UncPath.format(source)} is a directory: add -r to copy it with all` })
+          ? addRecursive(UncPath.format(source))
           : error
       )),
     TransferOutput.show(options, "get")
   )
 })
 
-export const put = Effect.fnUntraced(function*(
-  source: string,
-  target: Remote,
-  options: Common & { readonly inPlace: boolean; readonly mapped?: boolean }
+/** `get` of several files and trees: each goes into the folder `local` under its own name. */
+export const getAll = Effect.fnUntraced(function*(
+  sources: ReadonlyArray<Remote.Remote>,
+  local: Option.Option<string>,
+  options: Common & { readonly resume: boolean }
 ) {
+  const found = (yield* Effect.forEach(sources, matches)).flat()
+  const isOne = sources.length === 1 && found[0] === sources[0]
+  if (isOne) return yield* get(found[0]!, local, options)
+  const folder = Option.getOrElse(local, () => ".")
+  if (folder === "-") return yield* each(found, options, (path) => Reading.toOutput(path, options))
+  const type = yield* typeOf(folder)
+  if (type !== "Directory" && !(type === undefined && isFolderText(folder))) {
+    return yield* new UsageError({ detail: `${folder} is no folder, and several files are copied to it` })
+  }
+  yield* Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeDirectory(folder, { recursive: true }))
+  yield* each(found, options, (path) =>
+    Effect.flatMap(
+      LocalNames.checked(UncPath.name(path)),
+      (name) => get(path, Option.some(join(folder, name)), options)
+    ))
+})
+
+type PutOptions = Common & { readonly inPlace: boolean; readonly mapped?: boolean }
+
+export const put = Effect.fnUntraced(function*(source: string, target: Remote.Remote, options: PutOptions) {
   const { inPlace, mapped = false } = options
   if (source === "-") {
     if (options.recursive) return yield* new UsageError({ detail: "-r needs a folder, not -" })
@@ -100,9 +190,115 @@ export const put = Effect.fnUntraced(function*(
   if (type === "Directory" && !options.recursive) {
     return yield* new UsageError({ detail: `${source} is a directory: add -r to send it with all` })
   }
-  const place = type === "Directory" ? target : yield* destination(target, basename(source))
-  if (type !== "Directory" && place !== target) yield* LocalNames.checkedThere(source, mapped)
-  yield* Transfer.upload(source, place, { ...options.transfer, inPlace, mapped }).pipe(
+  const there = type === "Directory" ? target : yield* destination(target, basename(source))
+  if (type !== "Directory" && there !== target) yield* LocalNames.checkedThere(source, mapped)
+  yield* Transfer.upload(source, there, { ...options.transfer, inPlace, mapped }).pipe(
     TransferOutput.show(options, "put")
   )
+})
+
+/** Fails unless several sources go into a directory that exists, or that is written as one. */
+const needDirectory = Effect.fnUntraced(function*(target: Remote.Remote) {
+  if (target.directory || target.path === "") return
+  const smb = yield* SmbClient
+  const { type } = yield* smb.stat(target)
+  if (type === "directory") return
+  return yield* new UsageError({
+    detail: `${UncPath.format(target)} is no directory, and several files are copied to it`
+  })
+})
+
+/** `put` of several files and trees: each goes into the directory `target` under its own name. */
+export const putAll = Effect.fnUntraced(function*(
+  sources: ReadonlyArray<string>,
+  target: Remote.Remote,
+  options: PutOptions
+) {
+  if (sources.length === 1) return yield* put(sources[0]!, target, options)
+  if (sources.includes("-")) return yield* new UsageError({ detail: "- goes alone: name the file to write" })
+  yield* needDirectory(target)
+  yield* each(sources, options, (source) => {
+    const name = basename(source)
+    const there = within(target, name)
+    return Effect.andThen(
+      LocalNames.checkedThere(source, options.mapped ?? false),
+      put(source, there, options)
+    )
+  })
+})
+
+/** Copies from server to server. */
+const relay = Effect.fnUntraced(function*(source: Remote.Remote, target: Remote.Remote, options: Common) {
+  const smb = yield* SmbClient
+  const { type } = yield* smb.stat(source)
+  if (type === "directory" && !options.recursive) return yield* addRecursive(UncPath.format(source))
+  const there = type === "directory" ? target : yield* destination(target, UncPath.name(source))
+  yield* Transfer.copyTree(source, there, options.transfer).pipe(TransferOutput.show(options, "copy"))
+})
+
+/** `cp`: either side can be local or on a server. */
+export const copy = Effect.fnUntraced(function*(
+  sources: ReadonlyArray<Place>,
+  target: Place,
+  options: Common & { readonly mapped: boolean }
+) {
+  const local = sources.flatMap((source) => source._tag === "Local" ? [source.path] : [])
+  const remote = sources.flatMap((source) => source._tag === "Remote" ? [source.path] : [])
+  if (target._tag === "Local") {
+    if (local.length > 0) {
+      return yield* new UsageError({ detail: "both paths are on this machine: one must be on a server" })
+    }
+    return yield* getAll(remote, Option.some(target.path), { ...options, resume: false })
+  }
+  const { path } = target
+  if (remote.length === 0) return yield* putAll(local, path, { ...options, inPlace: false })
+  const found = (yield* Effect.forEach(remote, matches)).flat()
+  if (local.length === 0 && sources.length === 1 && found[0] === remote[0]) {
+    return yield* relay(found[0]!, path, options)
+  }
+  yield* needDirectory(path)
+  yield* each([...local, ...found], options, (source) =>
+    Effect.gen(function*() {
+      if (typeof source !== "string") return yield* relay(source, within(path, UncPath.name(source)), options)
+      yield* LocalNames.checkedThere(source, options.mapped)
+      yield* put(source, within(path, basename(source)), { ...options, inPlace: false })
+    }))
+})
+
+const pathOf = (place: Place): UncPath.PathInput => place.path
+
+/** Which side of a copy is local. */
+const direction = (source: Place, target: Place): TransferOutput.Direction =>
+  source._tag === "Local" ? "put" : target._tag === "Local" ? "get" : "copy"
+
+/** `sync` */
+export const sync = (source: Place, target: Place, options: Format & { readonly sync: Transfer.SyncOptions }) =>
+  Transfer.sync(pathOf(source), pathOf(target), options.sync).pipe(
+    TransferOutput.show(options, direction(source, target))
+  )
+
+const words: { readonly [K in Difference["_tag"]]: (difference: Difference) => string } = {
+  OnlySource: ({ source, target }) => `only ${source}: ${target} is missing`,
+  OnlyTarget: ({ target }) => `only ${target}`,
+  ContentDiffers: ({ source, target }) => `different ${source} and ${target}`,
+  TypeDiffers: ({ source, target }) => `different type ${source} and ${target}: one is a folder`
+}
+
+/** `check`: fails if the two folders are not the same, after it has printed each difference. */
+export const check = Effect.fnUntraced(function*(
+  source: Place,
+  target: Place,
+  options: Format & { readonly check: Transfer.CheckOptions }
+) {
+  let count = 0
+  yield* Stream.runForEach(Transfer.check(pathOf(source), pathOf(target), options.check), (difference) => {
+    count++
+    const { _tag, ...paths } = difference
+    return Output.write(
+      options.json
+        ? Output.jsonLine({ difference: _tag, ...paths })
+        : `${oneLine(words[_tag](difference))}\n`
+    )
+  })
+  if (count > 0) return yield* new Differs({ count })
 })

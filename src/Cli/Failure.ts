@@ -18,6 +18,13 @@ export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", {
   }
 }
 
+/** `check` has found differences, and printed each. */
+export class Differs extends Schema.TaggedError<Differs>()("Differs", { count: Schema.Number }) {
+  override get message(): string {
+    return this.count === 1 ? "1 entry differs" : `${this.count} entries differ`
+  }
+}
+
 /** The reader of the output has closed it, as `head` does. This failure is not reported. */
 export class OutputClosed extends Schema.TaggedError<OutputClosed>()("OutputClosed", {}) {}
 

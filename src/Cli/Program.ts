@@ -7,11 +7,7 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Cause from "effect/Cause"
-import * as CliConfig from "effect/cli/CliConfig"
-import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
-import * as GlobalFlag from "effect/cli/GlobalFlag"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -22,27 +18,13 @@ import { readFileSync } from "node:fs"
 import * as UnfinishedFiles from "../Transfer/UnfinishedFiles.ts"
 import { command } from "./Commands.ts"
 import * as Failure from "./Failure.ts"
+import * as Help from "./Help.ts"
 import { stopping } from "./Interruption.ts"
 import * as Output from "./Output.ts"
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   readonly version: string
 }
-
-/** Requested help is output; help that replaces a result is not. Errors are printed at the end. */
-const presenter = CliOutput.layerPresenter({
-  present: (event) =>
-    event._tag === "InvalidInvocation"
-      ? Effect.void
-      : event._tag === "Help"
-      ? Effect.flatMap(CliOutput.Formatter, (formatter) => {
-        const text = formatter.formatHelpDoc(event.helpDoc)
-        return event.reason === "Implicit"
-          ? Console.error(Output.fold(text, Output.columnsOf(process.stderr)))
-          : Console.log(Output.fold(text, Output.columnsOf(process.stdout)))
-      })
-      : CliOutput.defaultPresenter.present(event)
-})
 
 /** Questions go to standard error, because the output may go into a file. */
 const terminal = Layer.effect(
@@ -75,8 +57,7 @@ const warnings = Logger.make(({ fiber, message }) => {
 
 const services = Layer.mergeAll(
   Layer.provideMerge(terminal, NodeServices.layer),
-  CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }),
-  presenter,
+  Help.layer,
   Layer.succeed(References.MinimumLogLevel, "Warn"),
   Logger.layer([warnings])
 )

@@ -93,38 +93,11 @@ describe("the command line", () => {
       })
   )
 
-  it("has help of at most 80 columns in a pipe, and the documents name each flag of the help", {
-    timeout: 60_000
-  }, async () => {
-    const pages = ["command", "dfs", "hosting"].map((name) =>
-      readFileSync(new URL(`../../docs/${name}.md`, import.meta.url), "utf8")
-    ).join("")
-    const documented = new Set([...pages.matchAll(/--[a-z-]+/g)].map(([flag]) => flag))
-    const subcommands = [
-      "",
-      ...["ls", "cat", "get", "put", "stat", "rm", "mkdir", "mv", "shares", "serve"],
-      ...["dfs", "dfs resolve", "dfs tree", "dfs cache", "dfs decode"]
-    ]
-    let flags = 0
-    await all(subcommands, async (subcommand) => {
-      const { stdout } = await run(...subcommand.split(" ").filter((word) => word !== ""), "--help")
-      assert.include(stdout, "USAGE")
-      for (const line of stdout.split("\n")) assert.isAtMost(line.length, 80, `${subcommand}: ${line}`)
-      for (const [, long, short] of stdout.matchAll(/^ {2}(--[a-z-]+)(?:, (-[a-zA-Z]))?/gm)) {
-        flags++
-        const spoken = long === "--version" || documented.has(long!) ||
-          (short !== undefined && pages.includes(`[${short}]`))
-        assert(spoken, `${subcommand} ${long}`)
-      }
-    })
-    assert.isAbove(flags, 150)
-  })
-
   it("prints help on standard error and exits with 2 without a subcommand", async () => {
     const { code, stderr, stdout } = await run()
     assert.strictEqual(code, 2)
     assert.strictEqual(stdout, "")
-    assert.include(stderr, "SUBCOMMANDS")
+    assert.match(stderr, /^ {2}ls {2,}\S/m)
   })
 
   it("accepts shared flags before and after the subcommand", async () => {

@@ -1,0 +1,223 @@
+/** Subcommands that copy and compare: their arguments and their help. */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Copying from "../Copying.ts"
+import { UsageError } from "../Failure.ts"
+import type { Remote } from "../Remote.ts"
+import * as TransferFlags from "../TransferFlags.ts"
+import { boolean, root, withClient } from "./Root.ts"
+
+const quiet = boolean("quiet", "Show no progress on a terminal", "q")
+
+const copying = Effect.promise(() => import("../Copying.ts"))
+
+/** Words that are paths of either kind. */
+const words = (name: string, least: number, description: string) =>
+  Argument.String(name).pipe(Argument.withDescription(description), Argument.variadic({ min: least }))
+
+const places = (all: typeof Copying, texts: ReadonlyArray<string>) =>
+  Effect.forEach(texts, (text) => Effect.fromResult(all.place(text)))
+
+const remotes = (all: ReadonlyArray<Copying.Place>): ReadonlyArray<Remote> =>
+  all.flatMap((place) => place._tag === "Remote" ? [place.path] : [])
+
+/** Fails for a local path where a path on a server is needed. */
+const remoteOf = (place: Copying.Place): Effect.Effect<Remote, UsageError> =>
+  place._tag === "Remote"
+    ? Effect.succeed(place.path)
+    : Effect.fail(
+      new UsageError({
+        detail: `${place.path} is no path on a server: write //host/share/path or smb://host/share/path`
+      })
+    )
+
+/** `effect-smb get` */
+export const get = Command.make(
+  "get",
+  {
+    recursive: boolean("recursive", "Copy a directory with everything below it; its content goes into LOCAL", "r"),
+    resume: boolean(
+      "resume",
+      "Keep the received part when it fails, and continue it the next time; do not touch files that are complete"
+    ),
+    quiet,
+    ...TransferFlags.copy,
+    paths: words(
+      "remote",
+      1,
+      "Files, with -r directories; a pattern with * and ? as the last name. Then, if you like, LOCAL: a file, a folder, or - " +
+        "for standard output. Default: the same name, here"
+    )
+  },
+  Effect.fnUntraced(function*({ paths, quiet, recursive, resume, ...flags }) {
+    const { json } = yield* root
+    const all = yield* copying
+    const transfer = yield* TransferFlags.options(flags)
+    const read = yield* places(all, paths)
+    const last = read.at(-1)!
+    const local = read.length > 1 && last._tag === "Local" ? Option.some(last.path) : Option.none<string>()
+    const sources = yield* Effect.forEach(Option.isSome(local) ? read.slice(0, -1) : read, remoteOf)
+    yield* withClient(sources, all.getAll(sources, local, { json, quiet, recursive, resume, transfer }))
+  })
+).pipe(
+  Command.withDescription(
+    "Copy files and trees from a server. A file appears under its name when it is whole, replaces an existing file, and keeps " +
+      "its time. With --json: path, local and size of each file that was copied."
+  ),
+  Command.withShortDescription("Copy from a server"),
+  Command.withExamples([
+    { command: "effect-smb get smb://joe@nas/media/film.mkv", description: "Into this folder" },
+    { command: "effect-smb get '//nas/media/*.jpg' ./pictures/", description: "All that match" },
+    { command: "effect-smb get -r //nas/media/2026 ./2026", description: "A tree" }
+  ])
+)
+
+/** `effect-smb put` */
+export const put = Command.make(
+  "put",
+  {
+    recursive: boolean("recursive", "Copy a folder with everything below it; its content goes into REMOTE", "r"),
+    inPlace: boolean(
+      "in-place",
+      "Write into the existing file and keep its permissions, instead of replacing it with a new file"
+    ),
+    quiet,
+    ...TransferFlags.copy,
+    paths: words(
+      "local",
+      2,
+      "Files, with -r folders, or - for standard input. Then REMOTE: a file, or a directory to put them into"
+    )
+  },
+  Effect.fnUntraced(function*({ inPlace, paths, quiet, recursive, ...flags }) {
+    const { json, names } = yield* root
+    const all = yield* copying
+    const transfer = yield* TransferFlags.options(flags)
+    const target = yield* Effect.flatMap(Effect.fromResult(all.place(paths.at(-1)!)), remoteOf)
+    yield* withClient(
+      [target],
+      all.putAll(paths.slice(0, -1), target, {
+        json,
+        quiet,
+        recursive,
+        inPlace,
+        mapped: names === "mapped",
+        transfer
+      })
+    )
+  })
+).pipe(
+  Command.withDescription(
+    "Copy files and trees to a server. A file is written under another name and renamed when it is whole; it keeps its " +
+      "time. With --json: path, local and size of each file that was copied."
+  ),
+  Command.withShortDescription("Copy to a server"),
+  Command.withExamples([
+    { command: "effect-smb put report.pdf //nas/office/", description: "Into a directory" },
+    { command: "tar c . | effect-smb put - //nas/backup/today.tar", description: "From standard input" }
+  ])
+)
+
+/** `effect-smb cp` */
+export const cp = Command.make(
+  "cp",
+  {
+    recursive: boolean("recursive", "Copy directories with everything below; the content of one goes into TO", "r"),
+    attributes: boolean("preserve", "From server to server, also keep read-only, hidden, system and archive", "p"),
+    quiet,
+    ...TransferFlags.copy,
+    paths: words(
+      "from",
+      2,
+      "Files, with -r directories, here or on a server. Then TO: a file or a directory, here or there"
+    )
+  },
+  Effect.fnUntraced(function*({ attributes, paths, quiet, recursive, ...flags }) {
+    const { json, names } = yield* root
+    const all = yield* copying
+    const transfer = { ...yield* TransferFlags.options(flags), attributes }
+    const read = yield* places(all, paths)
+    yield* withClient(
+      remotes(read),
+      all.copy(read.slice(0, -1), read.at(-1)!, { json, quiet, recursive, mapped: names === "mapped", transfer })
+    )
+  })
+).pipe(
+  Command.withDescription(
+    "Copy files and trees: from here to a server, back, or from server to server. If one server holds both, it copies by " +
+      "itself. With --json: as get and put, and from and to between servers."
+  ),
+  Command.withShortDescription("Copy in any direction"),
+  Command.withExamples([
+    { command: "effect-smb cp -r //nas/media/2026 //backup/media/2026", description: "From server to server" }
+  ])
+)
+
+/** `effect-smb sync` */
+export const sync = Command.make(
+  "sync",
+  {
+    delete: boolean("delete", "Remove what only TO has, after the copies, if none of them failed"),
+    maximumDeletions: Flag.Int("max-delete").pipe(
+      Flag.filter((count) => count >= 0, (count) => `--max-delete: a number from 0, not ${count}`),
+      Flag.withMetavar("N"),
+      Flag.withDescription("With --delete: remove no more entries than this, and fail for the others"),
+      Flag.optional
+    ),
+    attributes: boolean("preserve", "From server to server, also keep read-only, hidden, system and archive", "p"),
+    quiet,
+    ...TransferFlags.copy,
+    paths: words("from", 2, "A folder, here or on a server. Then TO: the folder that becomes like it, here or there")
+  },
+  Effect.fnUntraced(function*({ attributes, delete: removes, maximumDeletions, paths, quiet, ...flags }) {
+    const { json, names } = yield* root
+    const all = yield* copying
+    if (paths.length !== 2) return yield* new UsageError({ detail: "sync takes two folders: FROM and TO" })
+    const [from, to] = yield* places(all, paths)
+    const sync = {
+      ...yield* TransferFlags.options(flags),
+      attributes,
+      delete: removes,
+      mapped: names === "mapped",
+      ...(Option.isSome(maximumDeletions) ? { maximumDeletions: maximumDeletions.value } : {})
+    }
+    yield* withClient(remotes([from!, to!]), all.sync(from!, to!, { json, quiet, sync }))
+  })
+).pipe(
+  Command.withDescription(
+    "Make a folder like another: copy what is new or different by size or time, and with --delete remove what only TO has. " +
+      "With --json: as cp; removed for what was removed, and planned with --dry-run."
+  ),
+  Command.withShortDescription("Make a folder like another"),
+  Command.withExamples([
+    { command: "effect-smb sync ./site //nas/www --delete --dry-run", description: "What would happen" },
+    { command: "effect-smb sync //nas/photos ./photos --exclude '*.tmp'", description: "From a server" }
+  ])
+)
+
+/** `effect-smb check` */
+export const check = Command.make(
+  "check",
+  {
+    ...TransferFlags.filter,
+    ...TransferFlags.comparison,
+    paths: words("from", 2, "Two folders, each here or on a server")
+  },
+  Effect.fnUntraced(function*({ paths, ...flags }) {
+    const { json } = yield* root
+    const all = yield* copying
+    if (paths.length !== 2) return yield* new UsageError({ detail: "check takes two folders" })
+    const [from, to] = yield* places(all, paths)
+    const compared = yield* TransferFlags.comparing(flags)
+    yield* withClient(remotes([from!, to!]), all.check(from!, to!, { json, quiet: true, check: compared }))
+  })
+).pipe(
+  Command.withDescription(
+    "Compare two folders by size and time, or by --size-only or --checksum, and print each difference. Changes nothing; the " +
+      "exit code is 1 if they differ. With --json: difference, source and target."
+  ),
+  Command.withShortDescription("Compare two folders")
+)
