@@ -17,7 +17,7 @@ import { checked } from "../LocalNames.ts"
 import * as CaseClash from "./CaseClash.ts"
 import * as LocalFile from "./LocalFile.ts"
 import * as LocalName from "./LocalName.ts"
-import type * as Options from "./Options.ts"
+import * as Options from "./Options.ts"
 import type { Run } from "./Run.ts"
 import * as Same from "./Same.ts"
 import * as Warnings from "./Warnings.ts"
@@ -203,6 +203,7 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
       return true
     }),
     Stream.onEnd(Effect.sync(() => run.scanned())),
+    Stream.buffer(Options.ahead),
     Stream.mapEffect((entry) =>
       run.alone(
         entry.path,

@@ -23,6 +23,9 @@ export interface Options {
   readonly retry: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
+/** The search runs ahead of the copies by at most this many entries, so that the total is known early. */
+export const ahead = { capacity: 10_000 } as const
+
 /** Passes everything at once. */
 const unlimited: Options["throttle"] = (_, effect) => effect
 

@@ -15,7 +15,7 @@ import { FileAttributes } from "../../Smb2/Message/Constants.ts"
 import { concernsOne } from "../Incomplete.ts"
 import type { EntryError } from "../TransferEvent.ts"
 import * as LocalName from "./LocalName.ts"
-import type * as Options from "./Options.ts"
+import * as Options from "./Options.ts"
 import * as RemoteFile from "./RemoteFile.ts"
 import type { Run } from "./Run.ts"
 import * as Same from "./Same.ts"
@@ -196,6 +196,7 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
       return true
     }),
     Stream.onEnd(Effect.sync(() => run.scanned())),
+    Stream.buffer(Options.ahead),
     Stream.mapEffect((entry) =>
       run.alone(
         entry.path,

@@ -25,7 +25,7 @@ import { checkedThere } from "../LocalNames.ts"
 import type { EntryError } from "../TransferEvent.ts"
 import * as CaseClash from "./CaseClash.ts"
 import type { Facts } from "./Choice.ts"
-import type * as Options from "./Options.ts"
+import * as Options from "./Options.ts"
 import * as RemoteFile from "./RemoteFile.ts"
 import type { Run } from "./Run.ts"
 import * as Same from "./Same.ts"
@@ -322,6 +322,7 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
   }
   yield* below([], first).pipe(
     Stream.onEnd(Effect.sync(() => run.scanned())),
+    Stream.buffer(Options.ahead),
     Stream.mapEffect((found) => {
       const here = join(source, ...found.names)
       if (!found.isFile) return run.warn(Warnings.noFile(here))

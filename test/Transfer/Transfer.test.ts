@@ -1,0 +1,416 @@
+/**
+ * Whole transfers by their public functions: what is at the target afterwards, what the events say, and what stays. Servers
+ * are in memory, local files are real.
+ */
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, Effect, Fiber, FileSystem, Layer, Redacted, Stream } from "effect"
+import { Credentials, SmbClient, TestTransport } from "effect-smb"
+import { TestClock } from "effect/testing"
+import * as Fs from "node:fs"
+import { join } from "node:path"
+import * as FileTime from "../../src/Codec/FileTime.ts"
+import * as Transfer from "../../src/Transfer/Transfer.ts"
+import type { TransferEvent } from "../../src/Transfer/TransferEvent.ts"
+
+const provide = (files: TestTransport.Files = {}, options: Omit<TestTransport.ServerOptions, "shares"> = {}) =>
+  Effect.provide(
+    SmbClient.layer().pipe(
+      Layer.provideMerge(
+        TestTransport.layer({
+          nas: { user: "joe", password: "secret", shares: { data: files, other: {} }, ...options },
+          far: { user: "joe", password: "secret", shares: { data: {} } }
+        })
+      ),
+      Layer.provide(Credentials.layer(Credentials.password("joe", Redacted.make("secret")))),
+      Layer.provideMerge(NodeServices.layer)
+    )
+  )
+
+const folder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
+
+type Tree = { readonly [name: string]: string | Tree }
+
+const write = (here: string, tree: Tree): void => {
+  for (const [name, content] of Object.entries(tree)) {
+    const path = join(here, name)
+    if (typeof content === "string") Fs.writeFileSync(path, content)
+    else {
+      Fs.mkdirSync(path, { recursive: true })
+      write(path, content)
+    }
+  }
+}
+
+const read = (here: string): Tree =>
+  Object.fromEntries(
+    Fs.readdirSync(here, { withFileTypes: true }).map((entry) => [
+      entry.name,
+      entry.isDirectory() ? read(join(here, entry.name)) : Fs.readFileSync(join(here, entry.name), "utf8")
+    ])
+  )
+
+/** The files below a directory of a server, with their content. */
+const there = Effect.fnUntraced(function*(path: string) {
+  const smb = yield* SmbClient.SmbClient
+  const entries = yield* Stream.runCollect(smb.walk(path))
+  const all: Record<string, string> = {}
+  for (const entry of entries) {
+    const name = entry.path.slice(path.length + 1).replaceAll("\\", "/")
+    all[name] = entry.type === "directory" ? "/" : yield* smb.readFileString(entry.path)
+  }
+  return all
+})
+
+/** Events without the counts and those of the bytes, paths by their last name. */
+const short = (events: ReadonlyArray<TransferEvent>): ReadonlyArray<string> =>
+  events.flatMap((event) => {
+    const last = (path: string) => path.split(/[\\/]/).at(-1)!
+    switch (event._tag) {
+      case "Started":
+      case "Moved":
+        return []
+      case "Copied":
+        return [`copied ${last(event.to)}`]
+      case "Skipped":
+        return [`skipped ${last(event.to)}: ${event.because}`]
+      case "Removed":
+        return [`removed ${last(event.path)}`]
+      case "Planned":
+        return [`${event.action} ${last(event.path)}`]
+      case "Warned":
+        return [`${event.warning.kind} ${last(event.warning.path)}`]
+      case "Failed":
+        return [`failed ${last(event.path)}`]
+    }
+  }).toSorted()
+
+/** The events up to the end, and the tag of the error at the end. */
+const run = <E extends { readonly _tag: string }, R>(stream: Stream.Stream<TransferEvent, E, R>) =>
+  Effect.gen(function*() {
+    const events: Array<TransferEvent> = []
+    const end = yield* Stream.runForEach(stream, (event) => Effect.sync(() => void events.push(event))).pipe(
+      Effect.match({ onFailure: (error) => error._tag, onSuccess: () => "done" })
+    )
+    return { events, end, told: short(events) }
+  })
+
+const data = "\\\\nas\\data"
+
+/** Lets the time of tests pass until an effect ends. It stands still while the disk works. */
+const inTime = Effect.fnUntraced(function*<A, E, R>(effect: Effect.Effect<A, E, R>) {
+  const fiber = yield* Effect.forkChild(effect, { startImmediately: true })
+  const others = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 1)))
+  while (fiber.pollUnsafe() === undefined) yield* Effect.andThen(TestClock.adjust("100 millis"), others)
+  return yield* Fiber.join(fiber)
+})
+
+describe("sync from this machine to a server", () => {
+  it.effect("copies what is missing, then nothing, then what has changed, and keeps times", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      write(here, { a: "one", d: { b: "two", e: {} } })
+      const time = new Date(Date.UTC(2020, 1, 2, 3, 4, 5))
+      Fs.utimesSync(join(here, "a"), time, time)
+      const first = yield* run(Transfer.sync(here, data))
+      assert.deepStrictEqual([first.end, first.told], ["done", ["copied a", "copied b"]])
+      assert.deepStrictEqual(yield* there(data), { a: "one", d: "/", "d/b": "two", "d/e": "/" })
+      const smb = yield* SmbClient.SmbClient
+      assert.strictEqual((yield* smb.stat(`${data}\\a`)).lastWriteTime, FileTime.fromDate(time))
+      const second = yield* run(Transfer.sync(here, data))
+      assert.deepStrictEqual(second.told, ["skipped a: Same", "skipped b: Same"])
+      Fs.writeFileSync(join(here, "d/b"), "2")
+      assert.deepStrictEqual((yield* run(Transfer.sync(here, data))).told, ["copied b", "skipped a: Same"])
+      assert.strictEqual((yield* there(data))["d/b"], "2")
+    }).pipe(Effect.scoped, provide()))
+
+  it.effect("counts all files and bytes, and knows the total before the end", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      write(here, { a: "a".repeat(100), b: "b".repeat(200_000), c: "" })
+      const { events } = yield* run(Transfer.upload(here, data))
+      const { progress } = events.at(-1)!
+      assert.deepStrictEqual(progress, {
+        done: { files: 3, bytes: 200_100 },
+        total: { files: 3, bytes: 200_100 },
+        isTotalKnown: true
+      })
+      const again = yield* run(Transfer.sync(here, data))
+      assert.deepStrictEqual(again.events.at(-1)!.progress, progress)
+    }).pipe(Effect.scoped, provide()))
+
+  it.effect("removes with delete what only the target has, and nothing that the filter leaves out", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      write(here, { a: "a", d: {} })
+      const options = { delete: true, exclude: ["*.keep", "kept/"] }
+      const { end, told } = yield* run(Transfer.sync(here, data, options))
+      assert.deepStrictEqual([end, told], ["done", [
+        "copied a",
+        "removed gone",
+        "removed old",
+        "removed x",
+        "removed x"
+      ]])
+      assert.deepStrictEqual(yield* there(data), {
+        a: "a",
+        d: "/",
+        "d/b.keep": "b",
+        partly: "/",
+        "partly/c.keep": "c",
+        kept: "/",
+        "kept/x": "x"
+      })
+    }).pipe(
+      Effect.scoped,
+      provide({
+        old: "old",
+        d: { x: "x", "b.keep": "b" },
+        gone: { deep: { x: "x" } },
+        partly: { x: "x", "c.keep": "c" },
+        kept: { x: "x" }
+      })
+    ))
+
+  it.effect("removes nothing when a copy failed, and no more than maximumDeletions", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      write(here, { "bad:name": "a" })
+      const failed = yield* run(Transfer.sync(here, data, { delete: true }))
+      assert.deepStrictEqual([failed.end, failed.told], ["Incomplete", ["failed bad:name"]])
+      assert.deepStrictEqual(Object.keys(yield* there(data)).toSorted(), ["one", "two"])
+      Fs.rmSync(join(here, "bad:name"))
+      const limited = yield* run(Transfer.sync(here, data, { delete: true, maximumDeletions: 1 }))
+      assert.deepStrictEqual(limited.end, "Incomplete")
+      assert.lengthOf(limited.told.filter((line) => line.startsWith("removed")), 1)
+      assert.lengthOf(limited.told.filter((line) => line.startsWith("failed")), 1)
+      assert.lengthOf(Object.keys(yield* there(data)), 1)
+    }).pipe(Effect.scoped, provide({ one: "1", two: "2" })))
+
+  it.effect("fails, and removes nothing, when the source is no folder", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      write(here, { file: "f" })
+      for (const path of [join(here, "none"), join(here, "file")]) {
+        assert.strictEqual((yield* run(Transfer.sync(path, data, { delete: true }))).end, "LocalError")
+      }
+      assert.strictEqual((yield* run(Transfer.sync(`${data}\\none`, here, { delete: true }))).end, "SmbError")
+      assert.strictEqual((yield* run(Transfer.sync(`${data}\\one`, here, { delete: true }))).end, "SmbError")
+      assert.strictEqual((yield* run(Transfer.sync(here, here))).end, "LocalError")
+      assert.deepStrictEqual(yield* there(data), { one: "1" })
+      assert.deepStrictEqual(read(here), { file: "f" })
+    }).pipe(Effect.scoped, provide({ one: "1" })))
+
+  it.effect("changes nothing in a dry run, and says what it would do", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      write(here, { a: "a", d: { b: "b" } })
+      const { end, told } = yield* run(Transfer.sync(here, data, { delete: true, dryRun: true }))
+      assert.deepStrictEqual([end, told], ["done", ["Copy a", "Copy b", "Remove old"]])
+      assert.deepStrictEqual(yield* there(data), { old: "old" })
+    }).pipe(Effect.scoped, provide({ old: "old" })))
+
+  it.effect("takes names that differ in case for one name", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      write(here, { Readme: "new" })
+      const { told } = yield* run(Transfer.sync(here, data, { delete: true }))
+      assert.deepStrictEqual(told, ["copied Readme"])
+      assert.deepStrictEqual(Object.values(yield* there(data)), ["new"])
+    }).pipe(Effect.scoped, provide({ README: "a longer text" })))
+})
+
+describe("sync from a server to this machine", () => {
+  it.effect("copies what is missing, then nothing, and removes with delete what only this machine has", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      write(here, { old: "old", gone: { x: "x" } })
+      const first = yield* run(Transfer.sync(data, here))
+      assert.deepStrictEqual(first.told, ["copied a", "copied b"])
+      const second = yield* run(Transfer.sync(data, here, { delete: true }))
+      assert.deepStrictEqual(second.told, ["removed gone", "removed old", "skipped a: Same", "skipped b: Same"])
+      assert.deepStrictEqual(read(here), { a: "a", d: { b: "b", e: {} } })
+    }).pipe(Effect.scoped, provide({ a: "a", d: { b: "b", e: {} } })))
+
+  it.effect("removes nothing when a directory of the server cannot be listed", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      write(here, { d: { mine: "mine" }, old: "old" })
+      const { end, told } = yield* run(Transfer.sync(data, here, { delete: true }))
+      assert.deepStrictEqual([end, told], ["Incomplete", ["copied a", "failed d"]])
+      assert.deepStrictEqual(read(here), { a: "a", d: { mine: "mine" }, old: "old" })
+    }).pipe(
+      Effect.scoped,
+      provide({ a: "a", d: { b: "b" } }, {
+        faults: [{
+          when: ({ request }) => request._tag === "CREATE" && request.body.name === "d",
+          is: { status: "STATUS_ACCESS_DENIED" }
+        }]
+      })
+    ))
+
+  it.effect("compares by size or by content when the user says so", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      write(here, { same: "same", swap: "1234" })
+      const later = new Date(Date.UTC(2031, 0, 1))
+      for (const name of ["same", "swap"]) Fs.utimesSync(join(here, name), later, later)
+      const bySize = yield* run(Transfer.sync(data, here, { compare: "size" }))
+      assert.deepStrictEqual(bySize.told, ["skipped same: Same", "skipped swap: Same"])
+      const byContent = yield* run(Transfer.sync(data, here, { compare: "checksum" }))
+      assert.deepStrictEqual(byContent.told, ["copied swap", "skipped same: Same"])
+      Fs.utimesSync(join(here, "same"), later, later)
+      const update = yield* run(Transfer.download(data, here, { existing: "update" }))
+      assert.deepStrictEqual(update.told, ["skipped same: Newer", "skipped swap: Same"])
+      const skip = yield* run(Transfer.download(`${data}\\same`, join(here, "same"), { existing: "skip" }))
+      assert.deepStrictEqual(skip.told, ["skipped same: Exists"])
+      const one = yield* run(Transfer.download(`${data}\\same`, join(here, "same"), { dryRun: true }))
+      assert.deepStrictEqual(one.told, ["Copy same"])
+    }).pipe(Effect.scoped, provide({ same: "same", swap: "4321" })))
+})
+
+describe("sync between servers", () => {
+  for (const target of ["\\\\nas\\other\\copy", "\\\\far\\data"]) {
+    it.effect(`copies to ${target}, then nothing, and removes with delete what only the target has`, () =>
+      Effect.gen(function*() {
+        const smb = yield* SmbClient.SmbClient
+        const first = yield* run(Transfer.sync(data, target))
+        assert.deepStrictEqual([first.end, first.told], ["done", ["copied a", "copied b"]])
+        assert.deepStrictEqual(yield* there(target), { a: "a", d: "/", "d/b": "b".repeat(100_000) })
+        const [one, other] = [yield* smb.stat(`${data}\\a`), yield* smb.stat(`${target}\\a`)]
+        assert.strictEqual(one.lastWriteTime, other.lastWriteTime)
+        yield* smb.writeFile(`${target}\\extra`, "x")
+        const second = yield* run(Transfer.sync(data, target, { delete: true }))
+        assert.deepStrictEqual(second.told, ["removed extra", "skipped a: Same", "skipped b: Same"])
+      }).pipe(Effect.scoped, provide({ a: "a", d: { b: "b".repeat(100_000) } })))
+  }
+
+  it.effect("does not copy a directory into itself without end", () =>
+    Effect.gen(function*() {
+      const { end, told } = yield* run(Transfer.copyTree(data, `${data}\\d\\copy`))
+      assert.deepStrictEqual([end, told.filter((line) => line.startsWith("copied"))], ["done", [
+        "copied a",
+        "copied b"
+      ]])
+      assert.deepStrictEqual(yield* there(`${data}\\d\\copy`), { a: "a", d: "/", "d/b": "b" })
+    }).pipe(Effect.scoped, provide({ a: "a", d: { b: "b" } })))
+
+  it.effect("passes on attributes only when the user says so", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      yield* smb.setAttributes(`${data}\\a`, { fileAttributes: 0x22 })
+      for (const target of ["\\\\nas\\other", "\\\\far\\data"]) {
+        yield* run(Transfer.copyTree(`${data}\\a`, `${target}\\plain`))
+        yield* run(Transfer.copyTree(`${data}\\a`, `${target}\\kept`, { attributes: true }))
+        const hidden = (name: string) =>
+          Effect.map(smb.stat(`${target}\\${name}`), ({ fileAttributes }) => (fileAttributes & 2) !== 0)
+        assert.isTrue(yield* hidden("kept"))
+        assert.isFalse(yield* hidden("plain"))
+      }
+    }).pipe(Effect.scoped, provide({ a: "a" })))
+})
+
+describe("a transfer", () => {
+  const drops = { faults: [{ on: "READ", is: "drop", times: 1 } as const] }
+
+  it.effect("tries a file again after its connection broke, and counts its bytes once", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      const { end, events } = yield* inTime(run(Transfer.download(`${data}\\a`, join(here, "a"))))
+      assert.strictEqual(end, "done")
+      assert.strictEqual(events.at(-1)!.progress.done.bytes, 100_000)
+      assert.deepStrictEqual(Fs.readdirSync(here), ["a"])
+    }).pipe(Effect.scoped, provide({ a: "a".repeat(100_000) }, drops)))
+
+  it.effect("ends with the connection's error when retries are used up", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      const { end } = yield* run(Transfer.download(`${data}\\a`, join(here, "a"), { retries: 0 }))
+      assert.strictEqual(end, "TransportError")
+      assert.deepStrictEqual(Fs.readdirSync(here), [])
+    }).pipe(Effect.scoped, provide({ a: "a".repeat(100_000) }, drops)))
+
+  it.effect("moves no more bytes a second than bandwidth allows", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      yield* inTime(run(Transfer.download(data, here, { bandwidth: 10_000 })))
+      assert.isAtLeast(yield* Clock.currentTimeMillis, 10_000)
+      assert.deepStrictEqual(Object.keys(read(here)).toSorted(), ["a", "b", "c"])
+    }).pipe(Effect.scoped, provide({ a: "a".repeat(50_000), b: "b".repeat(50_000), c: "c".repeat(50_000) })))
+
+  it.effect("leaves no part when its consumer ends the stream", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      yield* Transfer.download(`${data}\\a`, join(here, "a")).pipe(
+        Stream.takeUntil((event) => event._tag === "Moved"),
+        Stream.runDrain
+      )
+      assert.deepStrictEqual(Fs.readdirSync(here).filter((name) => name !== "a"), [])
+    }).pipe(Effect.scoped, provide({ a: "a".repeat(3_000_000) })))
+
+  it.effect("writes a stream of bytes to a server", () =>
+    Effect.gen(function*() {
+      const bytes = Stream.make(Buffer.from("one "), Buffer.from("two"))
+      const { told } = yield* run(Transfer.uploadStream(bytes, `${data}\\s`, { name: "input" }))
+      assert.deepStrictEqual(told, ["copied s"])
+      assert.deepStrictEqual(yield* there(data), { s: "one two" })
+    }).pipe(provide()))
+
+  it.effect("says that a server does not set the time of a copy", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      write(here, { a: "a", b: "b".repeat(100_000) })
+      const { end, told } = yield* run(Transfer.upload(here, data))
+      assert.deepStrictEqual([end, told], ["done", ["TimeNotKept a", "TimeNotKept b", "copied a", "copied b"]])
+      assert.deepStrictEqual(yield* there(data), { a: "a", b: "b".repeat(100_000) })
+      const without = yield* run(Transfer.upload(here, data, { times: false }))
+      assert.deepStrictEqual(without.told, ["copied a", "copied b"])
+    }).pipe(
+      Effect.scoped,
+      provide({}, {
+        faults: [{
+          // FileBasicInformation
+          when: ({ request }) => request._tag === "SET_INFO" && request.body.fileInfoClass === 4,
+          is: { status: "STATUS_NOT_SUPPORTED" }
+        }]
+      })
+    ))
+})
+
+describe("check", () => {
+  it.effect("finds each difference once, and nothing between equal folders", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      yield* run(Transfer.download(data, here))
+      const differences = (options?: Transfer.CheckOptions) =>
+        Effect.map(
+          Stream.runCollect(Transfer.check(here, data, options)),
+          (all) => all.map(({ _tag, source }) => `${_tag} ${source.slice(here.length + 1)}`).toSorted()
+        )
+      assert.deepStrictEqual(yield* differences(), [])
+      assert.deepStrictEqual(yield* differences({ compare: "checksum" }), [])
+      Fs.writeFileSync(join(here, "a"), "b")
+      const time = Fs.statSync(join(here, "d/b")).mtime
+      Fs.writeFileSync(join(here, "d/b"), "x")
+      Fs.utimesSync(join(here, "d/b"), time, time)
+      Fs.rmSync(join(here, "gone"))
+      Fs.rmSync(join(here, "kind"))
+      write(here, { mine: { x: "x" }, kind: {} })
+      const always = ["ContentDiffers a", "OnlySource mine", "OnlyTarget gone", "TypeDiffers kind"]
+      assert.deepStrictEqual(yield* differences(), always)
+      assert.deepStrictEqual(
+        yield* differences({ compare: "checksum" }),
+        ["ContentDiffers a", "ContentDiffers d/b", ...always.slice(1)]
+      )
+      assert.deepStrictEqual(yield* differences({ compare: "size" }), always.slice(1))
+      assert.deepStrictEqual(yield* differences({ exclude: ["a", "mine", "gone", "kind"] }), [])
+    }).pipe(Effect.scoped, provide({ a: "a", d: { b: "b" }, gone: "g", kind: "k" })))
+
+  it.effect("fails when a folder is missing", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      const end = (from: string, to: string) => Effect.flip(Stream.runDrain(Transfer.check(from, to)))
+      assert.strictEqual((yield* end(here, `${data}\\none`))._tag, "SmbError")
+      assert.strictEqual((yield* end(join(here, "none"), data))._tag, "LocalError")
+    }).pipe(Effect.scoped, provide()))
+})
