@@ -408,6 +408,40 @@ describe("the security descriptor of a share", () => {
       }
     }))
 
+  it.effect("and the permissions are not told to callers without a name", () =>
+    Effect.gen(function*() {
+      for (const anonymous of [true, false]) {
+        const pipe = yield* open("srvsvc", srvsvc, caller({ anonymous }))
+        for (const level of [0, 1, 2, 501, 502, 1005, 1501]) {
+          const expected = anonymous && [2, 502, 1501].includes(level) ? 5 : 0
+          const get = [Srvsvc.ShareGetInfoRequest, Srvsvc.ShareGetInfoResponse] as const
+          const one = yield* ask(pipe, Srvsvc.Operation.NetrShareGetInfo, get, {
+            serverName: undefined,
+            netName: "IPC$",
+            level
+          })
+          assert.deepStrictEqual(
+            [one.returnValue, one.info.value === undefined],
+            [expected, expected !== 0],
+            `${level}`
+          )
+          if (level > 1000) continue
+          const list = [Srvsvc.ShareEnumRequest, Srvsvc.ShareEnumResponse] as const
+          for (const operation of [Srvsvc.Operation.NetrShareEnum, Srvsvc.Operation.NetrShareEnumSticky]) {
+            const all = yield* ask(pipe, operation, list, {
+              serverName: undefined,
+              info: { level, value: [] } as Srvsvc.Shares,
+              preferredMaximumLength: 0xffff_ffff,
+              resumeHandle: undefined
+            })
+            const isSticky = operation === Srvsvc.Operation.NetrShareEnumSticky
+            const status = isSticky && level === 501 ? 124 : anonymous && [2, 501, 502].includes(level) ? 5 : 0
+            assert.deepStrictEqual([all.returnValue, all.totalEntries], [status, status === 0 ? 1 : 0], `${level}`)
+          }
+        }
+      }
+    }))
+
   it.effect("is changed by administrators with level 1501, if the app lets it change", () =>
     Effect.gen(function*() {
       const bytes = Codec.encode(Sd.SecurityDescriptor)(given)

@@ -4,7 +4,7 @@
  * it ends.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { lstatSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Readable, Writable } from "node:stream"
@@ -29,7 +29,37 @@ export interface Outcome {
 
 export const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
 
-export const suite = (test: string): string => test.split(".").slice(0, 2).join(".")
+/** The suite of a test. A variant belongs to the suite of its variant. */
+export const suite = (test: string): string => variantOf(test)?.name ?? test.split(".").slice(0, 2).join(".")
+
+/** What the whole list counts: all tests of smb2, those of remote procedure calls, or the variants. */
+export const family = (test: string): string =>
+  variantOf(test) !== undefined ? "all variants" : test.startsWith("rpc.") ? "all of rpc" : "all of smb2"
+
+const encrypted = "--client-protection=encrypt"
+
+/**
+ * Ways to run a test once more: encrypted, with each cipher, and with each signing algorithm. A variant of a test is named
+ * by the test and the variant in brackets, as in `smb2.rw.rw1 (AES-128-CCM)`.
+ */
+const variants: ReadonlyMap<string, ReadonlyArray<string>> = new Map<string, ReadonlyArray<string>>([
+  ["encrypted", [encrypted]],
+  ...["AES-128-CCM", "AES-128-GCM", "AES-256-CCM", "AES-256-GCM"].map((cipher) =>
+    [cipher, [encrypted, `--option=client smb3 encryption algorithms=${cipher}`]] as const
+  ),
+  ...["HMAC-SHA256", "AES-128-CMAC", "AES-128-GMAC"].map((algorithm) =>
+    [
+      `signed by ${algorithm}`,
+      ["--client-protection=sign", `--option=client smb3 signing algorithms=${algorithm}`]
+    ] as const
+  )
+])
+
+const variantOf = (test: string) => {
+  const match = /^(.*) \((.*)\)$/.exec(test)
+  const options = match === null ? undefined : variants.get(match[2]!)
+  return options === undefined ? undefined : { test: match![1]!, name: match![2]!, options }
+}
 
 /** The versions whose tests and failures are known. The last one is the yardstick. */
 export const versions = ["4.17", "4.22"] as const
@@ -42,7 +72,7 @@ export const heading = (version: Version): string => `smbtorture ${version}`
 /** Every test of a version of smbtorture. */
 export const list = (version: Version): ReadonlyArray<Row> =>
   readFileSync(here(`smbtorture-${version}.tsv`), "utf8").split("\n")
-    .filter((line) => line.startsWith("smb2."))
+    .filter((line) => /^(smb2|rpc)\./.test(line))
     .map((line) => {
       const [test, smbd, seconds, gate] = line.split("\t")
       return { test: test!, smbd: smbd!, gate: gate!, seconds: Number(seconds) || 0 }
@@ -128,18 +158,39 @@ const start = (command: string, args: ReadonlyArray<string>, cwd?: string): Chil
   return child
 }
 
+/**
+ * Some tests have several channels, and block some of them by rules of iptables. The server and the test are in a network
+ * namespace, so that the rules reach neither the machine nor another test.
+ */
+const blocksChannels = (test: string): boolean =>
+  /^smb2\.(multichannel|replay\.dhv2-pending3|oplock\.batch22b)/.test(test)
+
 /** Gives servers with empty shares. Its process is started at the first use. */
 export class Target {
   private readonly host: string
+  private readonly ownNetwork: boolean
   private child: Child | undefined
   private said = ""
 
-  constructor(host: string) {
+  constructor(host: string, ownNetwork = false) {
     this.host = host
+    this.ownNetwork = ownNetwork
   }
 
+  /** A command in the network of the server. */
+  inNetwork(command: ReadonlyArray<string>): ReadonlyArray<string> {
+    return this.ownNetwork ? ["nsenter", `--net=/proc/${this.child!.pid}/ns/net`, "--", ...command] : command
+  }
+
+  /** The target for the tests that block channels. The owner stops only this one. */
+  get isolated(): Target {
+    return this.other ??= new Target(this.host, true)
+  }
+
+  private other: Target | undefined
+
   /** A server with empty shares. Fails if the server does not start. */
-  fresh(): Promise<{ readonly host: string; readonly port: number }> {
+  fresh(signing: "enabled" | "required" = "enabled"): Promise<{ readonly host: string; readonly port: number }> {
     this.said = ""
     const child = this.child ??= this.spawn()
     return new Promise((resolve, reject) => {
@@ -167,7 +218,7 @@ export class Target {
       child.stdout.on("data", listening)
       child.on("exit", ended)
       child.on("error", broken)
-      child.stdin.write("fresh\n")
+      child.stdin.write(`${signing}\n`)
     })
   }
 
@@ -177,12 +228,19 @@ export class Target {
   }
 
   stop(): void {
+    this.other?.stop()
     if (this.child !== undefined) end(this.child)
     this.child = undefined
   }
 
   private spawn(): Child {
-    const child = start(process.execPath, [here("serve.ts"), this.host])
+    // One test connects to port 445 itself.
+    const address = this.ownNetwork ? `${this.host}:445` : this.host
+    const server = [process.execPath, here("serve.ts"), address]
+    const [program, ...args] = this.ownNetwork
+      ? ["unshare", "--net", "--", "sh", "-c", `ip link set lo up && exec "$@"`, "sh", ...server]
+      : server
+    const child = start(program!, args)
     const hear = (chunk: Buffer) => this.said += chunk.toString()
     child.stdout.on("data", hear)
     child.stderr.on("data", hear)
@@ -205,6 +263,25 @@ const byAdministrator: ReadonlySet<string> = new Set([
   "smb2.create.aclfile"
 ])
 
+/** The arguments of smbtorture for a test. Remote procedure calls are made by an administrator, as on Windows. */
+const argumentsOf = (name: string, host: string, port: number): ReadonlyArray<string> => {
+  const variant = variantOf(name)
+  const test = variant?.test ?? name
+  const rpc = test.startsWith("rpc.")
+  return [
+    rpc ? `ncacn_np:${host}` : `//${host}/share`,
+    "-p",
+    String(port),
+    rpc || byAdministrator.has(test) ? "-Uadm%secret" : "-Ujoe%secret",
+    "--option=torture:share2=share2",
+    // One test makes a file of this name.
+    "--option=torture:filename=sparse.dat",
+    ...blocksChannels(test) ? ["--option=torture:use_iptables=yes"] : [],
+    ...variant?.options ?? [],
+    test
+  ]
+}
+
 const torture = (
   [program, ...before]: ReadonlyArray<string>,
   row: Row,
@@ -213,15 +290,7 @@ const torture = (
 ): Promise<Omit<Outcome, "seconds">> =>
   new Promise((resolve) => {
     const folder = makeFolder()
-    const child = start(program!, [
-      ...before,
-      `//${host}/share`,
-      "-p",
-      String(port),
-      byAdministrator.has(row.test) ? "-Uadm%secret" : "-Ujoe%secret",
-      "--option=torture:share2=share2",
-      row.test
-    ], folder)
+    const child = start(program!, [...before, ...argumentsOf(row.test, host, port)], folder)
     child.stdin.end()
     let output = ""
     child.stdout.on("data", (chunk: Buffer) => output += chunk.toString())
@@ -246,12 +315,15 @@ const torture = (
   })
 
 /** Runs one test. The test fails if the server does not start, or ends during the test. */
-export const run = async ({ command }: Smbtorture, row: Row, target: Target): Promise<Outcome> => {
+export const run = async ({ blocks, command }: Smbtorture, row: Row, shared: Target): Promise<Outcome> => {
   const began = performance.now()
   const seconds = () => (performance.now() - began) / 1000
+  const target = blocks && blocksChannels(row.test) ? shared.isolated : shared
   try {
-    const { host, port } = await target.fresh()
-    const { output, result } = await torture(command, row, host, port)
+    const { host, port } = await target.fresh(
+      row.test.startsWith("smb2.session-require-signing.") ? "required" : "enabled"
+    )
+    const { output, result } = await torture(target.inNetwork(command), row, host, port)
     const log = target.log()
     // The next test must not meet the files of a failed one.
     if (result === "fail") target.stop()
@@ -279,6 +351,8 @@ export interface Smbtorture {
   readonly command: ReadonlyArray<string>
   /** The whole version, such as `4.22.11`. */
   readonly release: string
+  /** Whether its tests can block channels: that needs iptables where it runs, and the rights of root. */
+  readonly blocks: boolean
   readonly version: Version
 }
 
@@ -293,5 +367,8 @@ export const find = async (root = process.env.SMBTORTURE_ROOT): Promise<Smbtortu
   const minor = (text: string) => Number(text.split(".")[1])
   // Another version, such as Ubuntu's, has nearly the tests of the list before it.
   const version = versions.findLast((one) => minor(one) <= minor(release)) ?? versions[0]
-  return { command, release, version }
+  // A link, whose target is below that root.
+  const iptables = lstatSync(join(root || "/", "usr/sbin/iptables"), { throwIfNoEntry: false })
+  const blocks = process.getuid?.() === 0 && iptables !== undefined
+  return { command, release, version, blocks }
 }

@@ -166,23 +166,38 @@ const timeOfDay = (server: Server, millis: number) => {
   }
 }
 
-const shareEnum = operation(
-  "NetrShareEnum",
-  Srvsvc.ShareEnumRequest,
-  Srvsvc.ShareEnumResponse,
-  ({ info: { level }, resumeHandle }, { server }) =>
-    Effect.sync(() => {
-      const shares = shareList(server)
-      const info = listOf(level, shares)
-      const known = info.value !== undefined
-      return {
-        info,
-        totalEntries: known ? shares.length : 0,
-        resumeHandle: resumeHandle === undefined ? undefined : 0,
-        returnValue: known ? Srvsvc.NERR_Success : levelUnknown
-      }
-    })
-)
+/**
+ * The levels with permissions and descriptors, which callers without a name do not get (MS-SRVS 3.1.4.8, 3.1.4.10): of a
+ * list, and of one share.
+ */
+const listLevelsOfUsers: ReadonlySet<number> = new Set([2, 501, 502])
+const levelsOfUsers: ReadonlySet<number> = new Set([2, 502, 1501])
+
+/** NetrShareEnum, and NetrShareEnumSticky, which does not have level 501 (MS-SRVS 3.1.4.9). */
+const shareEnum = (name: string, has501: boolean) =>
+  operation(
+    name,
+    Srvsvc.ShareEnumRequest,
+    Srvsvc.ShareEnumResponse,
+    ({ info: { level }, resumeHandle }, caller) =>
+      Effect.sync(() => {
+        if (level === 501 && !has501) {
+          return { info: { level, value: undefined }, totalEntries: 0, resumeHandle, returnValue: levelUnknown }
+        }
+        if (caller.user.anonymous && listLevelsOfUsers.has(level)) {
+          return { info: { level, value: undefined }, totalEntries: 0, resumeHandle, returnValue: accessDenied }
+        }
+        const shares = shareList(caller.server)
+        const info = listOf(level, shares)
+        const known = info.value !== undefined
+        return {
+          info,
+          totalEntries: known ? shares.length : 0,
+          resumeHandle: resumeHandle === undefined ? undefined : 0,
+          returnValue: known ? Srvsvc.NERR_Success : levelUnknown
+        }
+      })
+  )
 
 /** The levels of MS-SRVS 3.1.4.11. */
 const settableLevels: ReadonlySet<number> = new Set([1, 2, 502, 503, 1004, 1005, 1006, 1501])
@@ -218,16 +233,19 @@ export const srvsvc: Interface = {
   syntax: Srvsvc.interfaceId,
   operations: {
     ...SrvsvcLists.operations,
-    [Srvsvc.Operation.NetrShareEnum]: shareEnum,
+    [Srvsvc.Operation.NetrShareEnum]: shareEnum("NetrShareEnum", true),
     // Shares that still exist after a restart of the server: all of them.
-    [Srvsvc.Operation.NetrShareEnumSticky]: shareEnum,
+    [Srvsvc.Operation.NetrShareEnumSticky]: shareEnum("NetrShareEnumSticky", false),
     [Srvsvc.Operation.NetrShareGetInfo]: operation(
       "NetrShareGetInfo",
       Srvsvc.ShareGetInfoRequest,
       Srvsvc.ShareGetInfoResponse,
-      ({ level, netName }, { server }) =>
+      ({ level, netName }, caller) =>
         Effect.sync(() => {
-          const found = shareList(server, true).find((one) => fold(one.name) === fold(netName))
+          if (caller.user.anonymous && levelsOfUsers.has(level)) {
+            return { info: { level, value: undefined }, returnValue: accessDenied }
+          }
+          const found = shareList(caller.server, true).find((one) => fold(one.name) === fold(netName))
           if (found === undefined) return { info: { level, value: undefined }, returnValue: noSuchShare }
           const info = infoOf(level, found)
           return { info, returnValue: info.value === undefined ? levelUnknown : Srvsvc.NERR_Success }
