@@ -1,7 +1,7 @@
 /**
  * The modules that a user of SMB needs, each under its own name. What is below them has its own subpaths:
  * `effect-smb/Codec`, `/Auth`, `/Protocol`, `/Smb1`, `/Smb2`, `/Client`, `/Dfs`, `/Layers`, `/FileSystem`, `/Smb`,
- * `/Server`, `/Testing`.
+ * `/Server`, `/Testing`, `/Transfer`.
  */
 export { AuthenticationError } from "./Auth/AuthenticationError.ts"
 export * as Authenticator from "./Auth/Authenticator.ts"
@@ -55,3 +55,4 @@ export * as RecordedTransport from "./Testing/RecordedTransport.ts"
 export * as TestNamespace from "./Testing/TestNamespace.ts"
 export * as TestTransport from "./Testing/TestTransport.ts"
 export * as VirtualTime from "./Testing/VirtualTime.ts"
+export * as Transfer from "./Transfer/Transfer.ts"

@@ -4,8 +4,8 @@
  *
  * @example
  * ```ts
- * const mirror = Transfer.sync("./site", "//nas/www", { delete: true, exclude: ["*.tmp"] }).pipe(
- *   Stream.runForEach(({ progress }) => Effect.log(`${progress.done.bytes} of ${progress.total.bytes}`))
+ * export const mirror = Transfer.sync("./site", "//nas/www", { delete: true, exclude: ["*.tmp"], concurrency: 8 }).pipe(
+ *   Stream.runForEach(({ progress: { done, total } }) => Effect.log(`${done.bytes} of ${total.bytes} bytes`))
  * )
  * ```
  */
