@@ -146,7 +146,7 @@ export class FrameReader {
   private collect(chunk: Uint8Array, at: number): number {
     const frame = this.frame!
     const count = Math.min(frame.length - this.fill, chunk.length - at)
-    frame.set(count === chunk.length && at === 0 ? chunk : chunk.subarray(at, at + count), this.fill)
+    frame.set(count === chunk.length ? chunk : chunk.subarray(at, at + count), this.fill)
     this.fill += count
     if (this.fill === frame.length) this.collected(frame)
     return at + count

@@ -309,7 +309,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
   /** All responses of a compound. */
   private receiveAll(frame: Uint8Array, decrypted: boolean): void {
     let at = 0
-    while (at < frame.length && this.failed === undefined) {
+    while (at < frame.length) {
       const found = Compound.segment(frame, at)
       if (Result.isFailure(found)) {
         const { expected, offset, structure } = found.failure

@@ -31,7 +31,7 @@ export const validate = Effect.fnUntraced(function*(
 ): Effect.fn.Return<void, RequestError> {
   const { connection, negotiated } = session
   const { asked } = negotiated
-  if (session.validated || session.security.sign === undefined && !encrypted) return
+  if (session.validated || session.security.sign === undefined) return
   // An offer of nothing newer than 2.1 cannot be downgraded.
   if (!asked.dialects.some((dialect) => dialect >= Dialect.SMB_3_0)) return
   const tampered = connection.protocolError(

@@ -606,6 +606,38 @@ describe("an SMB 2 connection's timeouts", () => {
     assert.strictEqual((peer.failures[0] as TransportError).reason._tag, "TimedOut")
   })
 
+  it("fail a connection whose server sends nothing at all for the timeout of a request, without keep-alive too", () => {
+    const peer = Peer.make({ keepAlive: 1_000_000 })
+    const lost = peer.submit(Peer.echo)
+    const watch = peer.submit({ ...Peer.echo, command: Command.CHANGE_NOTIFY, waits: true })
+    tick(peer, 31)
+    assert.strictEqual((peer.failures[0] as TransportError).reason._tag, "TimedOut")
+    assert.isTrue(peer.isClosed())
+    assert.deepStrictEqual([lost, watch].map(({ ends: [end] }) => end!.error), [peer.failures[0], peer.failures[0]])
+  })
+
+  it("let requests wait for credits behind an ordinary request, also next to a pending one", () => {
+    const peer = Peer.make({ keepAlive: 1_000_000 }, 3)
+    const submit = () => peer.submit({ ...Peer.echo, command: Command.READ })
+    peer.submit({ ...Peer.echo, command: Command.CHANGE_NOTIFY, waits: true })
+    peer.answer(peer.sent()[0]!.header, { status: PENDING, flags: async, asyncId: 5n, credits: 0 })
+    submit()
+    tick(peer, 20)
+    const second = submit()
+    const waiting = submit()
+    tick(peer, 5)
+    peer.answer(peer.sent()[1]!.header, { credits: 0 })
+    tick(peer, 24)
+    assert.deepStrictEqual([second.ends[0]!.error, waiting.ends[0]!.error], [undefined, undefined])
+    // The second is given up, and then nothing can bring credits.
+    tick(peer, 3)
+    assert.instanceOf(second.ends[0]!.error, TransportError)
+    assert.isUndefined(waiting.ends[0]!.error)
+    tick(peer, 31)
+    assert.instanceOf(waiting.ends[0]!.error, TransportError)
+    assert.isFalse(peer.isClosed())
+  })
+
   it("send no ECHO before the first request, which is the NEGOTIATE", () => {
     const sent: Array<unknown> = []
     const connection = new Connection.Connection(Peer.options)
