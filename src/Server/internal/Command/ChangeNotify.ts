@@ -50,17 +50,24 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
     const already = watch.take()
     if (already !== undefined) return answer(already, body.outputBufferLength)
     const waited = watch
-    return Effect.flatMap(
-      incoming.wait<ChangesFound>((resume) => waited.next(resume)),
-      (heard) => answer(heard, body.outputBufferLength)
-    )
+    return Effect.matchEffect(incoming.wait<ChangesFound>((resume) => waited.next(resume)), {
+      onSuccess: (heard) => answer(heard, body.outputBufferLength),
+      // The end of the open is no failure: the response has its usual form (3.3.4.4).
+      onFailure: (refusal) =>
+        refusal.status === NtStatus.STATUS_NOTIFY_CLEANUP
+          ? Effect.succeed(nothing(refusal.status))
+          : Effect.fail(refusal)
+    })
   })
+
+/** A response without changes. */
+const nothing = (status: number): Reply => reply({ _tag: "CHANGE_NOTIFY", body: { buffer: new Uint8Array(0) } }, status)
 
 const answer = (heard: ChangesFound, room: number): Effect.Effect<Reply, Refusal> => {
   const buffer = heard.changes === undefined ? undefined : Watch.encodeChanges(heard.changes, room)
   return Effect.succeed(
     buffer === undefined
-      ? reply({ _tag: "CHANGE_NOTIFY", body: { buffer: new Uint8Array(0) } }, NtStatus.STATUS_NOTIFY_ENUM_DIR)
+      ? nothing(NtStatus.STATUS_NOTIFY_ENUM_DIR)
       : reply({ _tag: "CHANGE_NOTIFY", body: { buffer } })
   )
 }
