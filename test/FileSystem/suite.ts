@@ -366,14 +366,28 @@ export const fileSystemSuite = <E>(
         assert.strictEqual((yield* fs.readDirectory(at(""))).join(), "f")
       }))
 
-    test("follows no link with noFollow", ({ at, fs, write }) =>
+    test("follows no link with noFollow", ({ at, fs, read, write }) =>
       Effect.gen(function*() {
         yield* write("f", "content")
-        yield* Effect.scoped(fs.open(at("f"), { noFollow: true }))
+        const flags = ["r", "r+", "w", "w+", "a", "a+"] as const
+        const open = (path: string, flag: FileSystem.OpenFlag) =>
+          Effect.scoped(fs.open(at(path), { flag, noFollow: true }))
+        yield* open("f", "r")
+        yield* open("f", "w")
+        assert.strictEqual(yield* read("f"), "")
+        yield* open("new", "wx")
+        yield* open("newer", "w")
+        assert.strictEqual(yield* tagOf(open("none", "r")), "NotFound")
+        yield* write("f", "content")
         if (traits.withoutSymbolicLinks === true) return
         yield* fs.symlink("f", at("l"))
-        assert.strictEqual(yield* tagOf(Effect.scoped(fs.open(at("l"), { noFollow: true }))), "BadResource")
-        yield* Effect.scoped(fs.open(at("l")))
+        yield* fs.symlink("nowhere", at("broken"))
+        for (const flag of flags) {
+          assert.strictEqual(yield* tagOf(open("l", flag)), "BadResource", flag)
+          assert.strictEqual(yield* tagOf(open("broken", flag)), "BadResource", flag)
+        }
+        assert.strictEqual(yield* fs.readLink(at("l")), "f")
+        assert.strictEqual(yield* read("l"), "content")
       }))
 
     // --- streams and sinks -------------------------------------------------------------------------------------------
