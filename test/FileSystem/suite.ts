@@ -75,7 +75,7 @@ export const fileSystemSuite = <E>(
         assert.strictEqual(yield* read("a.txt"), "by")
         yield* fs.writeFile(at("empty"), new Uint8Array(0))
         assert.strictEqual((yield* fs.readFile(at("empty"))).length, 0)
-        const large = pattern(3_000_001)
+        const large = pattern(1_500_001)
         yield* fs.writeFile(at("large"), large)
         assert.isTrue(Buffer.from(yield* fs.readFile(at("large"))).equals(large))
         yield* write("bom", "\ufeffé")
@@ -443,7 +443,7 @@ export const fileSystemSuite = <E>(
         yield* run("empty", "wx")
         assert.strictEqual(yield* read("empty"), "")
         assert.include(["BadResource", "Unknown"], yield* tagOf(run("f", "r", "y")))
-        const large = pattern(2_500_000)
+        const large = pattern(1_300_000)
         yield* fs.writeFile(at("large"), large)
         yield* Stream.run(fs.stream(at("large")), fs.sink(at("copy")))
         assert.isTrue(Buffer.from(yield* fs.readFile(at("copy"))).equals(large))
@@ -596,7 +596,7 @@ export const fileSystemSuite = <E>(
 
     test("lists a directory of many entries", ({ at, fs }) =>
       Effect.gen(function*() {
-        const names = Array.from({ length: 300 }, (_, i) => `${"entry with a longer name ".repeat(4)}${i}`)
+        const names = Array.from({ length: 120 }, (_, i) => `${"entry with a longer name ".repeat(4)}${i}`)
         yield* Effect.forEach(names, (name) => fs.writeFile(at(name), new Uint8Array(0)), { concurrency: 8 })
         assert.deepStrictEqual((yield* fs.readDirectory(at(""))).toSorted(), names.toSorted())
       }))
@@ -653,7 +653,7 @@ export const fileSystemSuite = <E>(
         yield* fs.copyFile(at("a"), at("a"))
         assert.strictEqual(yield* read("a"), "content")
         assert.strictEqual(yield* tagOf(fs.copyFile(at("a"), at("none/x"))), "NotFound")
-        const large = pattern(2_200_000)
+        const large = pattern(1_200_000)
         yield* fs.writeFile(at("large"), large)
         yield* fs.copyFile(at("large"), at("large2"))
         assert.isTrue(Buffer.from(yield* fs.readFile(at("large2"))).equals(large))
