@@ -452,6 +452,11 @@ describe("on the project's server", () => {
         assert.strictEqual(yield* fs.readFileString("/d/folder/link"), "x")
         assert.strictEqual(yield* fs.readFileString("/d/up"), "x")
         assert.strictEqual(yield* fs.realPath("/d/folder/link"), "/f")
+        // A copy of such a link is such a link.
+        yield* fs.copy("/d", "/copies/here")
+        assert.strictEqual(yield* fs.readLink("/copies/here/folder"), "/d/e")
+        assert.strictEqual(yield* fs.readFileString("/copies/here/folder/link"), "x")
+        assert.strictEqual((yield* fs.stat("/copies/here/folder")).type, "Directory")
         // Another client follows the link from the share's root.
         assert.strictEqual(yield* smb.readFileString(at("data/base/d/e/link")), "x")
       }).pipe(Effect.provide(client))

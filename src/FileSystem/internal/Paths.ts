@@ -67,5 +67,9 @@ export const locate = (
     : Effect.succeed({ unc: { ...base, path: below }, names, isDirectory: /(?:^|\/)\.{0,2}$/.test(path) })
 }
 
+/** The names of a path of the client, below the base. */
+export const namesBelow = (base: UncPath.UncPath, { path }: UncPath.UncPath): ReadonlyArray<string> =>
+  path.slice(base.path.length).split("\\").filter((name) => name !== "").map(fromClientName)
+
 /** The path from the root. */
 export const absolute = (names: ReadonlyArray<string>): string => `/${names.join("/")}`

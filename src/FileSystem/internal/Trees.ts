@@ -11,7 +11,8 @@ import { at, atBoth, notRoot, type Root } from "./Access.ts"
 import * as Attributes from "./Attributes.ts"
 import { failure, type Place } from "./Failures.ts"
 import * as FileInfo from "./FileInfo.ts"
-import { fromClientName, fromClientPath } from "./Paths.ts"
+import * as Links from "./Links.ts"
+import { fromClientName, fromClientPath, namesBelow } from "./Paths.ts"
 
 /** How many files of a directory are copied at the same time. */
 const concurrency = 8
@@ -64,9 +65,10 @@ const copyEntry = (
       }
       if (existing !== undefined && !options.overwrite) return
       if (entry.type === "symlink") {
-        const target = yield* smb.readLink(from)
+        const target = fromClientPath(yield* smb.readLink(from))
         if (existing !== undefined) yield* smb.remove(to, { force: true })
-        return yield* smb.makeLink(to, target)
+        // An absolute target is relative in the link, so a copy in another folder has another one.
+        return yield* Links.symlink(root, place, target, namesBelow(root.base, to))
       }
       yield* smb.copy(from, to)
     }
