@@ -457,6 +457,12 @@ describe("on the project's server", () => {
         assert.strictEqual(yield* fs.readLink("/copies/here/folder"), "/d/e")
         assert.strictEqual(yield* fs.readFileString("/copies/here/folder/link"), "x")
         assert.strictEqual((yield* fs.stat("/copies/here/folder")).type, "Directory")
+        // Links of Windows to other places are copied unchanged.
+        yield* smb.makeLink(at("data/base/d/drive"), "C:\\windows")
+        yield* smb.makeLink(at("data/base/d/server"), "\\\\other\\share\\x")
+        yield* fs.copy("/d", "/again")
+        assert.strictEqual(yield* fs.readLink("/again/drive"), "C:/windows")
+        assert.strictEqual(yield* smb.readLink(at("data/base/again/server")), "\\\\other\\share\\x")
         // Another client follows the link from the share's root.
         assert.strictEqual(yield* smb.readFileString(at("data/base/d/e/link")), "x")
       }).pipe(Effect.provide(client))

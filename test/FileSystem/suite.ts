@@ -814,6 +814,12 @@ export const fileSystemSuite = <E>(
         assert.strictEqual(yield* read("f"), "by the link")
         yield* fs.remove(at("absolute"))
         assert.strictEqual(yield* read("d/g"), "below")
+        for (const name of ["c:odd?", "back\\slash", "end."]) {
+          yield* write(name, name)
+          yield* fs.symlink(name, at(`to ${name}`))
+          assert.strictEqual(yield* fs.readLink(at(`to ${name}`)), name)
+          assert.strictEqual(yield* read(`to ${name}`), name)
+        }
         yield* fs.symlink("loop", at("loop"))
         assert.strictEqual(yield* tagOf(fs.readFile(at("loop"))), "BadResource")
         // A tree with links is removed without what they lead to.

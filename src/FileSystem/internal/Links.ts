@@ -11,7 +11,7 @@ import { fold } from "../../Codec/UpCase.ts"
 import type { RequestError } from "../../Protocol/Errors.ts"
 import { at, atBoth, type Root } from "./Access.ts"
 import { badArgument, failure, type Place } from "./Failures.ts"
-import { absolute, fromClientName, fromClientPath, locate, type Located, namesOf, toClientPath } from "./Paths.ts"
+import { absolute, fromClientName, fromLinkTarget, locate, type Located, namesOf, toLinkTarget } from "./Paths.ts"
 
 /** The target of a link, from the link's folder: a link on the share has no other root than the share's. */
 const relativeTarget = (target: string, link: ReadonlyArray<string>): string => {
@@ -39,7 +39,7 @@ export const symlink = Effect.fnUntraced(function*(
     (found) => Effect.map(root.smb.stat(found.unc), ({ type }) => type === "directory")
   ).pipe(Effect.orElseSucceed(() => false))
   const { unc } = yield* locate(root.base, { ...place, path: absolute(names) })
-  yield* root.smb.makeLink(unc, toClientPath(relative), { directory, printName: toClientPath(target) }).pipe(
+  yield* root.smb.makeLink(unc, toLinkTarget(relative), { directory, printName: toLinkTarget(target) }).pipe(
     // smbd's answer, if it has no reparse points.
     Effect.catchReason(
       "SmbError",
@@ -112,7 +112,7 @@ export const methods = (
         })))
     }),
   readLink: (path) =>
-    at(root, { method: "readLink", path }, ({ unc }) => Effect.map(root.smb.readLink(unc), fromClientPath)),
+    at(root, { method: "readLink", path }, ({ unc }) => Effect.map(root.smb.readLink(unc), fromLinkTarget)),
   realPath: (path) =>
     at(root, { method: "realPath", path }, (found) =>
       Effect.gen(function*() {
