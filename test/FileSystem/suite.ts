@@ -859,21 +859,30 @@ export const fileSystemSuite = <E>(
 
     // --- changes -----------------------------------------------------------------------------------------------------
 
-    /** The events of a watch until one is as wanted. */
+    /**
+     * The events of a watch until one is as wanted. smbd says that it watches before it does (another process of it does
+     * the watching), so `change` waits until the watch has reported a change of `first`, which is made again and again.
+     */
     const until = (
       { at, fs }: World,
       path: string,
+      first: string,
       wanted: (event: FileSystem.WatchEvent) => boolean,
       change: Effect.Effect<unknown, PlatformError.PlatformError>,
       options?: FileSystem.WatchOptions
     ) =>
       Effect.gen(function*() {
         const ready = yield* Deferred.make<void>()
-        const watched = fs.watch(at(path), { ...options, onReady: () => Deferred.doneUnsafe(ready, Effect.void) })
+        const reports = yield* Deferred.make<void>()
+        const watched = fs.watch(at(path), { ...options, onReady: () => Deferred.doneUnsafe(ready, Effect.void) }).pipe(
+          Stream.tap(() => Deferred.succeed(reports, undefined))
+        )
         const fiber = yield* Effect.forkChild(Stream.runCollect(Stream.takeUntil(watched, wanted)))
-        yield* Effect.raceFirst(Deferred.await(ready), Effect.flatMap(Fiber.await(fiber), () => Effect.void))
+        yield* Effect.raceFirst(Deferred.await(ready), Fiber.join(fiber))
+        const changing = Effect.forever(Effect.delay(fs.writeFileString(at(first), `${Math.random()}`), "20 millis"))
+        yield* Effect.raceFirst(Deferred.await(reports), changing)
         yield* change
-        return yield* Effect.timeout(Fiber.join(fiber), "20 seconds")
+        return yield* Effect.timeout(Fiber.join(fiber), "15 seconds")
       })
 
     const is = (_tag: FileSystem.WatchEvent["_tag"], path: string) => (event: FileSystem.WatchEvent) =>
@@ -883,12 +892,12 @@ export const fileSystemSuite = <E>(
       Effect.gen(function*() {
         const { at, fs, write } = world
         yield* fs.makeDirectory(at("w"))
-        yield* until(world, "w", is("Create", "a:b"), write("w/a:b", "x"))
-        yield* until(world, "w", is("Update", "a:b"), write("w/a:b", "changed"))
-        yield* until(world, "w", is("Create", "c"), fs.rename(at("w/a:b"), at("w/c")))
-        yield* until(world, "w/c", is("Update", "c"), write("w/c", "changed again"))
-        yield* until(world, "w", is("Remove", "c"), fs.remove(at("w/c")))
+        yield* until(world, "w", "w/first", is("Create", "a:b"), write("w/a:b", "x"))
+        yield* until(world, "w", "w/first", is("Update", "a:b"), write("w/a:b", "changed"))
+        yield* until(world, "w", "w/first", is("Create", "c"), fs.rename(at("w/a:b"), at("w/c")))
+        yield* until(world, "w/c", "w/c", is("Update", "c"), write("w/c", "changed again"))
+        yield* until(world, "w", "w/first", is("Remove", "c"), fs.remove(at("w/c")))
         yield* fs.makeDirectory(at("w/sub"))
-        yield* until(world, "w", is("Create", "sub/d"), write("w/sub/d", "x"), { recursive: true })
+        yield* until(world, "w", "w/first", is("Create", "sub/d"), write("w/sub/d", "x"), { recursive: true })
       }))
   })
