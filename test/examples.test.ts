@@ -222,7 +222,7 @@ describe("the documents", () => {
       assert.deepStrictEqual((yield* fs.readDirectory("/")).toSorted(), ["film.mkv", "inbox"])
     }).pipe(
       Effect.provide(
-        HttpRouter.serve(Layer.mergeAll(Films, Uploads), { disableLogger: true }).pipe(
+        HttpRouter.serve(Layer.mergeAll(Films, Uploads), { disableLogger: true, disableListenLog: true }).pipe(
           Layer.provideMerge(NodeHttpServer.layerServer(createServer, { host: "127.0.49.31", port: 0 })),
           Layer.provide(SmbFileSystem.layerPath),
           Layer.provideMerge(Share)

@@ -25,12 +25,13 @@ const served = Effect.gen(function*() {
     Effect.sync(() => Fs.mkdtempSync(join(tmpdir(), "effect-smb-client-names-"))),
     (path) => Effect.sync(() => Fs.rmSync(path, { recursive: true, force: true }))
   )
-  const { port } = yield* SmbServer.make({
+  const server = yield* SmbServer.make({
     host,
     port: 0,
     users: UserStore.inMemory({ joe: password }),
     shares: { data: yield* LocalStore.make(folder) }
   })
+  const { port } = server
   const transport = Layer.effect(
     Transport.Transport,
     Effect.map(Transport.Transport, (tcp) => ({
@@ -44,6 +45,7 @@ const served = Effect.gen(function*() {
     )
   )
   return {
+    server,
     smb: Context.get(context, SmbClient.SmbClient),
     on: (...names: ReadonlyArray<string>) => join(folder, ...names),
     names: () => Fs.readdirSync(folder).filter((name) => name !== LocalStore.sidecarName).toSorted()
@@ -55,6 +57,20 @@ const names = ["11:05.jpg", "what?*", "q\"<>|", "line\nend\u0001", "end.", "blan
 const called = (name: string) => name.replace("\\", "\uf026")
 
 describe.skipIf(process.platform === "win32")("a client with mapped names", () => {
+  it.live("is also a client with the names of SMB by withNames, over the same connections", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { on, server, smb } = yield* served
+      Fs.writeFileSync(on("a:b"), "text")
+      const shown = (client: SmbClient.Client) =>
+        Effect.map(Stream.runCollect(client.list(at(""), { pattern: "a*" })), (found) => found.map(({ name }) => name))
+      const plain = smb.withNames("unchanged")
+      assert.deepStrictEqual(yield* shown(smb), ["a:b"])
+      assert.deepStrictEqual(yield* shown(plain), ["a\uf022b"])
+      assert.deepStrictEqual(yield* shown(plain.withNames("mapped").withNames("mapped")), ["a:b"])
+      assert.strictEqual(yield* plain.withNames("mapped").readFileString(at("a:b")), "text")
+      assert.strictEqual((yield* server.statistics).connections, 1)
+    })))
+
   it.live("lists, reads, writes, renames, copies and removes files by their names on the server", () =>
     Effect.scoped(Effect.gen(function*() {
       const { names: onDisk, on, smb } = yield* served

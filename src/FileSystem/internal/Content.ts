@@ -7,11 +7,15 @@ import type { PlatformError } from "effect/PlatformError"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
+import type { ClientError } from "../../Client/ClientError.ts"
+import * as Information from "../../Client/Information.ts"
 import * as OpenMode from "../../Client/OpenMode.ts"
 import type { SmbFile } from "../../Client/SmbFile.ts"
-import { CreateAction } from "../../Smb2/Message/Constants.ts"
+import type * as UncPath from "../../Client/UncPath.ts"
+import { isNameSurrogate } from "../../Codec/Reparse.ts"
+import type * as Share from "../../Protocol/Share.ts"
+import { CreateAction, CreateOptions, FileAttributes } from "../../Smb2/Message/Constants.ts"
 import { at, atFile, type Root } from "./Access.ts"
-import * as Attributes from "./Attributes.ts"
 import { badArgument, failure, fromClient, type Place } from "./Failures.ts"
 import * as OpenedFile from "./OpenedFile.ts"
 import * as OpenFlags from "./OpenFlags.ts"
@@ -27,22 +31,40 @@ interface Opened {
   readonly flag: OpenFlags.Flag
 }
 
+/**
+ * Opens an entry itself, and fails if that is a link. The check is of the opened entry: another program cannot put a
+ * link in its place before the open. A reparse point that is no link, such as a deduplicated file, is opened again to
+ * get at its data.
+ */
+const openItself = Effect.fnUntraced(function*(
+  root: Root,
+  place: Place,
+  unc: UncPath.UncPath,
+  options: Share.OpenOptions
+): Effect.fn.Return<SmbFile, ClientError | PlatformError, Scope.Scope> {
+  const createOptions = options.createOptions | CreateOptions.FILE_OPEN_REPARSE_POINT
+  const file = yield* root.smb.open(unc, { ...options, createOptions })
+  if ((file.opened.fileAttributes & FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT) === 0) return file
+  const { reparseTag } = yield* file.run(Information.queryFile("FileAttributeTagInformation"))
+  yield* file.close
+  return isNameSurrogate(reparseTag)
+    ? yield* Effect.fail(failure(place, "BadResource", "the path is a symbolic link"))
+    : yield* root.smb.open(unc, options)
+})
+
 /** Opens a file until the scope closes. */
 const openFile = (
   root: Root,
   method: string,
   path: string,
-  { flag: text = "r", mode, noFollow }: OpenOptions
+  { flag: text = "r", mode, noFollow = false }: OpenOptions
 ): Effect.Effect<Opened, PlatformError, Scope.Scope> => {
   const flag = OpenFlags.parse(text)
   const place: Place = { method, path, creates: flag.creates }
-  const { empties, options } = OpenFlags.toOptions(flag, mode)
+  const { empties, options } = OpenFlags.toOptions(flag, mode, noFollow)
   return (flag.writes ? atFile : at)(root, place, ({ unc }) =>
     Effect.gen(function*() {
-      if (noFollow === true && (yield* Attributes.find(root, unc))?.type === "symlink") {
-        return yield* Effect.fail(failure(place, "BadResource", "the path is a symbolic link"))
-      }
-      const file = yield* root.smb.open(unc, options)
+      const file = yield* noFollow ? openItself(root, place, unc, options) : root.smb.open(unc, options)
       if (empties && file.opened.createAction !== CreateAction.FILE_CREATED) yield* file.truncate(0)
       return { file, flag }
     }))

@@ -11,7 +11,7 @@ import { fold } from "../../Codec/UpCase.ts"
 import type { RequestError } from "../../Protocol/Errors.ts"
 import { at, atBoth, type Root } from "./Access.ts"
 import { badArgument, failure, type Place } from "./Failures.ts"
-import { absolute, fromClientName, fromClientPath, type Located, namesOf, toClientPath } from "./Paths.ts"
+import { absolute, fromClientName, fromLinkTarget, locate, type Located, namesOf, toLinkTarget } from "./Paths.ts"
 
 /** The target of a link, from the link's folder: a link on the share has no other root than the share's. */
 const relativeTarget = (target: string, link: ReadonlyArray<string>): string => {
@@ -23,6 +23,32 @@ const relativeTarget = (target: string, link: ReadonlyArray<string>): string => 
   const path = [...Array.from({ length: folder.length - depth }, () => ".."), ...names.slice(depth)].join("/")
   return path === "" ? "." : path
 }
+
+/** Makes a symbolic link at the path of `names`. */
+export const symlink = Effect.fnUntraced(function*(
+  root: Root,
+  place: Place,
+  target: string,
+  names: ReadonlyArray<string>
+): Effect.fn.Return<void, ClientError | PlatformError> {
+  const relative = relativeTarget(target, names)
+  // Windows distinguishes links to directories, so the target decides, if it exists.
+  const directory = yield* at(
+    root,
+    { ...place, path: `${absolute(names.slice(0, -1))}/${relative}` },
+    (found) => Effect.map(root.smb.stat(found.unc), ({ type }) => type === "directory")
+  ).pipe(Effect.orElseSucceed(() => false))
+  const { unc } = yield* locate(root.base, { ...place, path: absolute(names) })
+  yield* root.smb.makeLink(unc, toLinkTarget(relative), { directory, printName: toLinkTarget(target) }).pipe(
+    // smbd's answer, if it has no reparse points.
+    Effect.catchReason(
+      "SmbError",
+      "NotAReparsePoint",
+      (_, error) =>
+        Effect.fail(badArgument(place.method, `the server keeps no symbolic links: ${error.message}`, error))
+    )
+  )
+})
 
 /**
  * The names below the root of what a path leads to, as the client has them. A link that leads to another share, or out
@@ -86,7 +112,7 @@ export const methods = (
         })))
     }),
   readLink: (path) =>
-    at(root, { method: "readLink", path }, ({ unc }) => Effect.map(root.smb.readLink(unc), fromClientPath)),
+    at(root, { method: "readLink", path }, ({ unc }) => Effect.map(root.smb.readLink(unc), fromLinkTarget)),
   realPath: (path) =>
     at(root, { method: "realPath", path }, (found) =>
       Effect.gen(function*() {
@@ -100,25 +126,10 @@ export const methods = (
       })),
   symlink: (fromPath, toPath) => {
     const place: Place = { method: "symlink", path: toPath, creates: true }
-    return at(root, place, ({ names, unc }) =>
-      Effect.gen(function*() {
-        if (names.length === 0) {
-          return yield* Effect.fail(failure(place, "AlreadyExists", "the root of the file system exists"))
-        }
-        const relative = relativeTarget(fromPath, names)
-        // Windows distinguishes links to directories, so the target decides, if it exists.
-        const folder = absolute(names.slice(0, -1))
-        const directory = yield* at(
-          root,
-          { method: "symlink", path: `${folder}/${relative}` },
-          (target) => Effect.map(root.smb.stat(target.unc), ({ type }) => type === "directory")
-        ).pipe(Effect.orElseSucceed(() => false))
-        yield* root.smb.makeLink(unc, toClientPath(relative), { directory, printName: toClientPath(fromPath) }).pipe(
-          // smbd's answer, if it has no reparse points.
-          Effect.catchReason("SmbError", "NotAReparsePoint", (_, error) =>
-            Effect.fail(badArgument("symlink", `the server keeps no symbolic links: ${error.message}`, error)))
-        )
-      }))
+    return at(root, place, ({ names }) =>
+      names.length === 0
+        ? Effect.fail(failure(place, "AlreadyExists", "the root of the file system exists"))
+        : symlink(root, place, fromPath, names))
   }
 })
 

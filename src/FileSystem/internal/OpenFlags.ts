@@ -32,9 +32,10 @@ const { FILE_CREATE, FILE_OPEN, FILE_OPEN_IF, FILE_OVERWRITE_IF } = CreateDispos
 
 /**
  * The options of the open. Every other program can open the file too, as on a disk. Without write permission in `mode`,
- * a new file is read-only. An open that empties an existing file would make that read-only too, so the caller empties it.
+ * a new file is read-only. An open that empties an existing file would make that read-only too, and with `noFollow` it
+ * would empty a link, so the caller empties the file then.
  */
-export const toOptions = (flag: Flag, mode: number | undefined): {
+export const toOptions = (flag: Flag, mode: number | undefined, noFollow: boolean): {
   readonly options: Share.OpenOptions
   /** The file has to be emptied after the open, if it existed. */
   readonly empties: boolean
@@ -51,7 +52,7 @@ export const toOptions = (flag: Flag, mode: number | undefined): {
       shareAccess: OpenMode.read.shareAccess,
       createDisposition: flag.excludes
         ? FILE_CREATE
-        : empties && !isReadOnly
+        : empties && !isReadOnly && !noFollow
         ? FILE_OVERWRITE_IF
         : flag.creates
         ? FILE_OPEN_IF
@@ -61,6 +62,6 @@ export const toOptions = (flag: Flag, mode: number | undefined): {
       queryOnDiskId: true,
       ...(isReadOnly ? { fileAttributes: FileAttributes.FILE_ATTRIBUTE_READONLY } : {})
     },
-    empties: empties && isReadOnly
+    empties: empties && (isReadOnly || noFollow)
   }
 }

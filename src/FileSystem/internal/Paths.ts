@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import type { PlatformError } from "effect/PlatformError"
 import * as PreviousVersion from "../../Client/PreviousVersion.ts"
 import type * as UncPath from "../../Client/UncPath.ts"
+import * as ReservedCharacters from "../../Codec/ReservedCharacters.ts"
 import { badArgument, failure, type Place } from "./Failures.ts"
 
 /**
@@ -23,8 +24,21 @@ export const fromClientName = (name: string): string =>
 /** A relative path, from the client. */
 export const fromClientPath = (path: string): string => path.split("\\").map(fromClientName).join("/")
 
-/** A relative path or the target of a link, for the client. Its `.` and `..` stay. */
-export const toClientPath = (path: string): string => path.split("/").map(toClientName).join("\\")
+const isDots = (name: string): boolean => name === "." || name === ".."
+
+/** The target of a link as it is on the server: with the characters that names have there. */
+export const toLinkTarget = (target: string): string =>
+  target.split("/").map((name) => isDots(name) ? name : ReservedCharacters.toPrivateUse(name)).join("\\")
+
+/** The target of a link, from the server. */
+export const fromLinkTarget = (target: string): string =>
+  target.split("\\").map((name) => {
+    const plain = ReservedCharacters.toPlain(name)
+    return isDots(plain) ? name : plain
+  }).join("/")
+
+/** Whether the target of a link, as it is on the server, is a path of Windows: on a drive, or on any server. */
+export const isForeignTarget = (target: string): boolean => /^(?:\\\\|\\\?|[A-Za-z]:)/.test(target)
 
 /** The names of a path below the root, without `.` and `..`. */
 export const namesOf = (path: string): ReadonlyArray<string> => {
@@ -66,6 +80,10 @@ export const locate = (
     ? Effect.fail(failure(place, "InvalidData", `the path is longer than ${longest} UTF-16 code units`))
     : Effect.succeed({ unc: { ...base, path: below }, names, isDirectory: /(?:^|\/)\.{0,2}$/.test(path) })
 }
+
+/** The names of a path of the client, below the base. */
+export const namesBelow = (base: UncPath.UncPath, { path }: UncPath.UncPath): ReadonlyArray<string> =>
+  path.slice(base.path.length).split("\\").filter((name) => name !== "").map(fromClientName)
 
 /** The path from the root. */
 export const absolute = (names: ReadonlyArray<string>): string => `/${names.join("/")}`

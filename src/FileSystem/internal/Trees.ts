@@ -7,11 +7,13 @@ import type { ClientError } from "../../Client/ClientError.ts"
 import type * as Entry from "../../Client/Entry.ts"
 import * as UncPath from "../../Client/UncPath.ts"
 import { fold } from "../../Codec/UpCase.ts"
+import { FileAttributes } from "../../Smb2/Message/Constants.ts"
 import { at, atBoth, notRoot, type Root } from "./Access.ts"
 import * as Attributes from "./Attributes.ts"
 import { failure, type Place } from "./Failures.ts"
 import * as FileInfo from "./FileInfo.ts"
-import { fromClientName, fromClientPath } from "./Paths.ts"
+import * as Links from "./Links.ts"
+import { fromClientName, fromClientPath, fromLinkTarget, isForeignTarget, namesBelow } from "./Paths.ts"
 
 /** How many files of a directory are copied at the same time. */
 const concurrency = 8
@@ -66,7 +68,11 @@ const copyEntry = (
       if (entry.type === "symlink") {
         const target = yield* smb.readLink(from)
         if (existing !== undefined) yield* smb.remove(to, { force: true })
-        return yield* smb.makeLink(to, target)
+        const directory = (entry.fileAttributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY) !== 0
+        // An absolute target is relative in the link, so a copy in another folder has another one.
+        return yield* isForeignTarget(target)
+          ? smb.makeLink(to, target, { directory })
+          : Links.symlink(root, place, fromLinkTarget(target), namesBelow(root.base, to))
       }
       yield* smb.copy(from, to)
     }
