@@ -5,6 +5,7 @@ import type { ShareEntry } from "../Client/Operations.ts"
 import * as FileTime from "../Codec/FileTime.ts"
 import { LocalError } from "../Transfer/LocalError.ts"
 import { OutputClosed, printable, type Report } from "./Failure.ts"
+import * as Quantity from "./Quantity.ts"
 
 const failed = (error: NodeJS.ErrnoException) =>
   error.code === "EPIPE" || error.code === "ERR_STREAM_DESTROYED"
@@ -84,29 +85,15 @@ const localTime = (time: FileTime.FileTime): string => {
 const types = { file: "-", directory: "d", symlink: "l" } as const
 const marks = { file: "", directory: "/", symlink: "@" } as const
 
-/** A line of `ls`; `name` is the displayed name of the entry. */
-export const entryLine = (entry: Entry, name: string, long: boolean): string => {
+/** A line of `ls`; `name` is the displayed name of the entry. `human`: the size with K, M, G. */
+export const entryLine = (entry: Entry, name: string, long: boolean, human = false): string => {
   const shown = `${printable(name)}${marks[entry.type]}\n`
   return long
-    ? `${types[entry.type]}${attributes(entry.fileAttributes)} ${String(entry.size).padStart(14)} ${
-      localTime(entry.lastWriteTime)
-    } ${shown}`
+    ? `${types[entry.type]}${attributes(entry.fileAttributes)} ${
+      human ? Quantity.human(entry.size).padStart(5) : String(entry.size).padStart(14)
+    } ${localTime(entry.lastWriteTime)} ${shown}`
     : shown
 }
-
-/** The output of `stat`. */
-export const entryDetails = (entry: Entry): string =>
-  ([
-    ["path", entry.path],
-    ["type", entry.type],
-    ["size", String(entry.size)],
-    ["allocated", String(entry.allocationSize)],
-    ["attributes", `${attributes(entry.fileAttributes)} (0x${entry.fileAttributes.toString(16).padStart(8, "0")})`],
-    ["created", iso(entry.creationTime) ?? "-"],
-    ["accessed", iso(entry.lastAccessTime) ?? "-"],
-    ["written", iso(entry.lastWriteTime) ?? "-"],
-    ["changed", iso(entry.changeTime) ?? "-"]
-  ] as const).map(([key, value]) => `${`${key}:`.padEnd(12)}${printable(value)}\n`).join("")
 
 /** Shares as a table. */
 export const shareLines = (shares: ReadonlyArray<ShareEntry>): string => {

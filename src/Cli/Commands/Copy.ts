@@ -7,8 +7,8 @@ import * as Option from "effect/Option"
 import type * as Copying from "../Copying.ts"
 import { UsageError } from "../Failure.ts"
 import type { Remote } from "../Remote.ts"
-import * as TransferFlags from "../TransferFlags.ts"
 import { boolean, root, withClient } from "./Root.ts"
+import * as TransferFlags from "./TransferFlags.ts"
 
 const quiet = boolean("quiet", "Show no progress on a terminal", "q")
 

@@ -1,32 +1,10 @@
 /** The flags of all copies: what is left out, what happens to existing files, how fast. */
-import * as CliError from "effect/cli/CliError"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { TransferOptions } from "../Transfer/Transfer.ts"
-import { UsageError } from "./Failure.ts"
-
-const powers: Readonly<Record<string, number>> = { "": 1, b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 }
-
-/** `10M`, `1.5G`, `4096`: a count of bytes, with units of 1024. `undefined` if the text is none. */
-export const parseSize = (text: string): number | undefined => {
-  const [, digits, unit] = /^(\d+(?:\.\d+)?)([bkmgt]?)(?:i?b)?$/i.exec(text.trim()) ?? []
-  return digits === undefined ? undefined : Math.round(Number(digits) * powers[unit!.toLowerCase()]!)
-}
-
-const size = (name: string, description: string) =>
-  Flag.String(name).pipe(
-    Flag.withMetavar("SIZE"),
-    Flag.withDescription(description),
-    Flag.mapEffect((text) => {
-      const bytes = parseSize(text)
-      const message = `--${name}: ${JSON.stringify(text)} is no size, such as 4096, 100K, 10M or 1.5G`
-      return bytes === undefined
-        ? Effect.fail(new CliError.UserError({ cause: message, userMessage: message }))
-        : Effect.succeed(bytes)
-    }),
-    Flag.optional
-  )
+import type { TransferOptions } from "../../Transfer/Transfer.ts"
+import { UsageError } from "../Failure.ts"
+import { size } from "./Quantities.ts"
 
 const boolean = (name: string, description: string) =>
   Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
@@ -118,6 +96,6 @@ export const options = Effect.fnUntraced(function*(
     ...(flags.dryRun ? { dryRun: true } : {}),
     ...given("concurrency", flags.transfers),
     ...given("retries", flags.retries),
-    ...given("bandwidth", flags.bandwidth)
+    ...given("bandwidth", Option.map(flags.bandwidth, Number))
   }
 })
