@@ -18,6 +18,7 @@ export const others: ReadonlySet<string> = new Set([
     "connect",
     "logOn",
     "withLocator",
+    "negotiate",
     "withNames",
     "readFile",
     "readFileString",
