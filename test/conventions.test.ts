@@ -93,7 +93,9 @@ describe("spans", () => {
   /** The operations of a client, each with its arguments. */
   const path = "smb://ann@s/data/a.txt"
   const operations: {
-    readonly [K in keyof Omit<SmbClient.Client, "connect" | "logOn" | "retryLogons" | "withLocator" | "security">]: (
+    readonly [
+      K in keyof Omit<SmbClient.Client, "connect" | "negotiate" | "logOn" | "retryLogons" | "withLocator" | "security">
+    ]: (
       smb: SmbClient.Client
     ) => Effect.Effect<unknown, unknown, Scope.Scope>
   } = {

@@ -55,6 +55,10 @@ export interface AuthenticatorSession {
    * accepted a user as a guest does not have the key: the caller must not sign or encrypt such a session.
    */
   readonly sessionKey: () => Redacted.Redacted<Uint8Array> | undefined
+  /** The mechanism that was used, after `done`: `NTLM` or `Kerberos`. */
+  readonly mechanism?: () => string | undefined
+  /** What the server said about itself, after `done`. Only NTLM has it. */
+  readonly announced?: () => NtlmClient.Announced | undefined
 }
 
 /** Reasons that say more than the server's status, and that the user must act on. */
@@ -216,7 +220,7 @@ const mechTypeList = Spnego.mechTypeList(mechTypes)
 type State =
   | { readonly _tag: "Negotiate" }
   | { readonly _tag: "Challenge"; readonly negotiate: Uint8Array }
-  | { readonly _tag: "Final"; readonly context: NtlmContext }
+  | { readonly _tag: "Final"; readonly context: NtlmContext; readonly announced: NtlmClient.Announced }
 
 const responseOf = (
   target: Target,
@@ -291,8 +295,8 @@ export const makeNtlm = (options: NtlmOptions = {}): Authenticator["Service"] =>
           challenge
         )
         if (Result.isFailure(authenticated)) return Result.fail(named(target)(authenticated.failure))
-        const { context, message } = authenticated.success
-        state = { _tag: "Final", context }
+        const { announced, context, message } = authenticated.success
+        state = { _tag: "Final", context, announced }
         return Result.succeed({
           token: Spnego.encode({
             _tag: "NegTokenResp",
@@ -333,7 +337,9 @@ export const makeNtlm = (options: NtlmOptions = {}): Authenticator["Service"] =>
                 "the server could not prove that it knows the session key; someone may be in between"
               ))))
         }),
-      sessionKey: () => state._tag === "Final" ? state.context.sessionKey : undefined
+      sessionKey: () => state._tag === "Final" ? state.context.sessionKey : undefined,
+      mechanism: () => "NTLM",
+      announced: () => state._tag === "Final" ? state.announced : undefined
     }
   }
 

@@ -268,6 +268,10 @@ class KerberosSession implements Authenticator.AuthenticatorSession {
     return this.#state._tag === "Over" ? this.#state.sessionKey : undefined
   }
 
+  mechanism(): string {
+    return "Kerberos"
+  }
+
   release(): void {
     if (this.#state._tag === "Exchange" || this.#state._tag === "Established") this.#state.initiator.release()
     this.#state = { _tag: "Over", sessionKey: undefined }
@@ -422,7 +426,9 @@ export const makeNegotiate = (options: NegotiateOptions = {}): Authenticator.Aut
         step: (input) => Effect.suspend(() => chosen === undefined ? start(input) : chosen.step(input)),
         accept: (input) => Effect.suspend(() => (chosen ?? fallback).accept(input)),
         refused: (input) => chosen?.refused?.(input),
-        sessionKey: () => chosen?.sessionKey()
+        sessionKey: () => chosen?.sessionKey(),
+        mechanism: () => chosen?.mechanism?.(),
+        announced: () => chosen?.announced?.()
       } satisfies Authenticator.AuthenticatorSession
     })
   }

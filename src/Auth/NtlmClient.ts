@@ -89,6 +89,53 @@ const withoutPair = (pairs: ReadonlyArray<NtlmMessage.AvPair>, ...ids: ReadonlyA
 const isAscii = (text: string): boolean => /^[\0-\x7f]*$/.test(text)
 
 /**
+ * What a server says about itself in its challenge (MS-NLMP 2.2.1.2, 2.2.2.1, 2.2.2.10).
+ *
+ * @category client
+ * @since 0.2.0
+ */
+export interface Announced {
+  /** MsvAvNbComputerName. */
+  readonly computer?: string | undefined
+  /** MsvAvNbDomainName. */
+  readonly domain?: string | undefined
+  /** MsvAvDnsComputerName. */
+  readonly dnsComputer?: string | undefined
+  /** MsvAvDnsDomainName. */
+  readonly dnsDomain?: string | undefined
+  /** MsvAvDnsTreeName. */
+  readonly dnsTree?: string | undefined
+  /** VERSION: major, minor and build of the operating system. */
+  readonly version?: string | undefined
+}
+
+const announcedIn = ({ targetInfo, version }: NtlmMessage.Challenge): Announced => {
+  const text = (id: keyof typeof NtlmMessage.AvId) => NtlmMessage.avText(targetInfo, id)
+  return {
+    computer: text("MsvAvNbComputerName"),
+    domain: text("MsvAvNbDomainName"),
+    dnsComputer: text("MsvAvDnsComputerName"),
+    dnsDomain: text("MsvAvDnsDomainName"),
+    dnsTree: text("MsvAvDnsTreeName"),
+    version: version === undefined
+      ? undefined
+      : `${version.productMajorVersion}.${version.productMinorVersion}.${version.productBuild}`
+  }
+}
+
+/**
+ * The last message, the context that it establishes, and what the server said about itself.
+ *
+ * @category client
+ * @since 0.2.0
+ */
+export interface Authenticated {
+  readonly message: Uint8Array
+  readonly context: NtlmContext.NtlmContext
+  readonly announced: Announced
+}
+
+/**
  * The response to the server's challenge (MS-NLMP 3.1.5.1.2), and the context that it establishes.
  *
  * A server must set NTLMSSP_NEGOTIATE_EXTENDED_SESSIONSECURITY; without it this fails with `WeakSecurity`. Other
@@ -107,7 +154,7 @@ export const authenticate = (
   options: ClientOptions,
   negotiateMessage: Uint8Array,
   challengeMessage: Uint8Array
-): Result.Result<{ readonly message: Uint8Array; readonly context: NtlmContext.NtlmContext }, AuthenticationError> => {
+): Result.Result<Authenticated, AuthenticationError> => {
   const decoded = Codec.decode("CHALLENGE_MESSAGE", NtlmMessage.challenge)(challengeMessage)
   if (Result.isFailure(decoded)) return Result.fail(malformed(decoded.failure))
   const challenge = decoded.success
@@ -156,7 +203,8 @@ export const authenticate = (
       message: withMic
         ? NtlmMessage.withMic(plain, NtlmCrypto.mic(sessionKey, negotiateMessage, challengeMessage, plain))
         : plain,
-      context: NtlmContext.make(message.negotiateFlags, sessionKey, "client", anonymous)
+      context: NtlmContext.make(message.negotiateFlags, sessionKey, "client", anonymous),
+      announced: announcedIn(challenge)
     })
   }
 

@@ -150,12 +150,15 @@ export const columnsOf = (stream: { readonly columns?: number }): number =>
   // A terminal that does not know its width returns 0.
   stream.columns || Number(process.env.COLUMNS) || usualColumns
 
-/** Folds lines that are wider than the terminal, at spaces. */
-export const fold = (text: string, wanted: number): string => {
+/**
+ * Folds lines that are wider than the terminal, at spaces. `indentation`: the column where the rest of a line begins. Default:
+ * below its second column.
+ */
+export const fold = (text: string, wanted: number, indentation?: number): string => {
   const columns = Math.max(leastColumns, wanted)
   return text.split("\n").map((line) => {
     if (widthOf(line) <= columns) return line
-    const indent = Math.min(hanging(line), Math.floor(columns / 2))
+    const indent = Math.min(indentation ?? hanging(line), Math.floor(columns / 2))
     const lines: Array<string> = []
     let current = ""
     for (const word of line.split(/(?<=\S )(?=\S)/)) {

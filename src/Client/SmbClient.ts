@@ -16,6 +16,7 @@ import type { CredentialProvider } from "../Auth/Credentials.ts"
 import * as Defaults from "../Protocol/Defaults.ts"
 import * as Environment from "../Protocol/Environment.ts"
 import type { RequestError } from "../Protocol/Errors.ts"
+import type * as ServerInformation from "../Protocol/ServerInformation.ts"
 import type * as Share from "../Protocol/Share.ts"
 import type * as Transport from "../Protocol/Transport.ts"
 import * as Settings from "../Smb2/Settings.ts"
@@ -25,6 +26,7 @@ import * as MappedShare from "./internal/MappedShare.ts"
 import * as PathOperations from "./internal/PathOperations.ts"
 import * as Locator from "./Locator.ts"
 import type { Operations } from "./Operations.ts"
+import type { ServerSession } from "./ServerSession.ts"
 
 /**
  * The client: its operations, and the functions that a layer on top of it needs.
@@ -37,10 +39,19 @@ export interface Client extends Operations {
     target: Locator.Target
   ) => Effect.Effect<Share.Share, RequestError | AuthenticationError, Scope.Scope>
   /**
-   * Connects to a target's server and logs on there; its share does not matter. The session stays while the scope is
-   * open.
+   * Connects to a target's server and negotiates, without a logon: the dialect, the capabilities and the time of the
+   * server. The target's share does not matter. The connection stays while the scope is open, and a later logon uses it.
    */
-  readonly logOn: (target: Locator.Target) => Effect.Effect<void, RequestError | AuthenticationError, Scope.Scope>
+  readonly negotiate: (
+    target: Locator.Target
+  ) => Effect.Effect<ServerInformation.ServerInformation, RequestError, Scope.Scope>
+  /**
+   * Connects to a target's server and logs on there; its share does not matter. Returns what is known of the server and
+   * of the session; `echo` measures a round trip. The session stays while the scope is open.
+   */
+  readonly logOn: (
+    target: Locator.Target
+  ) => Effect.Effect<ServerSession, RequestError | AuthenticationError, Scope.Scope>
   /**
    * Allows another attempt with credentials that a server has refused. Otherwise a refused credential is not tried
    * again until the provider gives another one, because each attempt counts against the account. Run this after the
@@ -86,6 +97,7 @@ const over = (connections: Connections.Connections, locator: Locator.Locator): C
   return {
     ...ChangeRecords.recordEach(PathOperations.operations({ connect, locator })),
     connect,
+    negotiate: connections.negotiate,
     logOn: connections.logOn,
     retryLogons: connections.retryLogons,
     withLocator: (other) => over(connections, other)

@@ -5,6 +5,7 @@
  * The server's response is checked: a dialect that was not offered, or limits that are too small for any message, end
  * the connection with a typed error.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -33,6 +34,8 @@ export interface Negotiated extends Negotiate.Response {
   readonly extendedSecurity: boolean
   /** The largest packet that this client accepts, as it told the server. */
   readonly clientMaxBufferSize: number
+  /** The time of this machine when the response came, in milliseconds since 1970. */
+  readonly receivedAt: number
 }
 
 /**
@@ -78,7 +81,8 @@ const agree = (
   connection: Connection.Connection,
   settings: Settings.Settings,
   options: Settings.Smb1Options,
-  reply: Connection.Reply
+  reply: Connection.Reply,
+  receivedAt: number
 ): Effect.Effect<Negotiated, NegotiateError> => {
   const refuse = (reason: ProtocolError["reason"]["_tag"], detail: string) =>
     Effect.fail(connection.protocolError(reason, detail))
@@ -137,7 +141,8 @@ const agree = (
     ...response,
     unicode: options.unicode && (response.capabilities & Capabilities.CAP_UNICODE) !== 0,
     extendedSecurity: response.security._tag === "Extended",
-    clientMaxBufferSize: options.maxBufferSize
+    clientMaxBufferSize: options.maxBufferSize,
+    receivedAt
   })
 }
 
@@ -197,7 +202,7 @@ export const connect = Effect.fnUntraced(function*(
     )
   })
   if ("duplex" in answer) return answer
-  const negotiated = yield* agree(connection, settings, options, answer)
+  const negotiated = yield* agree(connection, settings, options, answer, yield* Clock.currentTimeMillis)
   connection.maxMpxCount = Math.max(1, negotiated.maxMpxCount)
   connection.flags2 = wantedFlags2({
     ...options,

@@ -4,6 +4,7 @@
  * Everything that the server says is checked: a dialect that was not offered, an SMB 1 response, or missing
  * preauthentication integrity end the connection with a typed error.
  */
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -47,6 +48,10 @@ export interface Negotiated {
   /** The server's SMB2_NEGOTIATE_SIGNING_*. */
   readonly securityMode: number
   readonly serverGuid: Uint8Array
+  /** The server's time in its response, in 100 ns ticks since 1601. */
+  readonly systemTime: bigint
+  /** The time of this machine when the response came, in milliseconds since 1970. */
+  readonly receivedAt: number
   /** Bytes. */
   readonly maxTransactSize: number
   /** Bytes. */
@@ -139,7 +144,8 @@ const agree = (
   settings: Settings.Settings,
   asked: Negotiate.Request,
   response: Negotiate.Response,
-  preauthHash: Uint8Array
+  preauthHash: Uint8Array,
+  receivedAt: number
 ): Effect.Effect<Negotiated, ProtocolError> => {
   const refuse = (reason: ProtocolError["reason"]["_tag"], detail: string) =>
     Effect.fail(connection.protocolError(reason, detail))
@@ -211,6 +217,8 @@ const agree = (
     capabilities: response.capabilities,
     securityMode: response.securityMode,
     serverGuid: response.serverGuid,
+    systemTime: response.systemTime,
+    receivedAt,
     maxTransactSize: response.maxTransactSize,
     maxReadSize: response.maxReadSize,
     maxWriteSize: response.maxWriteSize,
@@ -243,7 +251,7 @@ const negotiate = Effect.fnUntraced(function*(
     if (answer.dialectRevision !== Dialect.SMB_2_WILDCARD) {
       // An SMB 1 packet does not carry these: the server received zeros, and confirms zeros.
       const heard = { ...asked, capabilities: 0, securityMode: 0, clientGuid: new Uint8Array(16) }
-      return yield* agree(connection, settings, heard, answer, new Uint8Array(64))
+      return yield* agree(connection, settings, heard, answer, new Uint8Array(64), yield* Clock.currentTimeMillis)
     }
   }
   let hash: Uint8Array = new Uint8Array(64)
@@ -254,8 +262,9 @@ const negotiate = Effect.fnUntraced(function*(
       hash = extendPreauthHash(hash, packet)
     }
   })
+  const receivedAt = yield* Clock.currentTimeMillis
   const response = yield* Effect.fromResult(decodeResponse(reply, connection.options))
-  return yield* agree(connection, settings, asked, response, extendPreauthHash(hash, reply.packet))
+  return yield* agree(connection, settings, asked, response, extendPreauthHash(hash, reply.packet), receivedAt)
 })
 
 /**

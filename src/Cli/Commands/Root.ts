@@ -7,6 +7,7 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import type { Credential } from "../../Auth/Credentials.ts"
 import type { SmbClient } from "../../Client/SmbClient.ts"
 import type { DfsResolver } from "../../Dfs/DfsResolver.ts"
 import type * as Actions from "../Actions.ts"
@@ -36,9 +37,19 @@ const logon = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>) {
   // A referral names no port: its targets use the port of the first path.
   const port = paths[0]?.port
   return {
+    user,
     client: session.layer(options, user, port),
     clientAndResolver: session.layerWithResolver(options, user, port)
   }
+})
+
+/** Asks for the user of these paths, and runs with the client and the resolver that follows DFS. */
+export const withUser = Effect.fnUntraced(function*<A, E, R>(
+  paths: ReadonlyArray<Remote>,
+  run: (user: Credential) => Effect.Effect<A, E, R>
+) {
+  const { clientAndResolver, user } = yield* logon(paths)
+  return yield* Effect.provide(run(user), clientAndResolver)
 })
 
 /** Logs on for these paths and runs. */

@@ -12,10 +12,12 @@ import { type Credential, CredentialProvider, type CredentialRequest } from "../
 import type { Reason } from "../../Codec/NtStatus.ts"
 import type { ConnectedShare } from "../../Protocol/ConnectedShare.ts"
 import type { RequestError } from "../../Protocol/Errors.ts"
+import type { ServerInformation } from "../../Protocol/ServerInformation.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import * as Transport from "../../Protocol/Transport.ts"
 import type * as Settings from "../../Smb2/Settings.ts"
 import type { Target } from "../Locator.ts"
+import type { ServerSession } from "../ServerSession.ts"
 import * as ProtocolChoice from "./ProtocolChoice.ts"
 import { Refusals } from "./RefusedCredentials.ts"
 
@@ -26,8 +28,10 @@ export type ConnectError = RequestError | AuthenticationError
 export interface Connections {
   /** The share of a target, as the user that the credential provider gives. It stays while the scope is open. */
   readonly share: (target: Target) => Effect.Effect<Share.Share, ConnectError, Scope.Scope>
+  /** Connects to a target's server, without a logon. The connection stays while the scope is open. */
+  readonly negotiate: (target: Target) => Effect.Effect<ServerInformation, RequestError, Scope.Scope>
   /** Connects to a target's server and logs on there. The session stays while the scope is open. */
-  readonly logOn: (target: Target) => Effect.Effect<void, ConnectError, Scope.Scope>
+  readonly logOn: (target: Target) => Effect.Effect<ServerSession, ConnectError, Scope.Scope>
   /** Allows another attempt with refused credentials. */
   readonly retryLogons: Effect.Effect<void>
 }
@@ -51,6 +55,8 @@ const lower = (name: string): string => name.replace(/[A-Z]+/g, (letters) => let
 
 /** The keys are texts, so that the maps compare them by value. No name contains NUL. */
 const separator = "\0"
+
+const connectionKeyOf = ({ port, server }: Target): string => `${lower(server)}${separator}${port}`
 
 /** An account stays the same, no matter which domain a referral names for the server. */
 const accountOf = (server: string, port: string, user: string): string => [server, port, user].join(separator)
@@ -142,25 +148,34 @@ export const make = Effect.fnUntraced(function*(
     target: Target
   ): Effect.Effect<{ readonly connectionKey: string; readonly sessionKey: string }, ConnectError> =>
     Effect.gen(function*() {
-      const server = lower(target.server)
       const domain = target.domain ?? ""
       const credential = yield* provider.get(request(target.server, domain))
       const user = accountName(credential)
-      const refused = refusals.find(accountOf(server, String(target.port), user), credential)
+      const refused = refusals.find(accountOf(lower(target.server), String(target.port), user), credential)
       if (refused !== undefined) return yield* Effect.fail(refused)
-      const connectionKey = `${server}${separator}${target.port}`
+      const connectionKey = connectionKeyOf(target)
       return { connectionKey, sessionKey: [connectionKey, user, lower(domain)].join(separator) }
     })
 
-  const logOn = (target: Target): Effect.Effect<void, ConnectError, Scope.Scope> =>
+  const negotiate = (target: Target): Effect.Effect<ServerInformation, RequestError, Scope.Scope> =>
+    Effect.suspend(() => {
+      const connectionKey = connectionKeyOf(target)
+      return getUsable(connections, connectionKey).pipe(
+        Effect.tapError(() => RcMap.invalidate(connections, connectionKey)),
+        Effect.map(({ information }) => information)
+      )
+    })
+
+  const logOn = (target: Target): Effect.Effect<ServerSession, ConnectError, Scope.Scope> =>
     Effect.gen(function*() {
       const { connectionKey, sessionKey } = yield* keysOf(target)
-      yield* getUsable(sessions, sessionKey).pipe(Effect.tapError(() =>
+      const { information } = yield* getUsable(sessions, sessionKey).pipe(Effect.tapError(() =>
         Effect.all([
           RcMap.invalidate(sessions, sessionKey),
           RcMap.invalidate(connections, connectionKey)
         ])
       ))
+      return information
     })
 
   const share = (target: Target): Effect.Effect<Share.Share, ConnectError, Scope.Scope> =>
@@ -193,5 +208,5 @@ export const make = Effect.fnUntraced(function*(
       return target.dfsName === undefined || !tree.share.isDfs ? tree.share : tree.share.withDfsName(target.dfsName)
     })
 
-  return { share, logOn, retryLogons: Effect.sync(() => refusals.clear()) }
+  return { share, negotiate, logOn, retryLogons: Effect.sync(() => refusals.clear()) }
 })

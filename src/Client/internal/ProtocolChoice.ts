@@ -11,19 +11,24 @@ import type { AuthenticatorSession } from "../../Auth/Authenticator.ts"
 import type { Credential } from "../../Auth/Credentials.ts"
 import type { ConnectedShare } from "../../Protocol/ConnectedShare.ts"
 import { type RequestError, TransportError } from "../../Protocol/Errors.ts"
+import type { ServerInformation } from "../../Protocol/ServerInformation.ts"
 import type * as Transport from "../../Protocol/Transport.ts"
 import { Breaks as Smb1Breaks } from "../../Smb1/Breaks.ts"
 import * as Smb1Negotiate from "../../Smb1/Negotiate.ts"
+import * as Smb1Information from "../../Smb1/ServerInformation.ts"
 import * as Smb1Session from "../../Smb1/Session.ts"
 import * as Smb1Tree from "../../Smb1/Tree.ts"
 import { Breaks } from "../../Smb2/Breaks.ts"
 import * as Negotiate from "../../Smb2/Negotiate.ts"
+import * as Smb2Information from "../../Smb2/ServerInformation.ts"
 import * as Session from "../../Smb2/Session.ts"
 import * as Settings from "../../Smb2/Settings.ts"
 import * as Tree from "../../Smb2/Tree.ts"
+import type { ServerSession } from "../ServerSession.ts"
 
 /** A user on a connection. */
 export interface LoggedOn {
+  readonly information: ServerSession
   /** Why the connection has ended, if it has. */
   readonly failed: () => unknown
   readonly tree: (share: string) => Effect.Effect<ConnectedShare, RequestError, Scope.Scope>
@@ -31,6 +36,7 @@ export interface LoggedOn {
 
 /** A connection. */
 export interface Connected {
+  readonly information: ServerInformation
   /** Why it has ended, if it has. */
   readonly failed: () => unknown
   readonly logon: (
@@ -43,9 +49,15 @@ const smb2 = (agreed: Negotiate.Agreed, settings: Settings.Settings): Connected 
   const breaks = new Breaks()
   breaks.attach(agreed.connection)
   return {
+    information: Smb2Information.ofServer(agreed),
     failed: () => agreed.connection.failed,
     logon: (logon) =>
       Effect.map(Session.setup(agreed, settings, logon), (session) => ({
+        information: {
+          ...Smb2Information.ofSession(session),
+          mechanism: logon.mechanism?.(),
+          announced: logon.announced?.()
+        },
         failed: () => agreed.connection.failed,
         tree: (share) => Tree.make(session, share, breaks)
       }))
@@ -54,11 +66,18 @@ const smb2 = (agreed: Negotiate.Agreed, settings: Settings.Settings): Connected 
 
 const smb1 = (agreed: Smb1Negotiate.Agreed, settings: Settings.Settings): Connected => {
   const breaks = new Smb1Breaks()
+  const plain = Smb1Information.announced(agreed)
   breaks.attach(agreed.connection)
   return {
+    information: Smb1Information.ofServer(agreed),
     failed: () => agreed.connection.failed,
     logon: (logon, credential) =>
       Effect.map(Smb1Session.setup(agreed, settings, logon, credential), (session) => ({
+        information: {
+          ...Smb1Information.ofSession(session),
+          mechanism: plain === undefined ? logon.mechanism?.() : "NTLM",
+          announced: plain ?? logon.announced?.()
+        },
         failed: () => agreed.connection.failed,
         tree: (share) => Smb1Tree.make(session, share, breaks)
       }))
