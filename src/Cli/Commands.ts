@@ -6,7 +6,7 @@ import { dfs } from "./Commands/Dfs.ts"
 import { cat, ls, stat } from "./Commands/Look.ts"
 import { root } from "./Commands/Root.ts"
 import { serve } from "./Commands/Serve.ts"
-import { info, shares } from "./Commands/Servers.ts"
+import { doctor, info, shares } from "./Commands/Servers.ts"
 
 /** `effect-smb` */
 export const command = root.pipe(
@@ -14,6 +14,6 @@ export const command = root.pipe(
     { group: "Look", commands: [ls, cat, stat] },
     { group: "Copy", commands: [get, put] },
     { group: "Change", commands: [rm, mkdir, mv] },
-    { group: "Servers", commands: [shares, info, dfs, serve] }
+    { group: "Servers", commands: [shares, info, doctor, dfs, serve] }
   ])
 )

@@ -18,6 +18,7 @@ import * as DfsAdapter from "../Dfs/DfsAdapter.ts"
 import type { DfsResolver } from "../Dfs/DfsResolver.ts"
 import * as SiteFinder from "../Dfs/SiteFinder.ts"
 import * as TcpTransport from "../Layers/TcpTransport.ts"
+import type { Transport } from "../Protocol/Transport.ts"
 import { UsageError } from "./Failure.ts"
 import type { Shared } from "./Flags.ts"
 import * as NameServer from "./NameServer.ts"
@@ -76,7 +77,7 @@ const ticket = (named: string | undefined, keytab: string | undefined): Credenti
 }
 
 /** Whether to log on only by Kerberos. */
-const byKerberos = (options: Shared): boolean => options.kerberos || Option.isSome(options.keytab)
+export const byKerberos = (options: Shared): boolean => options.kerberos || Option.isSome(options.keytab)
 
 /** The user to log on as, from `--guest`, `--user`, the path, SMB_USER, or the terminal, in this order. */
 export const credential = Effect.fnUntraced(function*(
@@ -131,12 +132,36 @@ export const layerWithResolver = (
 ): Layer.Layer<SmbClient.SmbClient | DfsResolver> =>
   Layer.unwrap(Effect.map(NameServer.make(options.dns), (names) => layers(options, who, port, names).resolver))
 
+/** The connections below a client, for steps that a client does not show one by one. */
+export const network = (options: Shared): Effect.Effect<{
+  readonly transport: Layer.Layer<Transport>
+  /** The addresses of a server. `given`: the user has named them. */
+  readonly addressesOf: (server: string) => ReturnType<typeof TcpTransport.addressesOf>
+}> =>
+  Effect.map(NameServer.make(options.dns), (names) => {
+    const settings = tcpOptions(options, names)
+    return {
+      transport: TcpTransport.layer(settings),
+      addressesOf: (server) => TcpTransport.addressesOf({ host: server, port: UncPath.defaultPort }, settings)
+    }
+  })
+
+const tcpOptions = (options: Shared, { lookup }: NameServer.Names): TcpTransport.Options => ({
+  ...Option.match(options.timeout, {
+    onNone: () => ({}),
+    onSome: (seconds) => ({ connectTimeout: Duration.seconds(seconds) })
+  }),
+  addresses: options.address,
+  ...(lookup === undefined ? {} : { lookup })
+})
+
 const layers = (
   options: Shared,
   who: Credentials.Credential,
   port: number,
-  { controllers, lookup }: NameServer.Names
+  found: NameServer.Names
 ) => {
+  const { controllers, lookup } = found
   const timeout = Option.map(options.timeout, Duration.seconds)
   const names = lookup === undefined ? {} : { lookup }
   const plain = SmbClient.layerWithAuthenticator({
@@ -149,11 +174,7 @@ const layers = (
   }).pipe(
     Layer.provide([
       byKerberos(options) ? Kerberos.layer() : Authenticator.layerNtlm,
-      TcpTransport.layer({
-        ...(Option.isSome(timeout) ? { connectTimeout: timeout.value } : {}),
-        addresses: options.address,
-        ...names
-      }),
+      TcpTransport.layer(tcpOptions(options, found)),
       Credentials.layer(who)
     ])
   )

@@ -197,6 +197,27 @@ export const layer = (options: Options = {}): Layer.Layer<Transport.Transport> =
   })
 }
 
+/**
+ * Where a connection to a server would go: the address from `options.addresses`, or the addresses of the name, in the
+ * order in which they would be tried. Fails with `HostNotFound` if the name has no address.
+ *
+ * @category look-ups
+ * @since 0.2.0
+ */
+export const addressesOf = (
+  endpoint: Transport.Endpoint,
+  options: Pick<Options, "addresses" | "lookup"> = {}
+): Effect.Effect<
+  { readonly addresses: ReadonlyArray<string>; readonly port: number; readonly given: boolean },
+  TransportError
+> => {
+  const place = placeOf(options.addresses)(endpoint)
+  return Effect.map(
+    Effect.mapError(Addresses.of(place, options.lookup), told(endpoint, place)),
+    (addresses) => ({ addresses, port: place.port, given: place !== endpoint })
+  )
+}
+
 /** `files.corp.test=10.0.0.5:4455;*=proxy`: a name, and its address with or without a port. */
 const addressPattern = /^\s*([^=\s]+)\s*=\s*(\[[^\]\s]+\]|[^:\s]+)(?::(\d{1,5}))?\s*$/
 

@@ -20,14 +20,15 @@ export const server = (options: Partial<SmbServer.Options> = {}) =>
     ...options
   })
 
-/** A client that follows DFS, with its resolver. */
+/** A client that follows DFS, with its resolver. `port`: of the servers that referrals name. */
 export const client = (
-  options: SmbClient.Options & { readonly user?: Credentials.Credential; readonly tcp?: TcpTransport.Options } = {}
+  options: SmbClient.Options & { readonly user?: Credentials.Credential; readonly port?: number } = {}
 ) => {
-  const { tcp, user, ...rest } = options
-  return DfsAdapter.layerWithoutDiscovery().pipe(
+  const { port, user, ...rest } = options
+  return DfsAdapter.layerWithoutDiscovery({ port }).pipe(
     Layer.provide(SmbClient.layer(rest)),
-    Layer.provide([TcpTransport.layer(tcp), Credentials.layer(user ?? credential)]),
+    Layer.provide(Credentials.layer(user ?? credential)),
+    Layer.provideMerge(TcpTransport.layer()),
     Layer.provideMerge(NodeServices.layer)
   )
 }

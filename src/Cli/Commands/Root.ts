@@ -30,13 +30,14 @@ export const root = Command.make("effect-smb").pipe(
 )
 
 /** The options that come before a subcommand, and the session's layers for these paths: it asks for a password here. */
-const logon = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>) {
+export const logon = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>) {
   const options = yield* root
   const session = yield* Effect.promise(() => import("../Session.ts"))
   const user = yield* session.credential(options, paths)
   // A referral names no port: its targets use the port of the first path.
   const port = paths[0]?.port
   return {
+    options,
     user,
     client: session.layer(options, user, port),
     clientAndResolver: session.layerWithResolver(options, user, port)
