@@ -2,7 +2,6 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { ClientError } from "../Client/ClientError.ts"
-import type { WalkOptions } from "../Client/Directory.ts"
 import type { Entry } from "../Client/Entry.ts"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
@@ -10,10 +9,14 @@ import { NtStatus } from "../Codec/NtStatus.ts"
 import { isNameSurrogate } from "../Codec/Reparse.ts"
 import * as DfsResolver from "../Dfs/DfsResolver.ts"
 import { fromStatus, isMissing, SmbError } from "../Protocol/Errors.ts"
-import { concernsOne, Incomplete, printable, type Report, report, UsageError } from "./Failure.ts"
+import { concernsOne, Incomplete, printable, report, UsageError } from "./Failure.ts"
 import * as Output from "./Output.ts"
 import * as Reading from "./Reading.ts"
 import type { Remote } from "./Remote.ts"
+import * as Sorting from "./Sorting.ts"
+import * as Walking from "./Walking.ts"
+
+export { leadsBack } from "./Walking.ts"
 
 interface Format {
   readonly json: boolean
@@ -25,21 +28,12 @@ const relative = (directory: string, entry: Entry): string =>
     ? entry.path.slice(directory.length + 1).replaceAll("\\", "/")
     : entry.name
 
-/** The reactions to a directory that cannot be listed, or that leads back. */
-type Told = { readonly [K in "onError" | "onLoop"]-?: NonNullable<WalkOptions[K]> }
-
-/** The report on a directory that is one of its own ancestors: a link there leads back. */
-export const leadsBack = ({ path }: Entry): Report => {
-  const message = `${printable(path)}: this folder leads back to a folder above it, and its content is not listed again`
-  return { code: 0, message, json: { warning: "Loop", path, message } }
-}
-
 /** The entries at a path: the matches of a pattern, the entries of a directory, or a file by itself. */
 const entries = (
   smb: SmbClient["Service"],
   path: UncPath.UncPath,
   recursive: boolean,
-  told: Told
+  told: Walking.Told
 ): { readonly base: UncPath.UncPath; readonly stream: Stream.Stream<Entry, ClientError> } => {
   const name = path.path === "" ? "" : UncPath.name(path)
   if (/[*?]/.test(name)) {
@@ -70,31 +64,42 @@ const entries = (
   }
 }
 
-export const list = Effect.fnUntraced(function*(
-  path: Remote,
-  options: Format & { readonly long: boolean; readonly recursive: boolean }
-) {
+interface Listing extends Format {
+  readonly long: boolean
+  readonly recursive: boolean
+  /** Sizes with K, M, G. */
+  readonly human: boolean
+  readonly sort: Sorting.Order
+  /** The opposite of the order. */
+  readonly reverse: boolean
+}
+
+/** The stream in an order; for that, all entries are in memory. The server's order needs none of them. */
+const sorted = <E, R>(
+  stream: Stream.Stream<Entry, E, R>,
+  { reverse, sort }: Pick<Listing, "reverse" | "sort">
+): Stream.Stream<Entry, E, R> => {
+  if (sort === "none" && !reverse) return stream
+  return Stream.unwrap(Effect.map(Stream.runCollect(stream), (all) => {
+    const ordered = sort === "none" ? all : all.toSorted((a, b) => Sorting.compare(a, b, sort))
+    return Stream.fromIterable(reverse ? ordered.toReversed() : ordered)
+  }))
+}
+
+export const list = Effect.fnUntraced(function*(path: Remote, options: Listing) {
   const smb = yield* SmbClient
-  let failures = 0
-  const { base, stream } = entries(smb, path, options.recursive, {
-    onError: (error) =>
-      Effect.suspend(() => {
-        if (!concernsOne(error)) return Effect.fail(error)
-        failures++
-        return Output.tell(report(error), options.json)
-      }),
-    onLoop: (entry) => Output.tell(leadsBack(entry), options.json)
-  })
+  const walking = Walking.make(options.json)
+  const { base, stream } = entries(smb, path, options.recursive, walking.told)
   const directory = UncPath.format(base)
-  yield* Stream.runForEachArray(stream, (found) =>
+  yield* Stream.runForEachArray(sorted(stream, options), (found) =>
     Output.write(
       found.map((entry) =>
         options.json
           ? Output.jsonLine(Output.entryObject(entry))
-          : Output.entryLine(entry, relative(directory, entry), options.long)
+          : Output.entryLine(entry, relative(directory, entry), options.long, options.human)
       ).join("")
     ))
-  if (failures > 0) return yield* new Incomplete({ failures, what: "listed" })
+  yield* walking.end
 })
 
 export const stat = Effect.fnUntraced(function*(

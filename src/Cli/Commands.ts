@@ -3,7 +3,7 @@ import * as Command from "effect/cli/Command"
 import { mkdir, mv, rm } from "./Commands/Change.ts"
 import { get, put } from "./Commands/Copy.ts"
 import { dfs } from "./Commands/Dfs.ts"
-import { cat, ls, stat } from "./Commands/Look.ts"
+import { cat, df, du, find, ls, stat, tree } from "./Commands/Look.ts"
 import { root } from "./Commands/Root.ts"
 import { serve } from "./Commands/Serve.ts"
 import { doctor, info, shares } from "./Commands/Servers.ts"
@@ -11,7 +11,7 @@ import { doctor, info, shares } from "./Commands/Servers.ts"
 /** `effect-smb` */
 export const command = root.pipe(
   Command.withSubcommands([
-    { group: "Look", commands: [ls, cat, stat] },
+    { group: "Look", commands: [ls, tree, find, cat, stat, du, df] },
     { group: "Copy", commands: [get, put] },
     { group: "Change", commands: [rm, mkdir, mv] },
     { group: "Servers", commands: [shares, info, doctor, dfs, serve] }

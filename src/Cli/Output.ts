@@ -4,6 +4,7 @@ import type { Entry } from "../Client/Entry.ts"
 import type { ShareEntry } from "../Client/Operations.ts"
 import * as FileTime from "../Codec/FileTime.ts"
 import { LocalError, OutputClosed, printable, type Report } from "./Failure.ts"
+import * as Quantity from "./Quantity.ts"
 
 const failed = (error: NodeJS.ErrnoException) =>
   error.code === "EPIPE" || error.code === "ERR_STREAM_DESTROYED"
@@ -83,13 +84,13 @@ const localTime = (time: FileTime.FileTime): string => {
 const types = { file: "-", directory: "d", symlink: "l" } as const
 const marks = { file: "", directory: "/", symlink: "@" } as const
 
-/** A line of `ls`; `name` is the displayed name of the entry. */
-export const entryLine = (entry: Entry, name: string, long: boolean): string => {
+/** A line of `ls`; `name` is the displayed name of the entry. `human`: the size with K, M, G. */
+export const entryLine = (entry: Entry, name: string, long: boolean, human = false): string => {
   const shown = `${printable(name)}${marks[entry.type]}\n`
   return long
-    ? `${types[entry.type]}${attributes(entry.fileAttributes)} ${String(entry.size).padStart(14)} ${
-      localTime(entry.lastWriteTime)
-    } ${shown}`
+    ? `${types[entry.type]}${attributes(entry.fileAttributes)} ${
+      human ? Quantity.human(entry.size).padStart(5) : String(entry.size).padStart(14)
+    } ${localTime(entry.lastWriteTime)} ${shown}`
     : shown
 }
 

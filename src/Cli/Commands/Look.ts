@@ -1,7 +1,59 @@
 /** Subcommands that show what is on a share: their arguments and their help. */
+import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Flags from "../Flags.ts"
-import { act, boolean, some } from "./Root.ts"
+import * as Quantity from "../Quantity.ts"
+import { act, boolean, root, some, withClient } from "./Root.ts"
+
+const human = boolean("human", "Sizes with K, M, G, in units of 1024", "h")
+
+/** A flag that is parsed by one of `Quantity`. */
+const parsed = (
+  name: string,
+  metavar: string,
+  description: string,
+  parse: (text: string) => Effect.Effect<Result.Result<bigint, string>>
+) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar(metavar),
+    Flag.withDescription(description),
+    Flag.mapEffect((text) =>
+      Effect.flatMap(parse(text), (result) =>
+        Result.isSuccess(result)
+          ? Effect.succeed(result.success)
+          : Effect.fail(
+            new CliError.UserError({ cause: result.failure, userMessage: `--${name}: ${result.failure}` })
+          ))
+    ),
+    Flag.optional
+  )
+
+const size = (name: string, description: string) =>
+  parsed(name, "SIZE", description, (text) => Effect.sync(() => Quantity.parseSize(text)))
+
+/** A point in time. */
+export const time = (name: string, description: string) =>
+  parsed(
+    name,
+    "TIME",
+    description,
+    (text) => Effect.map(Clock.currentTimeMillis, (now) => Quantity.parseTime(text, now))
+  )
+
+const depth = (name: string, description: string, alias?: string) => {
+  const flag = Flag.Int(name).pipe(
+    Flag.filter((levels) => levels >= 0, (levels) => `a number of levels, not ${levels}`),
+    Flag.withMetavar("N"),
+    Flag.withDescription(description),
+    Flag.optional
+  )
+  return alias === undefined ? flag : Flag.withAlias(flag, alias)
+}
 
 /** `effect-smb ls` */
 export const ls = Command.make(
@@ -9,12 +61,18 @@ export const ls = Command.make(
   {
     long: boolean("long", "Also show attributes, size and the time of the last write", "l"),
     recursive: boolean("recursive", "List everything below", "r"),
+    human,
+    sort: Flag.Literals("sort", ["none", "name", "size", "time"]).pipe(
+      Flag.withDescription("In the server's order (the default), by name, the largest first, or the newest first"),
+      Flag.withDefault("none")
+    ),
+    reverse: boolean("reverse", "The opposite order"),
     path: Flags.remote("remote", "A directory, a file, or a pattern with * and ? as its last name")
   },
-  ({ long, path, recursive }) => act([path], ({ list }, json) => list(path, { json, long, recursive }))
+  ({ path, ...flags }) => act([path], ({ list }, json) => list(path, { json, ...flags }))
 ).pipe(
   Command.withDescription(
-    "List a directory, in the server's order. A name that ends in / is a directory, one that ends in @ a symbolic link. " +
+    "List a directory, in the server's order unless --sort says otherwise. A name that ends in / is a directory, one that ends in @ a symbolic link. " +
       "With --json: name, path, type (file, directory, symlink), size in bytes, creationTime, lastAccessTime, " +
       "lastWriteTime, changeTime, fileAttributes."
   ),
@@ -43,4 +101,117 @@ export const stat = Command.make(
 ).pipe(
   Command.withDescription("Show type, size, attributes and times. With --json: as ls."),
   Command.withShortDescription("Show type, size, attributes and times")
+)
+
+const space = Effect.promise(() => import("../Space.ts"))
+
+/** `effect-smb df` */
+export const df = Command.make(
+  "df",
+  { human, paths: some("Shares, or paths on them") },
+  Effect.fnUntraced(function*({ human, paths }) {
+    const { json } = yield* root
+    const { df } = yield* space
+    yield* withClient(paths, df(paths, { json, human }))
+  })
+).pipe(
+  Command.withDescription(
+    "Show the size of the volume behind a share, and the space that this user can write. (quota) says that a quota " +
+      "leaves less than what is free. With --json: path, total, used, free, available in bytes, quotaLimited, label, fileSystem."
+  ),
+  Command.withShortDescription("Show free space")
+)
+
+/** `effect-smb du` */
+export const du = Command.make(
+  "du",
+  {
+    summarize: boolean("summarize", "Only the sum of each path", "s"),
+    depth: depth("max-depth", "Only folders that are at most N levels below", "d"),
+    human,
+    allocated: boolean("allocated", "The space that the server has allocated, and not the sizes of the files"),
+    paths: some("Folders or files")
+  },
+  Effect.fnUntraced(function*({ allocated, depth, human, paths, summarize }) {
+    const { json } = yield* root
+    const { du } = yield* space
+    const levels = summarize ? 0 : Option.getOrElse(depth, () => Number.POSITIVE_INFINITY)
+    yield* withClient(paths, du(paths, { json, human, allocated, depth: levels }))
+  })
+).pipe(
+  Command.withDescription(
+    "Show how much the files in each folder take together, with all below it. Streams are not counted; a file with two " +
+      "names counts twice. With --json: path, size and allocated in bytes, files."
+  ),
+  Command.withShortDescription("Show the sizes of folders")
+)
+
+/** `effect-smb find` */
+export const find = Command.make(
+  "find",
+  {
+    name: Flag.String("name").pipe(
+      Flag.withMetavar("PATTERN"),
+      Flag.withDescription("Names like this, with * and ?, in any case of letters"),
+      Flag.optional
+    ),
+    type: Flag.Literals("type", ["f", "d", "l"]).pipe(
+      Flag.withDescription("Files, directories, or symbolic links"),
+      Flag.optional
+    ),
+    larger: size("larger", "Files with more bytes: 512, 10K, 1.5M, 2G"),
+    smaller: size("smaller", "Files with fewer bytes"),
+    newer: time("newer", "Written after TIME: 2026-11-30, 2026-11-30T14:05, or a span before now: 90m, 12h, 7d, 2w"),
+    older: time("older", "Written before TIME"),
+    depth: depth("max-depth", "At most N levels below; 0 is the path itself"),
+    print0: boolean("print0", "End each path with NUL, for xargs -0"),
+    path: Flags.remote("remote", "Where to begin")
+  },
+  Effect.fnUntraced(function*({ depth, larger, name, newer, older, path, print0, smaller, type }) {
+    const { json } = yield* root
+    const { find } = yield* Effect.promise(() => import("../Find.ts"))
+    yield* withClient(
+      [path],
+      find(path, {
+        json,
+        print0,
+        maximumDepth: Option.getOrUndefined(depth),
+        name: Option.getOrUndefined(name),
+        type: Option.getOrUndefined(type),
+        larger: Option.getOrUndefined(larger),
+        smaller: Option.getOrUndefined(smaller),
+        newer: Option.getOrUndefined(newer),
+        older: Option.getOrUndefined(older)
+      })
+    )
+  })
+).pipe(
+  Command.withDescription(
+    "Find entries below a path that meet all given conditions, in the order in which they arrive. With --json: as ls."
+  ),
+  Command.withShortDescription("Find files"),
+  Command.withExamples([
+    { command: "effect-smb find //nas/media --name '*.iso' --larger 1G --older 52w", description: "Old, large images" },
+    { command: "effect-smb find //nas/tmp --type f --print0 | xargs -0 effect-smb rm", description: "Remove them" }
+  ])
+)
+
+/** `effect-smb tree` */
+export const tree = Command.make(
+  "tree",
+  {
+    depth: depth("max-depth", "At most N levels", "d"),
+    directories: boolean("directories", "Only directories"),
+    path: Flags.remote("remote", "A directory")
+  },
+  Effect.fnUntraced(function*({ depth, directories, path }) {
+    const { json } = yield* root
+    const { tree } = yield* Effect.promise(() => import("../Tree.ts"))
+    yield* withClient([path], tree(path, { json, directories, maximumDepth: Option.getOrUndefined(depth) }))
+  })
+).pipe(
+  Command.withDescription(
+    "Draw everything below a directory, sorted by name. With --json: an object for each entry, as ls."
+  ),
+  Command.withShortDescription("Draw a directory")
 )
