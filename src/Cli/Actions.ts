@@ -102,21 +102,6 @@ export const list = Effect.fnUntraced(function*(path: Remote, options: Listing) 
   yield* walking.end
 })
 
-export const stat = Effect.fnUntraced(function*(
-  paths: ReadonlyArray<Remote>,
-  options: Format & { readonly follow: boolean }
-) {
-  const smb = yield* SmbClient
-  for (const [index, path] of paths.entries()) {
-    const entry = yield* smb.stat(path, { follow: options.follow })
-    yield* Output.write(
-      options.json
-        ? Output.jsonLine(Output.entryObject(entry))
-        : `${index === 0 ? "" : "\n"}${Output.entryDetails(entry)}`
-    )
-  }
-})
-
 export const cat = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: Format) {
   if (paths.length === 1) return yield* Reading.toOutput(paths[0]!, options)
   let failures = 0

@@ -1,9 +1,9 @@
 /** The command with its subcommands, in the groups that the help shows. */
 import * as Command from "effect/cli/Command"
-import { mkdir, mv, rm } from "./Commands/Change.ts"
+import { attrib, mkdir, mv, rm, touch } from "./Commands/Change.ts"
 import { get, put } from "./Commands/Copy.ts"
 import { dfs } from "./Commands/Dfs.ts"
-import { cat, df, du, find, ls, stat, tree } from "./Commands/Look.ts"
+import { cat, df, du, find, ls, stat, streams, tree, versions } from "./Commands/Look.ts"
 import { root } from "./Commands/Root.ts"
 import { serve } from "./Commands/Serve.ts"
 import { doctor, info, shares } from "./Commands/Servers.ts"
@@ -11,9 +11,9 @@ import { doctor, info, shares } from "./Commands/Servers.ts"
 /** `effect-smb` */
 export const command = root.pipe(
   Command.withSubcommands([
-    { group: "Look", commands: [ls, tree, find, cat, stat, du, df] },
+    { group: "Look", commands: [ls, tree, find, cat, stat, streams, versions, du, df] },
     { group: "Copy", commands: [get, put] },
-    { group: "Change", commands: [rm, mkdir, mv] },
+    { group: "Change", commands: [rm, mkdir, mv, touch, attrib] },
     { group: "Servers", commands: [shares, info, doctor, dfs, serve] }
   ])
 )

@@ -33,7 +33,7 @@ export class LocalError extends Schema.TaggedError<LocalError>()("LocalError", {
 /** Part of the work failed, and each failure has been reported. */
 export class Incomplete extends Schema.TaggedError<Incomplete>()("Incomplete", {
   failures: Schema.Number,
-  what: Schema.Literals(["copied", "listed", "read", "removed"])
+  what: Schema.Literals(["changed", "copied", "listed", "read", "removed"])
 }) {
   override get message(): string {
     return `${this.failures} ${this.failures === 1 ? "entry" : "entries"} could not be ${this.what}`

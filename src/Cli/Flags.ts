@@ -10,6 +10,7 @@ import * as Result from "effect/Result"
 import { isIP, isIPv6 } from "node:net"
 import type { Address } from "../Layers/TcpTransport.ts"
 import { allDialects, type Dialect } from "../Smb2/Settings.ts"
+import { UsageError } from "./Failure.ts"
 import * as Remote from "./Remote.ts"
 
 const wrong = (message: string) => new CliError.UserError({ cause: message, userMessage: message })
@@ -175,15 +176,20 @@ export const shared = {
 /** The values of the shared flags. */
 export type Shared = Command.Command.Config.Infer<typeof shared>
 
-const path = (name: string, share: boolean) =>
-  Argument.String(name).pipe(
-    Argument.mapEffect((text) =>
-      Result.match(Remote.parse(text, { share }), {
-        onSuccess: (remote) => Effect.succeed(remote),
-        onFailure: (message) => Effect.fail(wrong(message))
-      })
-    )
-  )
+const parse = (share: boolean) => (text: string): Effect.Effect<Remote.Remote, CliError.UserError> =>
+  Result.match(Remote.parse(text, { share }), {
+    onSuccess: (remote) => Effect.succeed(remote),
+    onFailure: (message) => Effect.fail(wrong(message))
+  })
+
+/** A path on a share, of a word that only the subcommand knows to be a path. */
+export const parseRemote = (text: string): Effect.Effect<Remote.Remote, UsageError> =>
+  Effect.mapError(parse(true)(text), ({ userMessage }) => new UsageError({ detail: userMessage ?? text }))
+
+/** Refuses words of the command line. */
+export const refuse = (detail: string): Effect.Effect<never, UsageError> => Effect.fail(new UsageError({ detail }))
+
+const path = (name: string, share: boolean) => Argument.String(name).pipe(Argument.mapEffect(parse(share)))
 
 /** A path on a share. */
 export const remote = (

@@ -94,20 +94,6 @@ export const entryLine = (entry: Entry, name: string, long: boolean, human = fal
     : shown
 }
 
-/** The output of `stat`. */
-export const entryDetails = (entry: Entry): string =>
-  ([
-    ["path", entry.path],
-    ["type", entry.type],
-    ["size", String(entry.size)],
-    ["allocated", String(entry.allocationSize)],
-    ["attributes", `${attributes(entry.fileAttributes)} (0x${entry.fileAttributes.toString(16).padStart(8, "0")})`],
-    ["created", iso(entry.creationTime) ?? "-"],
-    ["accessed", iso(entry.lastAccessTime) ?? "-"],
-    ["written", iso(entry.lastWriteTime) ?? "-"],
-    ["changed", iso(entry.changeTime) ?? "-"]
-  ] as const).map(([key, value]) => `${`${key}:`.padEnd(12)}${printable(value)}\n`).join("")
-
 /** Shares as a table. */
 export const shareLines = (shares: ReadonlyArray<ShareEntry>): string => {
   const width = Math.max(0, ...shares.map((share) => share.name.length))

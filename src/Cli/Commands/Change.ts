@@ -1,7 +1,13 @@
 /** Subcommands that change what is on a share: their arguments and their help. */
+import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Attributes from "../Attributes.ts"
 import * as Flags from "../Flags.ts"
-import { act, boolean, some } from "./Root.ts"
+import { time } from "./Quantities.ts"
+import { act, boolean, root, some, withClient } from "./Root.ts"
 
 /** `effect-smb rm` */
 export const rm = Command.make(
@@ -41,3 +47,84 @@ export const mv = Command.make(
   },
   ({ from, replace, to }) => act([from, to], ({ move }) => move(from, to, { replace }))
 ).pipe(Command.withDescription("Rename or move within a share"))
+
+const times = Effect.promise(() => import("../Touch.ts"))
+
+/** `effect-smb touch` */
+export const touch = Command.make(
+  "touch",
+  {
+    time: time("time", "This time instead of now: 2026-11-30T14:05, or a span before now such as 7d").pipe(
+      Flag.withAlias("t")
+    ),
+    noCreate: boolean("no-create", "Do not create files that do not exist", "c"),
+    paths: some("Files and directories")
+  },
+  Effect.fnUntraced(function*({ noCreate, paths, time }) {
+    const { json } = yield* root
+    const { touch } = yield* times
+    yield* withClient(paths, touch(paths, { json, time: Option.getOrUndefined(time), create: !noCreate }))
+  })
+).pipe(
+  Command.withDescription(
+    "Set the times of the last write and of the last access. A file that does not exist is created, without content."
+  ),
+  Command.withShortDescription("Set times, or create empty files")
+)
+
+const words = {
+  r: "read-only",
+  h: "hidden",
+  s: "system",
+  a: "archive",
+  t: "temporary",
+  o: "offline",
+  i: "not-indexed"
+} as const
+
+const clearing = (letter: keyof typeof words) =>
+  boolean(`clear-${words[letter]}`, `Clear the attribute; +${letter} sets it`, letter)
+
+/** `effect-smb attrib` */
+export const attrib = Command.make(
+  "attrib",
+  {
+    r: clearing("r"),
+    h: clearing("h"),
+    s: clearing("s"),
+    a: clearing("a"),
+    t: clearing("t"),
+    o: clearing("o"),
+    i: clearing("i"),
+    words: Argument.String("words").pipe(
+      Argument.withDescription("Attributes to set, such as +r or +hs; then files and directories"),
+      Argument.variadic({ min: 1 })
+    )
+  },
+  Effect.fnUntraced(function*({ words, ...flags }) {
+    const { json } = yield* root
+    const set = words.filter(Attributes.isChange).map((word) => [word, Attributes.lettersOf(word)] as const)
+    const unknown = set.find(([, letters]) => letters === undefined)
+    if (unknown !== undefined) {
+      return yield* Flags.refuse(
+        `${JSON.stringify(unknown[0])}: attributes to set are ${
+          Object.keys(Attributes.settable).join(", ")
+        }, such as +rh`
+      )
+    }
+    const paths = yield* Effect.forEach(words.filter((word) => !Attributes.isChange(word)), Flags.parseRemote)
+    if (paths.length === 0) return yield* Flags.refuse("name a file or directory")
+    const { attrib } = yield* times
+    const clear = (Object.keys(flags) as Array<keyof typeof flags>).filter((letter) => flags[letter])
+    yield* withClient(paths, attrib(paths, { json, set: set.flatMap(([, letters]) => letters ?? []), clear }))
+  })
+).pipe(
+  Command.withDescription(
+    "Show the attributes of files, or change them: +r sets, -r clears. With --json: path, fileAttributes, names."
+  ),
+  Command.withShortDescription("Show or change attributes"),
+  Command.withExamples([
+    { command: "effect-smb attrib //nas/office/plan.doc", description: "Show" },
+    { command: "effect-smb attrib +r -h //nas/office/plan.doc", description: "Make it read-only and visible" }
+  ])
+)

@@ -1,59 +1,13 @@
 /** Subcommands that show what is on a share: their arguments and their help. */
-import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import * as Flags from "../Flags.ts"
-import * as Quantity from "../Quantity.ts"
+import { depth, size, time } from "./Quantities.ts"
 import { act, boolean, root, some, withClient } from "./Root.ts"
 
 const human = boolean("human", "Sizes with K, M, G, in units of 1024", "h")
-
-/** A flag that is parsed by one of `Quantity`. */
-const parsed = (
-  name: string,
-  metavar: string,
-  description: string,
-  parse: (text: string) => Effect.Effect<Result.Result<bigint, string>>
-) =>
-  Flag.String(name).pipe(
-    Flag.withMetavar(metavar),
-    Flag.withDescription(description),
-    Flag.mapEffect((text) =>
-      Effect.flatMap(parse(text), (result) =>
-        Result.isSuccess(result)
-          ? Effect.succeed(result.success)
-          : Effect.fail(
-            new CliError.UserError({ cause: result.failure, userMessage: `--${name}: ${result.failure}` })
-          ))
-    ),
-    Flag.optional
-  )
-
-const size = (name: string, description: string) =>
-  parsed(name, "SIZE", description, (text) => Effect.sync(() => Quantity.parseSize(text)))
-
-/** A point in time. */
-export const time = (name: string, description: string) =>
-  parsed(
-    name,
-    "TIME",
-    description,
-    (text) => Effect.map(Clock.currentTimeMillis, (now) => Quantity.parseTime(text, now))
-  )
-
-const depth = (name: string, description: string, alias?: string) => {
-  const flag = Flag.Int(name).pipe(
-    Flag.filter((levels) => levels >= 0, (levels) => `a number of levels, not ${levels}`),
-    Flag.withMetavar("N"),
-    Flag.withDescription(description),
-    Flag.optional
-  )
-  return alias === undefined ? flag : Flag.withAlias(flag, alias)
-}
 
 /** `effect-smb ls` */
 export const ls = Command.make(
@@ -90,6 +44,8 @@ export const cat = Command.make(
   ({ paths }) => act(paths, ({ cat }, json) => cat(paths, { json }))
 ).pipe(Command.withDescription("Write files to standard output"))
 
+const details = Effect.promise(() => import("../Details.ts"))
+
 /** `effect-smb stat` */
 export const stat = Command.make(
   "stat",
@@ -97,10 +53,59 @@ export const stat = Command.make(
     follow: boolean("follow", "Show the target of a symbolic link, not the link", "L"),
     paths: some("Files and directories")
   },
-  ({ follow, paths }) => act(paths, ({ stat }, json) => stat(paths, { json, follow }))
+  Effect.fnUntraced(function*({ follow, paths }) {
+    const { json } = yield* root
+    const { stat } = yield* details
+    yield* withClient(paths, stat(paths, { json, follow }))
+  })
 ).pipe(
-  Command.withDescription("Show type, size, attributes and times. With --json: as ls."),
-  Command.withShortDescription("Show type, size, attributes and times")
+  Command.withDescription(
+    "Show all that the server tells of an entry: type, sizes, attributes by name, the four times, links, number, short " +
+      "name, streams, and what this user can do with it. With --json: as ls, and allocationSize, links, deletePending, fileId, " +
+      "shortName, streams, maximalAccess, rights."
+  ),
+  Command.withShortDescription("Show all about a file")
+)
+
+/** `effect-smb streams` */
+export const streams = Command.make(
+  "streams",
+  {
+    remove: Flag.String("remove").pipe(
+      Flag.withMetavar("NAME"),
+      Flag.withDescription("Remove this stream; may be repeated"),
+      Flag.atLeast(0)
+    ),
+    path: Flags.remote("remote", "A file or directory")
+  },
+  Effect.fnUntraced(function*({ path, remove }) {
+    const { json } = yield* root
+    const { streams } = yield* details
+    yield* withClient([path], streams(path, { json, remove }))
+  })
+).pipe(
+  Command.withDescription(
+    "List the named streams of a file, with their sizes in bytes, or remove some. cat, get and put take a stream as file:name. " +
+      "With --json: name, size, path."
+  ),
+  Command.withShortDescription("List or remove named streams")
+)
+
+/** `effect-smb versions` */
+export const versions = Command.make(
+  "versions",
+  { path: Flags.remote("remote", "A file or directory") },
+  Effect.fnUntraced(function*({ path }) {
+    const { json } = yield* root
+    const { versions } = yield* details
+    yield* withClient([path], versions(path, { json }))
+  })
+).pipe(
+  Command.withDescription(
+    "List the previous versions of a file or directory (snapshots), each as a path that ls, cat and get take. With --json: " +
+      "version, time, path."
+  ),
+  Command.withShortDescription("List previous versions")
 )
 
 const space = Effect.promise(() => import("../Space.ts"))

@@ -1,0 +1,195 @@
+/** `stat`, `streams`, `versions`: what a server knows of one file beyond the entry of a listing. */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type { Entry } from "../Client/Entry.ts"
+import * as Information from "../Client/Information.ts"
+import * as OpenMode from "../Client/OpenMode.ts"
+import type { NamedStream } from "../Client/Operations.ts"
+import * as PreviousVersion from "../Client/PreviousVersion.ts"
+import { SmbClient } from "../Client/SmbClient.ts"
+import * as UncPath from "../Client/UncPath.ts"
+import * as FileTime from "../Codec/FileTime.ts"
+import * as AccessWords from "./AccessWords.ts"
+import * as Attributes from "./Attributes.ts"
+import { concernsOne, Incomplete, printable, report, UsageError } from "./Failure.ts"
+import { slashed } from "./Find.ts"
+import * as Output from "./Output.ts"
+import type { Remote } from "./Remote.ts"
+import * as Table from "./Table.ts"
+
+interface Format {
+  readonly json: boolean
+}
+
+/** What a server adds to an entry. A server need not know all of it. */
+export interface Details {
+  readonly links?: number | undefined
+  readonly deletePending?: boolean | undefined
+  /** The number of the file on its volume. */
+  readonly fileId?: bigint | undefined
+  readonly shortName?: string | undefined
+  readonly streams?: ReadonlyArray<NamedStream> | undefined
+  readonly maximalAccess?: number | undefined
+  /** The target of a symbolic link. */
+  readonly target?: string | undefined
+}
+
+/** `:name:$DATA`, with an empty name for the file's own data. */
+const streamName = /^:([^:]+):\$DATA$/iu
+
+/** Asks for the details in one batch; a server that refuses all of it has none. */
+const detailsOf = Effect.fnUntraced(function*(path: Remote, entry: Entry, follow: boolean) {
+  const smb = yield* SmbClient
+  const target = entry.type === "symlink" ? yield* Effect.orElseSucceed(smb.readLink(path), () => undefined) : undefined
+  const asked = Effect.scoped(smb.withShare(path, (share, below) => {
+    const version = PreviousVersion.split(below)
+    const mode = follow ? OpenMode.attributes : OpenMode.readReparsePoint
+    return share.batch(version.path, { ...mode, queryMaximalAccess: true, timewarp: version.time }, [
+      Information.queryFile("FileStandardInformation"),
+      Information.queryFile("FileInternalInformation"),
+      Information.queryFile("FileAlternateNameInformation"),
+      Information.queryFile("FileStreamInformation")
+    ])
+  }))
+  const found = yield* Effect.result(asked)
+  if (Result.isFailure(found)) return { target } satisfies Details
+  const { opened, results: [standard, internal, alternate, streams] } = found.success
+  const value = <A, B>(result: Result.Result<A, unknown>, of: (value: A) => B): B | undefined =>
+    Result.isSuccess(result) ? of(result.success) : undefined
+  return {
+    links: value(standard, ({ numberOfLinks }) => numberOfLinks),
+    deletePending: value(standard, ({ deletePending }) => deletePending),
+    fileId: value(internal, ({ indexNumber }) => indexNumber),
+    shortName: value(alternate, ({ fileName }) => fileName),
+    streams: value(streams, (all) =>
+      all.flatMap((one) => {
+        const name = streamName.exec(one.streamName)?.[1]
+        return name === undefined ? [] : [{ name, size: one.streamSize }]
+      })),
+    maximalAccess: opened.maximalAccess,
+    target
+  } satisfies Details
+})
+
+/** Details as the fields of an object. */
+const detailsObject = (details: Details, isDirectory: boolean): Readonly<Record<string, unknown>> => ({
+  links: details.links ?? null,
+  deletePending: details.deletePending ?? null,
+  // A number of JSON is exact to 2^53 only.
+  fileId: details.fileId === undefined ? null : String(details.fileId),
+  shortName: details.shortName ?? null,
+  streams: details.streams?.map(({ name, size }) => ({ name, size: Number(size) })) ?? null,
+  maximalAccess: details.maximalAccess ?? null,
+  rights: details.maximalAccess === undefined ? null : AccessWords.of(details.maximalAccess, isDirectory),
+  ...(details.target === undefined ? {} : { target: details.target })
+})
+
+const time = (ticks: bigint): string => FileTime.isTime(ticks) ? FileTime.toISO(ticks) ?? "-" : "-"
+
+const facts = (entry: Entry, details: Details): ReadonlyArray<Table.Fact> => {
+  const { fileAttributes } = entry
+  const hex = `0x${fileAttributes.toString(16).padStart(8, "0")}`
+  const names = Attributes.names(fileAttributes)
+  return [
+    ["path", entry.path],
+    ["type", entry.type],
+    ["target", details.target],
+    ["size", String(entry.size)],
+    ["allocated", String(entry.allocationSize)],
+    ["attributes", `${names.length === 0 ? "none" : names.join(", ")} (${hex})`],
+    ["created", time(entry.creationTime)],
+    ["accessed", time(entry.lastAccessTime)],
+    ["written", time(entry.lastWriteTime)],
+    ["changed", time(entry.changeTime)],
+    ["links", details.links === undefined ? undefined : String(details.links)],
+    ["id", details.fileId === undefined ? undefined : String(details.fileId)],
+    ["short name", details.shortName],
+    [
+      "streams",
+      details.streams?.map(({ name, size }) => `${name} (${size} ${size === 1n ? "byte" : "bytes"})`).join(", ")
+    ],
+    [
+      "rights",
+      details.maximalAccess === undefined
+        ? undefined
+        : AccessWords.of(details.maximalAccess, entry.type === "directory").join(", ")
+    ],
+    ["pending", details.deletePending === true ? "it is deleted when the last program closes it" : undefined]
+  ]
+}
+
+/** Prints all that is known of each path. */
+export const stat = Effect.fnUntraced(function*(
+  paths: ReadonlyArray<Remote>,
+  options: Format & { readonly follow: boolean }
+) {
+  const smb = yield* SmbClient
+  for (const [index, path] of paths.entries()) {
+    const entry = yield* smb.stat(path, { follow: options.follow })
+    const details = yield* detailsOf(path, entry, options.follow)
+    yield* Output.write(
+      options.json
+        ? Output.jsonLine({
+          ...Output.entryObject(entry),
+          allocationSize: Number(entry.allocationSize),
+          ...detailsObject(details, entry.type === "directory")
+        })
+        : `${index === 0 ? "" : "\n"}${Table.lines(facts(entry, details))}`
+    )
+  }
+})
+
+/** Prints the named streams of a file, or removes some of them. */
+export const streams = Effect.fnUntraced(function*(
+  path: Remote,
+  options: Format & { readonly remove: ReadonlyArray<string> }
+) {
+  const smb = yield* SmbClient
+  if (options.remove.length === 0) {
+    const found = yield* smb.namedStreams(path)
+    return yield* Output.write(
+      found.map(({ name, size }) =>
+        options.json
+          ? Output.jsonLine({ name, size: Number(size), path: `${UncPath.format(path)}:${name}` })
+          : `${String(size).padStart(14)} ${printable(name)}\n`
+      ).join("")
+    )
+  }
+  for (const name of options.remove) {
+    if (/[\\/:\0]/.test(name) || name === "") {
+      return yield* new UsageError({ detail: `${JSON.stringify(name)} cannot be the name of a stream` })
+    }
+  }
+  let failures = 0
+  for (const name of options.remove) {
+    yield* smb.remove({ ...path, path: `${path.path}:${name}` }).pipe(
+      Effect.catchIf(concernsOne, (error) => {
+        failures++
+        return Output.tell(report(error), options.json)
+      })
+    )
+  }
+  if (failures > 0) return yield* new Incomplete({ failures, what: "removed" })
+})
+
+/** A path at the time of a token: the token is the first component below the share. */
+export const atVersion = (path: UncPath.UncPath, token: string): string =>
+  UncPath.format({ ...path, path: path.path === "" ? token : `${token}\\${path.path}` })
+
+/** Prints the previous versions of a file or folder, each as a path that the other subcommands take. */
+export const versions = Effect.fnUntraced(function*(path: Remote, options: Format) {
+  const smb = yield* SmbClient
+  const tokens = yield* smb.previousVersions(path)
+  yield* Output.write(
+    tokens.map((token) => {
+      const ticks = PreviousVersion.parse(token)
+      return options.json
+        ? Output.jsonLine({
+          version: token,
+          time: ticks === undefined ? null : FileTime.toISO(ticks),
+          path: atVersion(path, token)
+        })
+        : `${printable(slashed(atVersion(path, token)))}\n`
+    }).join("")
+  )
+})
