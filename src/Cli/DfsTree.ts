@@ -6,6 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
@@ -69,9 +70,34 @@ export const mermaid = (root: Node, links: ReadonlyArray<Node>): string => {
   return `${lines.join("\n")}\n`
 }
 
+/** Targets that do not answer, or links without targets; they are on standard output. */
+export class DeadTargets extends Schema.TaggedError<DeadTargets>()("DeadTargets", {
+  path: Schema.String,
+  /** Targets that do not answer. */
+  dead: Schema.Number,
+  /** Links, or the root itself, of which no target answers. */
+  unreachable: Schema.Number
+}) {
+  override get message(): string {
+    const targets = this.dead === 1 ? "1 target does not answer" : `${this.dead} targets do not answer`
+    return this.unreachable === 0
+      ? `${this.path}: ${targets}, and every link has another one`
+      : `${this.path}: ${targets}, and ${
+        this.unreachable === 1 ? "1 link has" : `${this.unreachable} links have`
+      } no other`
+  }
+}
+
+/** The failure that the nodes of a namespace amount to, if any. */
+export const failureOf = (path: string, nodes: ReadonlyArray<Node>): DeadTargets | undefined => {
+  const dead = nodes.reduce((sum, { targets }) => sum + targets.filter(({ state }) => state === "down").length, 0)
+  const unreachable = nodes.filter(({ targets }) => targets.every(({ state }) => state === "down")).length
+  return dead + unreachable === 0 ? undefined : new DeadTargets({ path, dead, unreachable })
+}
+
 const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
-/** Draws the tree. Fails if the root itself cannot be listed. */
+/** Draws the tree. Fails if the root itself cannot be listed, and after the drawing with `DeadTargets`. */
 export const tree = Effect.fnUntraced(function*(
   path: Remote,
   options: { readonly json: boolean; readonly format: typeof formats[number] }
@@ -136,4 +162,6 @@ export const tree = Effect.fnUntraced(function*(
       ? mermaid(root, links)
       : textOf(root, "") + links.map((link) => textOf(link, "  ")).join("")
   )
+  const failure = failureOf(root.path, [root, ...links])
+  if (failure !== undefined) return yield* failure
 })

@@ -160,7 +160,11 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("effect
 
   it.effect("tree prints the links with their targets and whether these respond", () =>
     Effect.gen(function*() {
-      const [drawn] = objects((yield* run("tree", "--json", `//${root}/dfs`)).stdout)
+      const json = yield* run("tree", "--json", `//${root}/dfs`)
+      // Two targets are dead, and one link has no other.
+      assert.strictEqual(json.code, 1)
+      assert.match(JSON.parse(json.stderr).message, /2 targets do not answer, and 1 link has no other/)
+      const [drawn] = objects(json.stdout)
       const seen = drawn!.links.flatMap(({ path, targets }: any) =>
         targets.map(({ state, target }: any) => `${path.slice(`\\\\${root}\\dfs\\`.length)} ${target} ${state}`)
       )

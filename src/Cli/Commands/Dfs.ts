@@ -63,7 +63,7 @@ const tree = Command.make(
 ).pipe(
   Command.withDescription(
     "Draw a namespace: its links, their targets, and whether each answers. With --json: path, targets (target, state up " +
-      "or down, error), links with the same."
+      "or down, error), links with the same. The exit code is 1 if a target does not answer."
   ),
   Command.withShortDescription("Draw a namespace")
 )
