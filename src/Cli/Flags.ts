@@ -64,6 +64,14 @@ export const shared = {
     Flag.withDescription("Read the password from the first line of FILE; goes before SMB_PASSWORD and the prompt"),
     Flag.optional
   ),
+  authenticationFile: Flag.String("authentication-file").pipe(
+    Flag.withAlias("A"),
+    Flag.withMetavar("FILE"),
+    Flag.withDescription(
+      "Read the user from FILE, which has lines username = , password = and domain = as for smbclient"
+    ),
+    Flag.optional
+  ),
   guest: Flag.Boolean("guest").pipe(
     Flag.withDescription("Log on as Guest without a password; such a session can be neither signed nor encrypted"),
     Flag.withDefault(false)

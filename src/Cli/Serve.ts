@@ -69,6 +69,12 @@ const ofRealm: UserStore.Users = {
 
 const accountsOf = Effect.fnUntraced(function*(options: ServeOptions.ServeOptions, shared: Shared) {
   const { guest, user, usersFile } = options
+  if (Option.isSome(shared.authenticationFile)) {
+    return yield* new UsageError({
+      detail:
+        "--authentication-file is for clients: give serve its users by --users, or one by --user and --password-file"
+    })
+  }
   if (usersFile !== undefined) return { users: yield* UserStore.fromFile(usersFile) } satisfies Accounts as Accounts
   if (user !== undefined) {
     const users = UserStore.inMemory({ [user]: yield* passwordOf(user, shared) })

@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type { PlatformError } from "effect/PlatformError"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import type * as Terminal from "effect/Terminal"
 import * as Authenticator from "../Auth/Authenticator.ts"
 import * as Credentials from "../Auth/Credentials.ts"
@@ -19,6 +20,7 @@ import type { DfsResolver } from "../Dfs/DfsResolver.ts"
 import * as SiteFinder from "../Dfs/SiteFinder.ts"
 import * as TcpTransport from "../Layers/TcpTransport.ts"
 import type { Transport } from "../Protocol/Transport.ts"
+import * as AuthenticationFile from "./AuthenticationFile.ts"
 import { UsageError } from "./Failure.ts"
 import type { Shared } from "./Flags.ts"
 import * as NameServer from "./NameServer.ts"
@@ -55,8 +57,24 @@ const readPasswordFile = Effect.fnUntraced(function*(path: string) {
   return Redacted.make(text.replace(/^\uFEFF/, "").split(/\r?\n/, 1)[0]!)
 })
 
-const password = Effect.fnUntraced(function*(user: string, server: string, file: string | undefined) {
+/** The user of `-A`; empty without that flag. */
+const readAuthenticationFile = Effect.fnUntraced(function*(options: Shared) {
+  if (Option.isNone(options.authenticationFile)) return {}
+  const path = options.authenticationFile.value
+  const fs = yield* FileSystem.FileSystem
+  const parsed = AuthenticationFile.parse(yield* fs.readFileString(path))
+  if (Result.isFailure(parsed)) return yield* new UsageError({ detail: `${path}: ${parsed.failure}` })
+  return parsed.success
+})
+
+const password = Effect.fnUntraced(function*(
+  user: string,
+  server: string,
+  file: string | undefined,
+  given: Redacted.Redacted<string> | undefined
+) {
   if (file !== undefined) return yield* readPasswordFile(file)
+  if (given !== undefined) return given
   // An empty password is a password.
   const found = yield* Config.Redacted("SMB_PASSWORD").pipe(Config.option, Effect.orElseSucceed(Option.none))
   if (Option.isSome(found)) return found.value
@@ -88,7 +106,17 @@ export const credential = Effect.fnUntraced(function*(
   UsageError | PlatformError | Terminal.QuitError,
   FileSystem.FileSystem | Prompt.Environment
 > {
-  const named = Option.getOrUndefined(options.user) ?? (yield* single(remotes))
+  const ofFlagOrPath = Option.getOrUndefined(options.user) ?? (yield* single(remotes))
+  if (options.guest && Option.isSome(options.authenticationFile)) {
+    return yield* new UsageError({ detail: "either --guest or --authentication-file, not both" })
+  }
+  const fromFile: AuthenticationFile.AuthenticationFile = yield* readAuthenticationFile(options)
+  if (ofFlagOrPath !== undefined && fromFile.username !== undefined && ofFlagOrPath !== fromFile.username) {
+    return yield* new UsageError({
+      detail: `either the user of --authentication-file (${fromFile.username}) or ${ofFlagOrPath}, not both`
+    })
+  }
+  const named = ofFlagOrPath ?? fromFile.username
   const file = Option.getOrUndefined(options.passwordFile)
   if (options.guest) {
     if (byKerberos(options)) return yield* new UsageError({ detail: "--guest has no ticket: leave --kerberos out" })
@@ -98,9 +126,11 @@ export const credential = Effect.fnUntraced(function*(
     }
     return Credentials.guest
   }
-  if (byKerberos(options) && file === undefined) return ticket(named, Option.getOrUndefined(options.keytab))
+  if (byKerberos(options) && file === undefined && fromFile.password === undefined) {
+    return ticket(named, Option.getOrUndefined(options.keytab))
+  }
   if (Option.isSome(options.keytab)) {
-    return yield* new UsageError({ detail: "either --keytab or --password-file, not both" })
+    return yield* new UsageError({ detail: "either --keytab or a password from a file, not both" })
   }
   const server = remotes[0]?.server ?? ""
   const user = named ?? (yield* variable("SMB_USER")) ??
@@ -110,8 +140,12 @@ export const credential = Effect.fnUntraced(function*(
       detail: "no user to log on as: give --user, write smb://user@host/share, set SMB_USER, or use --guest"
     })
   }
-  const domain = yield* variable("SMB_DOMAIN")
-  return Credentials.password(user, yield* password(user, server, file), domain === undefined ? {} : { domain })
+  const domain = fromFile.domain ?? (yield* variable("SMB_DOMAIN"))
+  return Credentials.password(
+    user,
+    yield* password(user, server, file, fromFile.password),
+    domain === undefined ? {} : { domain }
+  )
 })
 
 /**

@@ -56,6 +56,7 @@ describe("the command line", () => {
         [["ls", "smb://joe@h/s", "--guest"], /--guest/],
         [["ls", "//h/s"], /--user.*SMB_USER/],
         [["serve", "--dialect", "nt1,3.1.1"], /no SMB 1/],
+        [["serve", "-A", "file"], /--authentication-file is for clients/],
         [["mv", "smb://joe@h/s/a", "smb://ann@h/s/b"], /joe and ann/],
         [["get", "smb://joe:hush@h/s/a"], /--password-file/]
       ], async ([args, pattern]) => {
