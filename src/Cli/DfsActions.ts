@@ -8,7 +8,7 @@ import * as DfsTrace from "../Dfs/DfsTrace.ts"
 import type { CachedReferral } from "../Dfs/ReferralCache.ts"
 import * as TargetHealth from "../Dfs/TargetHealth.ts"
 import { question, tellResolution } from "./Actions.ts"
-import { oneLine, printable } from "./Failure.ts"
+import { inFlags, oneLine, printable } from "./Failure.ts"
 import * as Output from "./Output.ts"
 import type { Remote } from "./Remote.ts"
 
@@ -24,7 +24,7 @@ export const trace = Effect.fnUntraced(function*(path: Remote, options: Format) 
     notes.map((note) =>
       options.json
         ? Output.jsonLine({ ...note, explanation: DfsTrace.explain(note) })
-        : `step ${String(note.step).padStart(2)}  ${oneLine(DfsTrace.explain(note))}\n`
+        : `step ${String(note.step).padStart(2)}  ${oneLine(inFlags(DfsTrace.explain(note)))}\n`
     ).join("")
   )
   if (Result.isFailure(result)) return yield* Effect.fail(result.failure)

@@ -142,7 +142,8 @@ const flags: ReadonlyArray<readonly [option: RegExp, flag: string]> = [
 ]
 
 /** Replaces the client's options in a message by the command's flags. */
-const inFlags = (message: string): string => flags.reduce((text, [option, flag]) => text.replace(option, flag), message)
+export const inFlags = (message: string): string =>
+  flags.reduce((text, [option, flag]) => text.replace(option, flag), message)
 
 const messageOf = (error: unknown): string => {
   if (Predicate.isTagged(error, "PlatformError")) return platformMessage(error as unknown as PlatformError)

@@ -175,6 +175,13 @@ export const shared = {
     ),
     Flag.optional
   ),
+  verbose: Flag.Boolean("verbose").pipe(
+    Flag.withAlias("v"),
+    Flag.withDescription(
+      "Show each response of a server and each step through DFS on standard error; -vv also each request"
+    ),
+    Flag.atLeast(0)
+  ),
   json: Flag.Boolean("json").pipe(
     Flag.withDescription("Print one JSON object a line; failures as an object on standard error"),
     Flag.withDefault(false)

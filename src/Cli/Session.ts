@@ -26,6 +26,7 @@ import type { Shared } from "./Flags.ts"
 import * as NameServer from "./NameServer.ts"
 import { writeError } from "./Output.ts"
 import type { Remote } from "./Remote.ts"
+import * as Verbose from "./Verbose.ts"
 
 /**
  * Whether a user is at the terminal to answer questions. The question goes to standard error, because the output often
@@ -212,6 +213,7 @@ const layers = (
       Credentials.layer(who)
     ])
   )
+  const listened = Verbose.layer(options.verbose.filter((set) => set).length, options.json)
   const adapted = DfsAdapter.layer({
     mode: options.dfs === "strict" ? "strict" : "fallback",
     port: Option.getOrElse(options.dfsPort, () => port),
@@ -223,5 +225,8 @@ const layers = (
       options.site === "auto" ? SiteFinder.layerLdap(names) : SiteFinder.layerNone
     ])
   )
-  return { client: options.dfs === "off" ? plain : adapted, resolver: adapted }
+  return {
+    client: Layer.provideMerge(options.dfs === "off" ? plain : adapted, listened),
+    resolver: Layer.provideMerge(adapted, listened)
+  }
 }

@@ -14,6 +14,7 @@ import * as Changes from "./Changes.ts"
 import * as ConnectionErrors from "./ConnectionErrors.ts"
 import { afterSending, type ProtocolError, type TransportError } from "./Errors.ts"
 import * as FrameReader from "./FrameReader.ts"
+import type { RequestListener } from "./RequestListener.ts"
 import type * as Transport from "./Transport.ts"
 
 /**
@@ -47,6 +48,8 @@ export interface Options {
   readonly requestTimeout: number
   /** Milliseconds of silence after which the connection sends an ECHO. */
   readonly keepAlive: number
+  /** Sees each request and its response. Default: none. */
+  readonly listener?: RequestListener | undefined
 }
 
 /**

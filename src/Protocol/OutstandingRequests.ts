@@ -9,6 +9,7 @@
  */
 import * as Allocate from "../Codec/Allocate.ts"
 import { type Complete, type ConnectionError, failureOf } from "./Multiplexer.ts"
+import type { Request as ListenedRequest, RequestListener } from "./RequestListener.ts"
 
 /**
  * One request, without its header.
@@ -58,6 +59,33 @@ export interface OutstandingRequest<R> {
 }
 
 /**
+ * Sees requests and their ends.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Observer<Request> {
+  readonly sent: (id: number, request: Request) => void
+  readonly answered: (id: number, request: Request, status: number) => void
+  readonly unanswered: (id: number, request: Request, message: string) => void
+}
+
+/**
+ * The observer that tells a listener of requests; `undefined` without a listener.
+ *
+ * @since 0.2.0
+ */
+export const observer = <Request extends { readonly outgoing: unknown }>(
+  listener: RequestListener | undefined,
+  describe: (outgoing: Request["outgoing"]) => Omit<ListenedRequest, "id">
+): Observer<Request> | undefined =>
+  listener === undefined ? undefined : {
+    sent: (id, { outgoing }) => listener.sent({ id, ...describe(outgoing) }),
+    answered: (id, { outgoing }, status) => listener.answered({ id, ...describe(outgoing) }, status),
+    unanswered: (id, { outgoing }, message) => listener.unanswered({ id, ...describe(outgoing) }, message)
+  }
+
+/**
  * The requests in flight, by the number that their responses carry: MessageId or MID.
  *
  * @category models
@@ -65,6 +93,11 @@ export interface OutstandingRequest<R> {
  */
 export class OutstandingRequests<R extends Reply, Request extends OutstandingRequest<R>> {
   private readonly requests = new Map<number, Request>()
+  private readonly observer: Observer<Request> | undefined
+
+  constructor(observer?: Observer<Request>) {
+    this.observer = observer
+  }
 
   get size(): number {
     return this.requests.size
@@ -80,6 +113,7 @@ export class OutstandingRequests<R extends Reply, Request extends OutstandingReq
 
   add(id: number, request: Request): void {
     this.requests.set(id, request)
+    this.observer?.sent(id, request)
   }
 
   values(): IterableIterator<Request> {
@@ -89,6 +123,7 @@ export class OutstandingRequests<R extends Reply, Request extends OutstandingReq
   /** Ends a request by its last response. If the caller no longer waits, a success goes to `orphan`. */
   finish(id: number, request: Request, reply: R): void {
     this.requests.delete(id)
+    this.observer?.answered(id, request, reply.header.status)
     const { complete } = request
     request.complete = undefined
     if (complete !== undefined) complete(undefined, reply)
@@ -97,9 +132,12 @@ export class OutstandingRequests<R extends Reply, Request extends OutstandingReq
 
   /** Ends all requests, because the connection has ended. */
   failAll(error: ConnectionError): void {
-    const requests = [...this.requests.values()]
+    const requests = [...this.requests]
     this.requests.clear()
-    for (const request of requests) fail(request, error)
+    for (const [id, request] of requests) {
+      this.observer?.unanswered(id, request, error.message)
+      fail(request, error)
+    }
   }
 }
 

@@ -75,7 +75,9 @@ const smb2 = 0x424d53fe
  * @since 0.1.0
  */
 export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
-  private readonly requests = new OutstandingRequests.OutstandingRequests<Reply, Pending>()
+  private readonly requests = new OutstandingRequests.OutstandingRequests<Reply, Pending>(
+    OutstandingRequests.observer<Pending>(this.options.listener, ({ command }) => ({ command: commandName(command) }))
+  )
   private waiting: Array<Pending> = []
   private waitingByNature = 0
   private nextMid = 1

@@ -15,6 +15,7 @@ import * as Defaults from "../Protocol/Defaults.ts"
 import { fromStatus, type ProtocolError, type RequestError } from "../Protocol/Errors.ts"
 import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import * as Negotiation from "../Protocol/Negotiation.ts"
+import { CurrentRequestListener } from "../Protocol/RequestListener.ts"
 import * as Transport from "../Protocol/Transport.ts"
 import * as UncName from "../Protocol/UncName.ts"
 import * as Connection from "./Connection.ts"
@@ -159,7 +160,11 @@ export const connect = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Agreed | Smb2Answer, NegotiateError, Transport.Transport | Scope.Scope> {
   const options = Defaults.complete(Settings.defaults, wanted)
   const transport = yield* Transport.Transport
-  const connection = new Connection.Connection(Multiplexer.optionsOf(endpoint, settings))
+  const listen = yield* CurrentRequestListener
+  const connection = new Connection.Connection({
+    ...Multiplexer.optionsOf(endpoint, settings),
+    listener: listen?.(endpoint)
+  })
   let handlers: Transport.Handlers = connection
   const duplex = yield* transport.connect(endpoint, {
     onData: (chunk) => handlers.onData(chunk),

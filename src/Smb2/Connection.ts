@@ -25,6 +25,7 @@ import * as Encryption from "./Encryption.ts"
 import * as Header from "./Header.ts"
 import * as RequestExpiration from "./internal/RequestExpiration.ts"
 import { Command, HeaderFlags } from "./Message/Constants.ts"
+import * as RequestDescription from "./RequestDescription.ts"
 import type { Batch, Complete, ConnectionError, Outgoing, Pending, Reply, Security } from "./RequestInFlight.ts"
 import * as RequestPacket from "./RequestPacket.ts"
 import * as ResponseVerification from "./ResponseVerification.ts"
@@ -64,7 +65,9 @@ const peek = Header.size + 16
  * @since 0.1.0
  */
 export class Connection extends Multiplexer.Multiplexer<Options> {
-  private readonly requests = new OutstandingRequests.OutstandingRequests<Reply, Pending>()
+  private readonly requests = new OutstandingRequests.OutstandingRequests<Reply, Pending>(
+    OutstandingRequests.observer<Pending>(this.options.listener, RequestDescription.describe)
+  )
   private readonly sessions = new Map<bigint, Security>()
   private readonly credits: Credits<Batch>
   private starved = 0

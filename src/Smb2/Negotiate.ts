@@ -16,6 +16,7 @@ import type { Malformed } from "../Codec/Malformed.ts"
 import { fromStatus, type ProtocolError, type RequestError, type SmbError } from "../Protocol/Errors.ts"
 import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import type * as Negotiation from "../Protocol/Negotiation.ts"
+import { CurrentRequestListener } from "../Protocol/RequestListener.ts"
 import * as Transport from "../Protocol/Transport.ts"
 import * as UncName from "../Protocol/UncName.ts"
 import * as Connection from "./Connection.ts"
@@ -276,8 +277,10 @@ export type BegunBySmb1 = Negotiation.AnsweredBySmb2
 
 const open = Effect.fnUntraced(
   function*(endpoint: Transport.Endpoint, settings: Settings.Settings, begun?: BegunBySmb1) {
+    const listen = yield* CurrentRequestListener
     const connection = new Connection.Connection({
       ...Multiplexer.optionsOf(endpoint, settings),
+      listener: listen?.(endpoint),
       creditTarget: settings.credits,
       pendingTimeout: Duration.toMillis(Settings.pendingTimeout(settings))
     })

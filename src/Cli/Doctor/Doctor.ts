@@ -18,7 +18,7 @@ import * as Transport from "../../Protocol/Transport.ts"
 import * as UncName from "../../Protocol/UncName.ts"
 import * as AccessWords from "../AccessWords.ts"
 import { question } from "../Actions.ts"
-import { oneLine, report } from "../Failure.ts"
+import { inFlags, oneLine, report } from "../Failure.ts"
 import { encryptionOf, signingOf, skewOf, whoOf } from "../Info.ts"
 import * as Output from "../Output.ts"
 import type { Remote } from "../Remote.ts"
@@ -227,7 +227,7 @@ const share = Effect.fnUntraced(function*(
 
 /** The steps of the resolution, and whether each target that it ends with answers. */
 const dfs = Effect.fnUntraced(function*({ notes, result }: Trace, options: Options, { fail, tell }: Reporter) {
-  const details = notes.map((note) => oneLine(DfsTrace.explain(note)))
+  const details = notes.map((note) => oneLine(inFlags(DfsTrace.explain(note))))
   if (Result.isFailure(result)) {
     yield* fail("DFS", result.failure, { details })
     return false
