@@ -227,3 +227,29 @@ describe("TcpTransport on loopback", () => {
       yield* Fiber.interrupt(waiting)
     }).pipe(Effect.provide(TcpTransport.layer({ connectTimeout: "3 seconds", lookup: () => {} }))))
 })
+
+describe("the addresses of a server", () => {
+  const lookup: Net.LookupFunction = (name, _options, done) =>
+    name === "nas"
+      ? done(null, [{ address: "10.0.0.1", family: 4 }, { address: "fd00::1", family: 6 }])
+      : done(Object.assign(new Error("no such name"), { code: "ENOTFOUND" }), "", 0)
+
+  it.effect("are those of the name, or those that the options give, with their port", () =>
+    Effect.gen(function*() {
+      const of = (host: string, addresses?: TcpTransport.Options["addresses"]) =>
+        TcpTransport.addressesOf({ host, port: 445 }, { lookup, addresses })
+      assert.deepStrictEqual(yield* of("nas"), { addresses: ["10.0.0.1", "fd00::1"], port: 445, given: false })
+      assert.deepStrictEqual(yield* of("192.0.2.7"), { addresses: ["192.0.2.7"], port: 445, given: false })
+      assert.deepStrictEqual(yield* of("Files.test", { "files.TEST": { host: "nas", port: 4455 } }), {
+        addresses: ["10.0.0.1", "fd00::1"],
+        port: 4455,
+        given: true
+      })
+      const unknown = yield* Effect.flip(of("none"))
+      assert.deepInclude(unknown, { _tag: "TransportError", server: "none", reason: { _tag: "HostNotFound" } })
+      // The error names the server of the path, and the place where it was looked for.
+      const elsewhere = yield* Effect.flip(of("files", { "*": { host: "none" } }))
+      assert.strictEqual(elsewhere.server, "files")
+      assert.match(elsewhere.detail!, /at none/)
+    }))
+})
