@@ -112,6 +112,8 @@ const canonical = (p: Packet, message: Message.Request | Message.Response): Uint
   const view = new DataView(body.buffer)
   if (p.way === "response") {
     if (message._tag === "ERROR" && message.body.errorData.length === 0) body[8] = 0
+    // smbd gives an empty buffer no offset, and Windows the place where it would be.
+    if (message._tag === "CHANGE_NOTIFY" && view.getUint32(4, true) === 0) view.setUint16(2, 0x48, true)
     return body
   }
   if (message._tag === "IOCTL") {
