@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import { TestTransport } from "effect-smb"
 import { SmbError } from "../../src/Protocol/Errors.ts"
 import { AccessMask } from "../../src/Smb2/Message/Constants.ts"
-import { content, isDeletion, refuses, run } from "./remoteFile.ts"
+import { content, isDeletion, refuses, run, target } from "./remoteFile.ts"
 
 const part = /^f\.txt\.[0-9a-f]{12}(?:\.part)?$/
 
@@ -63,6 +63,20 @@ describe("a server that refuses the part for another reason", () => {
           assert.deepStrictEqual(yield* names, [])
         }))
   )
+})
+
+describe("a folder that allows new files, and not their times", () => {
+  it.effect("gets the file through a part that is made without the right to its times", () =>
+    run(
+      [refuses(part, "STATUS_ACCESS_DENIED", AccessMask.FILE_WRITE_ATTRIBUTES)],
+      (_, { names, replace, sent, text }) =>
+        Effect.gen(function*() {
+          const copy = replace(target, { _tag: "Bytes", bytes: content }, { lastWriteTime: 132_000_000_000_000_000n })
+          const words = yield* sent(copy)
+          assert.deepStrictEqual(words.slice(0, 3), ["open f.txt", "CREATE f.txt.PART", "CREATE f.txt.PART"])
+          assert.deepStrictEqual([yield* names, yield* text], [["f.txt"], "new content"])
+        })
+    ))
 })
 
 describe("a new file at its final name", () => {

@@ -377,6 +377,73 @@ describe("a transfer", () => {
     ))
 })
 
+describe("a transfer of one file", () => {
+  const progress = { done: { files: 1, bytes: 100_000 }, total: { files: 1, bytes: 100_000 }, isTotalKnown: true }
+  const content = "a".repeat(100_000)
+
+  it.effect("knows its total from the start, in each direction and for each rule", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      const local = join(here, "a")
+      for (const existing of ["replace", "skip"] as const) {
+        for (
+          const transfer of [
+            Transfer.download(`${data}\\a`, local, { existing }),
+            Transfer.upload(local, `${data}\\b`, { existing }),
+            Transfer.copyTree(`${data}\\a`, "\\\\far\\data\\a", { existing }),
+            Transfer.copyTree(`${data}\\a`, "\\\\nas\\other\\a", { existing })
+          ]
+        ) {
+          const { events } = yield* run(transfer)
+          assert.isTrue(events.every((event) => event.progress.isTotalKnown && event.progress.total.bytes === 100_000))
+          assert.deepStrictEqual(events.at(-1)!.progress, progress)
+        }
+      }
+      const { events } = yield* run(Transfer.uploadStream(Stream.make(Buffer.from(content)), `${data}\\s`))
+      assert.deepStrictEqual(events.at(-1)!.progress, { ...progress, total: { files: 1, bytes: 0 } })
+    }).pipe(Effect.scoped, provide({ a: content })))
+
+  it.effect("is uploaded over an existing one unless the rule says otherwise", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      write(here, { a: "new" })
+      const time = new Date(Date.UTC(2000, 0, 1))
+      Fs.utimesSync(join(here, "a"), time, time)
+      const smb = yield* SmbClient.SmbClient
+      yield* smb.setAttributes(`${data}\\a`, { lastWriteTime: FileTime.fromDate(new Date(Date.UTC(2010, 0, 1))) })
+      const upload = (existing: Transfer.TransferOptions["existing"]) =>
+        Effect.map(run(Transfer.upload(join(here, "a"), `${data}\\a`, { existing })), ({ told }) => told)
+      assert.deepStrictEqual(yield* upload("skip"), ["skipped a: Exists"])
+      assert.deepStrictEqual(yield* upload("update"), ["skipped a: Newer"])
+      assert.deepStrictEqual(yield* upload("different"), ["copied a"])
+      assert.deepStrictEqual(yield* upload("update"), ["skipped a: Same"])
+      assert.deepStrictEqual(yield* there(data), { a: "new" })
+    }).pipe(Effect.scoped, provide({ a: "old" })))
+})
+
+describe("a tree that is uploaded", () => {
+  it.effect("leaves out excluded folders with all below, and files by name and size", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      write(here, { a: "a", big: "b".repeat(100), node_modules: { x: "x" }, d: { node_modules: { y: "y" }, z: "z" } })
+      const { told } = yield* run(Transfer.upload(here, data, { exclude: ["node_modules/"], maximumSize: 99 }))
+      assert.deepStrictEqual(told, ["copied a", "copied z"])
+      assert.deepStrictEqual(yield* there(data), { a: "a", d: "/", "d/z": "z" })
+    }).pipe(Effect.scoped, provide()))
+
+  it.effect("warns of symbolic links, and does not follow them", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      const outside = yield* folder
+      write(outside, { secret: "secret" })
+      write(here, { a: "a" })
+      Fs.symlinkSync(outside, join(here, "link"))
+      const { told } = yield* run(Transfer.sync(here, data, { delete: true }))
+      assert.deepStrictEqual(told, ["NoFile link", "copied a"])
+      assert.deepStrictEqual(yield* there(data), { a: "a" })
+    }).pipe(Effect.scoped, provide()))
+})
+
 describe("check", () => {
   it.effect("finds each difference once, and nothing between equal folders", () =>
     Effect.gen(function*() {

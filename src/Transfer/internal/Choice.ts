@@ -44,6 +44,9 @@ const areClose = (a: Facts, b: Facts, window: bigint): boolean =>
   a.lastWriteTime !== undefined && b.lastWriteTime !== undefined &&
   difference(a.lastWriteTime, b.lastWriteTime) <= window
 
+const isNewer = ({ lastWriteTime: a }: Facts, { lastWriteTime: b }: Facts): boolean =>
+  a !== undefined && b !== undefined && a > b
+
 /** Why a file is not copied; `copy` if it is, `checksum` if the content of both has to be compared. */
 export const choose = (
   source: Facts,
@@ -53,9 +56,8 @@ export const choose = (
   if (target === undefined || existing === "replace") return "copy"
   if (existing === "skip") return "Exists"
   if (existing === "update") {
-    if (target.lastWriteTime === undefined || source.lastWriteTime === undefined) return "copy"
     if (areClose(source, target, window)) return source.size === target.size ? "Same" : "copy"
-    return target.lastWriteTime > source.lastWriteTime ? "Newer" : "copy"
+    return isNewer(target, source) ? "Newer" : "copy"
   }
   if (source.size !== target.size) return "copy"
   if (compare === "size") return "Same"

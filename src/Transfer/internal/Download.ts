@@ -46,12 +46,13 @@ const millisecondsOf = (time: bigint): number | undefined =>
   FileTime.isTime(time) ? Math.trunc(FileTime.toMillis(time)) : undefined
 
 /** Copies a file of any size, with a window of reads. */
-const large = (source: UncPath.PathInput, target: string, options: Download) =>
+const large = (source: UncPath.PathInput, target: string, options: Download, isAlone = false) =>
   Effect.scoped(Effect.gen(function*() {
     const { run } = options
     const smb = yield* SmbClient
     const remote = yield* smb.openToRead(source, { onMove: (move) => run.warn(Warnings.targetChanged(move)) })
     const { endOfFile, lastWriteTime } = remote.opened
+    if (isAlone) run.only(endOfFile)
     // The tag is of the requested path: any target with the same file can give the rest of it.
     const tag = tagFor(options, text(source), endOfFile, lastWriteTime)
     const name = LocalName.partial(basename(target), tag)
@@ -110,9 +111,9 @@ type Known = Pick<Entry, "size" | "lastWriteTime">
 const smallSize = 60_000n
 
 /** Copies one file, again after failures that may pass. */
-export const file = (source: UncPath.PathInput, target: string, options: Download, known?: Known) =>
+export const file = (source: UncPath.PathInput, target: string, options: Download, known: Known) =>
   options.retry(
-    known !== undefined && known.size <= smallSize && !options.resume
+    known.size <= smallSize && !options.resume
       ? small(source, target, options, known)
       : large(source, target, options)
   )
@@ -120,28 +121,23 @@ export const file = (source: UncPath.PathInput, target: string, options: Downloa
 /** Copies one file by itself, if the rules say so. */
 export const single = Effect.fnUntraced(function*(source: UncPath.UncPath, target: string, options: Download) {
   const { dryRun, rules, run } = options
-  if (rules.existing === "replace" && !dryRun) {
-    run.scanned()
-    return yield* file(source, target, options)
-  }
+  if (rules.existing === "replace" && !dryRun) return yield* options.retry(large(source, target, options, true))
   const smb = yield* SmbClient
-  yield* take(yield* smb.stat(source), target, options, true)
+  const entry = yield* smb.stat(source)
+  run.only(entry.size)
+  yield* take(entry, target, options)
 })
 
 /** Copies a found file, or says why not. */
-const take = Effect.fnUntraced(function*(entry: Entry, here: string, options: Download, isAlone = false) {
+const take = Effect.fnUntraced(function*(entry: Entry, here: string, options: Download) {
   const { dryRun, run } = options
-  if (isAlone) {
-    run.found(entry.size)
-    run.scanned()
-  }
   const choice = yield* Same.local(entry, here, options)
   if (choice !== "copy") {
     run.skipped(entry.size)
     yield* run.tell({ _tag: "Skipped", from: entry.path, to: here, size: entry.size, because: choice })
   } else if (dryRun) {
     yield* run.tell({ _tag: "Planned", action: "Copy", path: entry.path, to: here, size: entry.size })
-  } else yield* file(entry.path, here, options, isAlone ? undefined : entry)
+  } else yield* file(entry.path, here, options, entry)
 })
 
 const clash = (path: string, other: string): LocalError =>

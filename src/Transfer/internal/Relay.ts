@@ -93,8 +93,7 @@ export const file = (entry: Entry, target: UncPath.UncPath, relay: Relay) => rel
 /** Copies one file by itself, if the rules say so. */
 export const single = Effect.fnUntraced(function*(entry: Entry, target: UncPath.UncPath, relay: Relay) {
   const { rules, run } = relay
-  run.found(entry.size)
-  run.scanned()
+  run.only(entry.size)
   const smb = yield* SmbClient
   const old = rules.existing === "replace"
     ? undefined

@@ -45,6 +45,13 @@ export class Run {
     this.total.bytes += Number(size ?? 0n)
   }
 
+  /** One file is all that there is to copy. */
+  only(size: bigint | undefined): void {
+    this.total.files = 1
+    this.total.bytes = Number(size ?? 0n)
+    this.isTotalKnown = true
+  }
+
   /** Everything to copy has been found. */
   scanned(): void {
     this.isTotalKnown = true

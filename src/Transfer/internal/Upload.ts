@@ -100,13 +100,15 @@ const once = Effect.fnUntraced(function*(
   source: string,
   target: UncPath.UncPath,
   upload: Upload,
-  isNew?: boolean
+  isNew: boolean,
+  isAlone = false
 ) {
   const { run, throttle } = upload
   const fs = yield* FileSystem.FileSystem
   const local = yield* fs.open(source)
   const info = yield* local.stat
   const { size } = info
+  if (isAlone) run.only(size)
   const about = { isNew, lastWriteTime: upload.times ? Same.localFacts(info).lastWriteTime : undefined }
   const { advance } = yield* run.file(source, UncPath.format(target), Number(size))
   // All bytes that the file had when it was opened must arrive. Files like those of /proc report the size 0, and have
@@ -139,21 +141,17 @@ const once = Effect.fnUntraced(function*(
 }, Effect.scoped)
 
 /** Copies one file, again after failures that may pass. */
-export const file = (source: string, target: UncPath.UncPath, upload: Upload, isNew?: boolean) =>
+export const file = (source: string, target: UncPath.UncPath, upload: Upload, isNew: boolean) =>
   upload.retry(once(source, target, upload, isNew))
 
 /** Copies one file by itself, if the rules say so. */
 export const single = Effect.fnUntraced(function*(source: string, target: UncPath.UncPath, upload: Upload) {
   const { dryRun, rules, run } = upload
-  if (rules.existing === "replace" && !dryRun) {
-    run.scanned()
-    return yield* file(source, target, upload)
-  }
+  if (rules.existing === "replace" && !dryRun) return yield* upload.retry(once(source, target, upload, false, true))
   const fs = yield* FileSystem.FileSystem
   const smb = yield* SmbClient
   const facts = Same.localFacts(yield* fs.stat(source))
-  run.found(facts.size)
-  run.scanned()
+  run.only(facts.size)
   const there = yield* smb.stat(target).pipe(
     Effect.catchTag("SmbError", (error) => isMissing(error) ? Effect.succeed(undefined) : Effect.fail(error))
   )
@@ -189,6 +187,7 @@ export const flow = Effect.fnUntraced(function*<E, R>(
   upload: Upload
 ) {
   const { run, throttle } = upload
+  run.only(undefined)
   const { advance } = yield* run.file(name, UncPath.format(target), undefined)
   const watched = Stream.tap(data, (chunk) => throttle(chunk.length, advance(chunk.length)))
   const count = yield* send(target, upload, { _tag: "Flow", run: (to) => Stream.run(watched, to.sink()) })
