@@ -71,9 +71,12 @@ describe("a folder that allows new files, and not their times", () => {
       [refuses(part, "STATUS_ACCESS_DENIED", AccessMask.FILE_WRITE_ATTRIBUTES)],
       (_, { names, replace, sent, text }) =>
         Effect.gen(function*() {
-          const copy = replace(target, { _tag: "Bytes", bytes: content }, { lastWriteTime: 132_000_000_000_000_000n })
+          const copy = replace<never, never>(target, { _tag: "Bytes", bytes: content }, {
+            lastWriteTime: 132_000_000_000_000_000n
+          })
           const words = yield* sent(copy)
-          assert.deepStrictEqual(words.slice(0, 3), ["open f.txt", "CREATE f.txt.PART", "CREATE f.txt.PART"])
+          const made = words.filter((word) => word.startsWith("CREATE"))
+          assert.deepStrictEqual(made, ["CREATE f.txt.PART", "CREATE f.txt.PART"])
           assert.deepStrictEqual([yield* names, yield* text], [["f.txt"], "new content"])
         })
     ))
