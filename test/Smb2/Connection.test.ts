@@ -350,7 +350,9 @@ describe("a response without a request over an SMB 2 connection", () => {
     ["to the NEGOTIATE that was completed before", Peer.response({ messageId: 0, command: Command.CHANGE_NOTIFY })],
     ["that is an ECHO with MessageId 2^64-1", unsolicited(Command.ECHO)],
     ["that is a signed READ with MessageId 2^64-1", unsolicited(Command.READ)],
-    ["that is called pending", Peer.response({ messageId: 99, status: PENDING, flags: async, asyncId: 3n })]
+    ["that is called pending", Peer.response({ messageId: 99, status: PENDING, flags: async, asyncId: 3n })],
+    // As large as one whose data goes straight into the caller's memory.
+    ["that is a READ of 80,000 bytes", Peer.response({ messageId: 99, command: Command.READ }, new Uint8Array(80_016))]
   ]
   it.each(strays)("%s is discarded, and its credits do not count", (_name, packet) => {
     const peer = Peer.make({}, 2)
@@ -398,6 +400,19 @@ describe("a response without a request over an SMB 2 connection", () => {
     for (let i = 0; i < 300; i++) peer.push(unsolicited(Command.ECHO))
     assert.include((one.ends[0]!.error as ProtocolError).message, "answers to no request")
     assert.isTrue(peer.isClosed())
+  })
+})
+
+describe("the multi-protocol NEGOTIATE over an SMB 2 connection", () => {
+  it("has the connection's error when the connection has failed before", () => {
+    const sent: Array<unknown> = []
+    const connection = new Connection.Connection(Peer.options)
+    connection.attach({ send: (chunks) => void sent.push(chunks), close: () => {} })
+    const error = connection.transportError("ConnectionClosed")
+    connection.fail(error)
+    const ends: Array<unknown> = []
+    connection.submitMultiProtocolNegotiate(new Uint8Array(40), (failed) => void ends.push(failed))
+    assert.deepStrictEqual([ends, sent], [[error], []])
   })
 })
 

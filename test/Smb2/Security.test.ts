@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { createCipheriv } from "node:crypto"
 import * as Encryption from "../../src/Smb2/Encryption.ts"
+import * as Header from "../../src/Smb2/Header.ts"
 import { Cipher, SigningAlgorithm } from "../../src/Smb2/Message/Constants.ts"
 import { extendPreauthHash } from "../../src/Smb2/Negotiate.ts"
 import { deriveKeys } from "../../src/Smb2/Session.ts"
@@ -73,6 +74,15 @@ describe("a signature", () => {
   })
 
   // Test Case 1 of the GCM specification by McGrew and Viega: empty text and empty additional data.
+  it("does not depend on what was in its place before", () => {
+    const sign: Signing.Sign = (chunks) => Buffer.concat(chunks).subarray(Header.signatureOffset).slice(0, 16)
+    const packet = new Uint8Array(80)
+    packet.fill(0xff, Header.signatureOffset, Header.signatureOffset + 16)
+    Signing.apply(sign, [packet], "client", 1, false)
+    // The signature is that of a message with zeros in its place (MS-SMB2 3.1.4.1).
+    assert.deepStrictEqual(packet.subarray(Header.signatureOffset, Header.signatureOffset + 16), new Uint8Array(16))
+  })
+
   it("by GMAC of nothing is that of the GCM specification", () => {
     const gmac = Signing.make(SigningAlgorithm.AES_GMAC, new Uint8Array(16))
     assert.strictEqual(toHex(gmac([], "client", 0, false)), "58e2fccefa7e3061367f1d57a4e7455a")

@@ -43,6 +43,7 @@ describe("MemoryStore's volume", () => {
           securityDescriptors: true,
           extendedAttributes: true,
           reparsePoints: true,
+          objectIds: true,
           sparse: true
         },
         readOnly: false
