@@ -29,6 +29,9 @@ export default defineConfig({
           name: "unit",
           include: ["test/**/*.test.ts"],
           exclude: ["test/lab/**"],
+          // One process runs many files, since loading Effect again for each takes more time than the tests. A file leaves
+          // nothing behind in its process: no spy, no variable of the environment, no listener.
+          isolate: false,
           // A machine under load is not a fault: what hangs still ends.
           testTimeout: 20_000,
           hookTimeout: 20_000

@@ -163,7 +163,7 @@ describe("LdapPing.ping", () => {
       assert.include(asked[0]!.toString("hex"), `0a01000a0100020100020100010100a027${filter}300a04084e65746c6f676f6e`)
       yield* LdapPing.ping("127.0.0.1", "CORP", { port })
       // A name without a dot is not a DNS name: the ping asks for the controller's own domain.
-      assert.notInclude(asked[1]!.toString("latin1"), "DnsDomain")
+      assert.notInclude(asked.at(-1)!.toString("latin1"), "DnsDomain")
     }))
   it.live("sends the request again when the first is lost", () =>
     Effect.gen(function*() {

@@ -222,6 +222,8 @@ describe("an encrypted frame", () => {
     session.encrypt = Encryption.makeEncrypt(Cipher.AES_128_GCM, toClient, 9n)
     made.connection.sessions.set(9n, session)
     made.connection.admit(someone().usage)
+    // A user with a password has logged on.
+    made.connection.constrained = false
     const seal = Encryption.makeEncrypt(Cipher.AES_128_GCM, toServer, 9n)
     return { ...made, session, seal: (packet: Buffer) => Buffer.concat(seal([packet])), toClient }
   }
