@@ -5,7 +5,8 @@
  * `bigint`. An entry's name is one component; `.` and `..` are ordinary entries. A hostile server can choose any name:
  * a caller that makes a local path of it must check it first.
  *
- * If an entry has FILE_ATTRIBUTE_REPARSE_POINT, its `eaSize` is the reparse tag (2.4.17 and others).
+ * `eaSize` is the size of the extended attributes. If an entry has FILE_ATTRIBUTE_REPARSE_POINT, it is the reparse tag
+ * instead (2.4.17 and others), except in the classes with a field for the tag.
  */
 import * as Codec from "./Codec.ts"
 import { FileTime } from "./FileTime.ts"

@@ -119,6 +119,11 @@ export interface StoreNode {
   readonly numberOfLinks: number
   /** IO_REPARSE_TAG_* if FILE_ATTRIBUTE_REPARSE_POINT is set, otherwise 0. */
   readonly reparseTag: number
+  /**
+   * Bytes of the blob `ExtendedAttributes`; 0 if the file has none. Listings show it. Absent if the store would have to
+   * read the blob for it: listings show 0 then.
+   */
+  readonly eaSize?: number | undefined
 }
 
 /**

@@ -3,10 +3,17 @@
  * entries as fit, their places in the response, and the status at its end. A raw client lists a memory store.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
-import { Codec, DirectoryInformation, NtStatus as Status } from "effect-smb/Codec"
+import { Effect, type Scope } from "effect"
+import { Codec, DirectoryInformation, FileInformation, NtStatus as Status, Reparse } from "effect-smb/Codec"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { ShareStore, StoreError } from "../../src/Server/ShareStore.ts"
+import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
+import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import type { FileId } from "../../src/Smb2/Message/Common.ts"
 import { AccessMask as A, CreateDisposition as D, CreateOptions as O } from "../../src/Smb2/Message/Constants.ts"
+import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import type * as QueryDirectory from "../../src/Smb2/Message/QueryDirectory.ts"
 import { type Client, everything, place } from "./people.ts"
 import { statusOf } from "./RawClient.ts"
@@ -17,13 +24,29 @@ const [RESTART, SINGLE, REOPEN] = [1, 2, 0x10]
 const { FileIdExtdDirectoryInformation, FileNamesInformation } = DirectoryInformation.classes
 const none = "STATUS_NO_MORE_FILES"
 
-const cases = (name: string, run: (ann: Client, joe: Client) => Promise<void>) =>
-  it.live(name, () =>
-    Effect.scoped(Effect.gen(function*() {
-      const { client } = yield* place(host)
-      const [ann, joe] = [yield* client("ann"), yield* client("joe")]
-      yield* Effect.promise(() => run(ann, joe))
-    })))
+/** A folder that is removed with the scope. */
+const temporary = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "listings-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+const stores: Record<string, Effect.Effect<ShareStore, StoreError, Scope.Scope>> = {
+  "in memory": MemoryStore.make(),
+  "in a folder": Effect.flatMap(temporary, (path) => LocalStore.make(path))
+}
+
+const casesOf =
+  (make: Effect.Effect<ShareStore, StoreError, Scope.Scope>) =>
+  (name: string, run: (ann: Client, joe: Client) => Promise<void>) =>
+    it.live(name, () =>
+      Effect.scoped(Effect.gen(function*() {
+        const store = yield* make
+        const { client } = yield* place(host, () => store)
+        const [ann, joe] = [yield* client("ann"), yield* client("joe")]
+        yield* Effect.promise(() => run(ann, joe))
+      })))
+
+const cases = casesOf(MemoryStore.make())
 
 const folder = { createOptions: O.FILE_DIRECTORY_FILE }
 
@@ -106,23 +129,30 @@ describe("a scan of a directory", () => {
     }
   )
 
-  cases("has the directory and its parent only if the pattern matches their names", async (ann) => {
-    const directory = await list(ann, "a", "b.txt")
-    for (
-      const [fileName, expected] of [
-        ["*", [".", "..", "a", "b.txt"]],
-        [".", ["."]],
-        ["..", [".."]],
-        ["?", [".", "a"]],
-        ["b*", ["b.txt"]],
-        ["B.TXT", ["b.txt"]]
-      ] as const
-    ) {
-      assert.deepStrictEqual(await names(ann, directory, { flags: RESTART, fileName }), [...expected], fileName)
-    }
-    const root = await ann.must("", folder)
-    assert.deepStrictEqual(await names(ann, root, { fileName: "*" }), [".", "..", "d"])
-  })
+  for (const [where, make] of Object.entries(stores)) {
+    casesOf(make)(
+      `of a store ${where} has the directory and its parent if the pattern matches their names`,
+      async (ann) => {
+        const directory = await list(ann, "a", "b.txt")
+        for (
+          const [fileName, expected] of [
+            ["*", [".", "..", "a", "b.txt"]],
+            [".", ["."]],
+            ["..", [".."]],
+            ["?", [".", "a"]],
+            ["b*", ["b.txt"]],
+            ["B.TXT", ["b.txt"]]
+          ] as const
+        ) {
+          const found = await names(ann, directory, { flags: RESTART, fileName })
+          // The names of the store come in any order, after the first two.
+          assert.deepStrictEqual(typeof found === "string" ? found : found.toSorted(), [...expected], fileName)
+        }
+        const root = await ann.must("", folder)
+        assert.deepStrictEqual(await names(ann, root, { fileName: "*" }), [".", "..", "d"])
+      }
+    )
+  }
 
   cases("is each open's own", async (ann, joe) => {
     const [one, two] = [await list(ann, "a", "b"), await joe.must("d", folder)]
@@ -220,6 +250,69 @@ describe("the entries of a listing", () => {
     assert.strictEqual(FileIdExtdDirectoryInformation.number, 60)
   })
 })
+
+/** The classes that have EaSize, and whether they have a field of their own for the reparse tag. */
+const sized = {
+  FileFullDirectoryInformation: false,
+  FileBothDirectoryInformation: false,
+  FileIdBothDirectoryInformation: false,
+  FileIdFullDirectoryInformation: false,
+  FileIdExtdDirectoryInformation: true,
+  FileIdExtdBothDirectoryInformation: true
+} as const
+
+for (const [where, make] of Object.entries(stores)) {
+  describe(`EaSize in a listing of a store ${where}`, () => {
+    const run = casesOf(make)
+
+    const entryIn = async (ann: Client, directory: FileId, name: keyof typeof sized, fileName: string) => {
+      const { codec, number } = DirectoryInformation.classes[name]
+      const how = { fileInformationClass: number, flags: RESTART, fileName }
+      const found = await query(ann, directory, how)
+      if (typeof found === "string") return assert.fail(`${name} of ${fileName}: ${found}`)
+      const decoded = Codec.decode("entries", codec as Codec.Codec<any>)(found)
+      assert(decoded._tag === "Success")
+      return decoded.success[0] as { readonly eaSize: number; readonly reparsePointTag?: number }
+    }
+
+    const attribute = (eaName: string, length: number) =>
+      Codec.encode(FileInformation.FileFullEaInformation)([{ flags: 0, eaName, eaValue: new Uint8Array(length) }])
+
+    run("is that of FileEaInformation, for files and directories, after each change", async (ann) => {
+      const directory = await list(ann, "none")
+      const file = await ann.must("d\\file")
+      const sub = await ann.must("d\\sub", folder)
+      // An entry has 8 bytes, the name, a NUL and the value. The next one begins at a multiple of 4 (MS-FSCC 2.4.16).
+      const steps = [[attribute("ONE", 3), 15], [attribute("TWO", 100), 16 + 112], [attribute("ONE", 0), 112]] as const
+      for (const [change, size] of steps) {
+        for (const [open, name] of [[file, "file"], [sub, "sub"]] as const) {
+          assert.strictEqual(await ann.status(Requests.set(open, "file", "FileFullEaInformation", change)), 0)
+          assert.strictEqual((await ann.ask(Requests.query(open, "file", "FileEaInformation")))!.readUInt32LE(72), size)
+          for (const known of Object.keys(sized) as Array<keyof typeof sized>) {
+            assert.strictEqual((await entryIn(ann, directory, known, name)).eaSize, size, `${known} of ${name}`)
+          }
+        }
+      }
+      for (const known of Object.keys(sized) as Array<keyof typeof sized>) {
+        assert.strictEqual((await entryIn(ann, directory, known, "none")).eaSize, 0)
+        assert.strictEqual((await entryIn(ann, sub, known, ".")).eaSize, 112)
+      }
+    })
+
+    run("is the tag of a reparse point, except in the classes that have a field for the tag", async (ann) => {
+      const directory = await list(ann)
+      const link = await ann.must("d\\link", { createOptions: O.FILE_OPEN_REPARSE_POINT })
+      const target = { substituteName: "x", printName: "x", flags: Reparse.SYMLINK_FLAG_RELATIVE }
+      const data = Codec.encode(Reparse.ReparseDataBuffer)({ _tag: "SymbolicLink", ...target })
+      assert.strictEqual(await ann.status(Requests.fsctl(link, Fsctl.FSCTL_SET_REPARSE_POINT, data)), 0)
+      const tag = Reparse.ReparseTag.IO_REPARSE_TAG_SYMLINK
+      for (const [name, hasField] of Object.entries(sized)) {
+        const entry = await entryIn(ann, directory, name as keyof typeof sized, "link")
+        assert.deepInclude(entry, hasField ? { eaSize: 0, reparsePointTag: tag } : { eaSize: tag }, name)
+      }
+    })
+  })
+}
 
 describe("a listing is refused", () => {
   cases(

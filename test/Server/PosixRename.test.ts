@@ -77,7 +77,7 @@ describe("a rename with POSIX semantics", () => {
           await client.status(Requests.close(await made(client, "target", "old")))
           const held = await client.must("target", { createDisposition: D.FILE_OPEN })
           const source = await made(client, "source", "new")
-          // With one of the two flags only, the rename is refused as ever.
+          // With one of the two flags only, the rename is refused as always.
           const { STATUS_ACCESS_DENIED, STATUS_OBJECT_NAME_COLLISION } = NtStatus
           const refusals = [[FILE_RENAME_REPLACE_IF_EXISTS, STATUS_ACCESS_DENIED], [
             FILE_RENAME_POSIX_SEMANTICS,
@@ -90,6 +90,24 @@ describe("a rename with POSIX semantics", () => {
             await client.status(Requests.set(held, "file", "FileDispositionInformation", Uint8Array.of(1))),
             0
           )
+          // MS-FSA 2.1.5.15.11: the name is taken by a link that is deleted.
+          assert.strictEqual(
+            await client.status(renamed(source, "target", FILE_RENAME_REPLACE_IF_EXISTS)),
+            NtStatus.STATUS_DELETE_PENDING
+          )
+          const plain = Codec.encode(FileInformation.FileRenameInformation)
+          for (
+            const [replaceIfExists, status] of [
+              [true, NtStatus.STATUS_DELETE_PENDING],
+              [false, STATUS_OBJECT_NAME_COLLISION]
+            ] as const
+          ) {
+            const value = plain({ replaceIfExists, rootDirectory: 0n, fileName: "target" })
+            assert.strictEqual(
+              await client.status(Requests.set(source, "file", "FileRenameInformation", value)),
+              status
+            )
+          }
           assert.strictEqual(await client.status(renamed(source, "target")), 0)
           assert.strictEqual(await textOf(client, held), "old")
           assert.strictEqual(await client.text("target"), "new")

@@ -144,8 +144,15 @@ describe("the node of a local file", () => {
     bytes.writeUInt32LE(tag)
     return bytes.toString("base64")
   }
-  const file = { size: 1000n, allocationSize: 4096n, numberOfLinks: 3, type: "file", reparseTag: 0 } as const
-  const directory = { size: 0n, allocationSize: 0n, numberOfLinks: 1, type: "directory", reparseTag: 0 } as const
+  const file = { size: 1000n, allocationSize: 4096n, numberOfLinks: 3, type: "file", reparseTag: 0, eaSize: 0 } as const
+  const directory = {
+    size: 0n,
+    allocationSize: 0n,
+    numberOfLinks: 1,
+    type: "directory",
+    reparseTag: 0,
+    eaSize: 0
+  } as const
   const cases: ReadonlyArray<readonly [string, Kind, FileRecord, Fs.BigIntStats | undefined, object]> = [
     ["of a file has its bytes and names", "file", {}, undefined, { ...file, fileAttributes: ARCHIVE }],
     ["has the record's attributes", "file", { attributes: HIDDEN }, undefined, { ...file, fileAttributes: HIDDEN }],
@@ -188,6 +195,16 @@ describe("the node of a local file", () => {
       undefined,
       { ...file, fileAttributes: ARCHIVE | REPARSE_POINT, reparseTag: symlink }
     ],
+    // The lengths of base64 with two signs of padding, one, and none.
+    ...[1, 2, 3, 1000].map((length) =>
+      [
+        `has the ${length} bytes of its extended attributes`,
+        "directory",
+        { blobs: { ExtendedAttributes: Buffer.alloc(length).toString("base64"), ObjectId: "AAAA" } },
+        undefined,
+        { ...directory, fileAttributes: DIRECTORY, eaSize: length }
+      ] as const
+    ),
     [
       "has no tag for another blob",
       "file",

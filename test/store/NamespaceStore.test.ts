@@ -113,6 +113,8 @@ describe("a folder on the path to a NamespaceStore's link", () => {
   it.effect("is a directory with its own number and the times of the root, in the case of the links", () =>
     Effect.scoped(Effect.gen(function*() {
       const { below, store } = yield* made
+      const { file } = yield* below.open([], directory)
+      yield* file.setBlob("ExtendedAttributes", Uint8Array.of(1, 2, 3))
       const root = yield* below.stat([])
       const node = yield* store.stat(["MEDIA"])
       assert.deepStrictEqual(node, {
@@ -123,7 +125,9 @@ describe("a folder on the path to a NamespaceStore's link", () => {
         type: "directory",
         fileAttributes: F.FILE_ATTRIBUTE_DIRECTORY,
         numberOfLinks: 1,
-        reparseTag: 0
+        reparseTag: 0,
+        // The folder has no blob.
+        eaSize: 0
       })
       const deep = yield* store.stat(["media", "deep"])
       assert.strictEqual(deep.name, "Deep")

@@ -857,6 +857,23 @@ export const storeConformance = (name: string, make: Make, traits: StoreTraits =
         }
       }
 
+      needs("extendedAttributes")("of ExtendedAttributes have the size of the node, if it has one", function*(store) {
+        for (const type of ["file", "directory"] as const) {
+          const { file, node }: StoreOpened = yield* store.open([type], { mode: "new", type })
+          // A store tells the size always, or never.
+          const expected = (size: number) => node.eaSize === undefined ? undefined : size
+          assert.strictEqual(node.eaSize, expected(0))
+          for (const bytes of [text("four"), pattern(1000, 1), text("x"), undefined]) {
+            yield* file.setBlob("ExtendedAttributes", bytes)
+            const size = expected(bytes?.length ?? 0)
+            assert.strictEqual((yield* file.stat).eaSize, size)
+            assert.strictEqual((yield* store.stat([type])).eaSize, size)
+            const listed: ReadonlyArray<StoreNode> = yield* Stream.runCollect(store.list([]))
+            assert.strictEqual(listed.find(({ name }) => name === type)?.eaSize, size)
+          }
+        }
+      })
+
       needs("securityDescriptors")("of a removed file do not appear on a new file of the same name", function*(store) {
         for (let i = 0; i < 10; i++) {
           yield* using(store, ["f"], newFile, ({ file }) =>

@@ -214,7 +214,8 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
       changeTime: inode.changeTime,
       fileAttributes: Attributes.reported(inode.attributes, type, reparseTag),
       numberOfLinks: inode.links,
-      reparseTag
+      reparseTag,
+      eaSize: inode.blobs.get("ExtendedAttributes")?.length ?? 0
     }
   }
 

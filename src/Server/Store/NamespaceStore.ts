@@ -74,7 +74,9 @@ export const make = (store: ShareStore, links: () => ReadonlyArray<StorePath>): 
     type: "directory",
     fileAttributes: F.FILE_ATTRIBUTE_DIRECTORY | (link ? F.FILE_ATTRIBUTE_REPARSE_POINT : 0),
     numberOfLinks: 1,
-    reparseTag: link ? IO_REPARSE_TAG_DFS : 0
+    reparseTag: link ? IO_REPARSE_TAG_DFS : 0,
+    // The attributes of the root belong to the root alone.
+    eaSize: 0
   })
 
   /** A folder on the path to a link that the store does not have. */

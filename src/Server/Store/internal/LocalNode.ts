@@ -103,7 +103,8 @@ export const describe = (
     ...times(stats, record),
     fileAttributes: Attributes.reported(record.attributes ?? byDefault(isDirectory), type, tag),
     numberOfLinks: isDirectory ? 1 : Number(stats.nlink),
-    reparseTag: tag
+    reparseTag: tag,
+    eaSize: Buffer.byteLength(record.blobs?.ExtendedAttributes ?? "", "base64")
   }
 }
 

@@ -142,7 +142,9 @@ const scan = (open: FileOpen, sent: string): Effect.Effect<DirectoryCursor, Refu
   Effect.gen(function*() {
     const { path, share, stream: { file: { identity } } } = open
     const { canonicalName } = share.store
-    const pattern = canonicalName === undefined || DosWildcard.hasWildcards(sent) ? sent : canonicalName(sent)
+    // No store has a name for the directory itself and its parent.
+    const isName = sent !== "." && sent !== ".." && !DosWildcard.hasWildcards(sent)
+    const pattern = canonicalName === undefined || !isName ? sent : canonicalName(sent)
     const first: Array<StoreNode> = []
     if (DosWildcard.matches(pattern, ".")) first.push({ ...yield* stored(open.file.stat), name: "." })
     if (DosWildcard.matches(pattern, "..")) {
@@ -189,7 +191,8 @@ const entryOf = (node: StoreNode, wide: boolean, shortName: string) => {
     fileIndex: 0,
     ...NodeInformation.networkOpen(node),
     ...directory ? { allocationSize: 0n, endOfFile: 0n } : {},
-    eaSize: reparse ? node.reparseTag : 0,
+    // A class with a field for the tag has the size here, also for a reparse point (MS-FSA 2.1.5.6.3.5).
+    eaSize: reparse && !wide ? node.reparseTag : node.eaSize ?? 0,
     shortName,
     reparsePointTag: node.reparseTag,
     // NTFS has no number for `..`. Here it has one: a client that removes a tree sees from it that a directory is a link

@@ -206,9 +206,10 @@ const mayTake = Effect.fnUntraced(function*(
   if (file === undefined || others().length === 0) return there.identity
   // An open file keeps its name, also if it was opened by another name.
   if (replace === "closed") {
-    return (yield* HandleRelease.released(incoming, others))
-      ? there.identity
-      : yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
+    if (yield* HandleRelease.released(incoming, others)) return there.identity
+    // A rename tells of a name that is about to go (MS-FSA 2.1.5.15.11, TargetLink.IsDeleted).
+    const goes = from !== undefined && (yield* OpensByName.isPending(share, path))
+    return yield* refuse(goes ? NtStatus.STATUS_DELETE_PENDING : NtStatus.STATUS_ACCESS_DENIED)
   }
   yield* releaseHandles(incoming, file)
   if (others().some(({ shareAccess }) => (shareAccess & ShareAccess.FILE_SHARE_DELETE) === 0)) {
