@@ -1,6 +1,6 @@
 /** Every error has a tag, and its reason has one too. The compiler knows both. */
 import { Effect, Schedule } from "effect"
-import { SmbClient } from "effect-smb"
+import { isNotFound, isTransient, SmbClient } from "effect-smb"
 
 const empty = new Uint8Array()
 
@@ -41,4 +41,14 @@ export const readPatiently = Effect.fn("readPatiently")(function*(path: string) 
       times: 5
     })
   )
+})
+
+/** The text of a file, or nothing if there is none; patient with a server that is busy or restarts. */
+export const readIfThere = Effect.fn("readIfThere")(function*(path: string) {
+  const smb = yield* SmbClient.SmbClient
+  const text = smb.readFileString(path).pipe(
+    Effect.catchIf(isNotFound, () => Effect.succeed("")),
+    Effect.retry({ while: isTransient, schedule: Schedule.exponential("1 second"), times: 5 })
+  )
+  return yield* text
 })

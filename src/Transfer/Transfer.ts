@@ -77,7 +77,7 @@ export interface TransferOptions {
   readonly dryRun?: boolean | undefined
   /** How many files of a tree are copied at once. Default: 8. */
   readonly concurrency?: number | undefined
-  /** How often a file is tried again after its connection failed. Default: 2. */
+  /** How often a file is tried again after a failure for which `isTransient` is true. Default: 2. */
   readonly retries?: number | undefined
   /** The most bytes a second, over all files. Default: no limit. */
   readonly bandwidth?: number | undefined

@@ -330,6 +330,23 @@ describe("a transfer", () => {
       assert.deepStrictEqual(Fs.readdirSync(here), [])
     }).pipe(Effect.scoped, provide({ a: "a".repeat(100_000) }, drops)))
 
+  const refusesOnce = (status: "STATUS_FILE_LOCK_CONFLICT" | "STATUS_ACCESS_DENIED") => ({
+    faults: [{ on: "READ", is: { status }, times: 1 } as const]
+  })
+
+  for (
+    const [status, wanted] of [["STATUS_FILE_LOCK_CONFLICT", "done"], ["STATUS_ACCESS_DENIED", "SmbError"]] as const
+  ) {
+    it.effect(`${wanted === "done" ? "tries a file again" : "fails at once"} after ${status}`, () =>
+      Effect.gen(function*() {
+        const here = yield* folder
+        const target = join(here, "a")
+        const { end } = yield* inTime(run(Transfer.download(`${data}\\a`, target)))
+        assert.strictEqual(end, wanted)
+        assert.deepStrictEqual(Fs.readdirSync(here), wanted === "done" ? ["a"] : [])
+      }).pipe(Effect.scoped, provide({ a: "a".repeat(100_000) }, refusesOnce(status))))
+  }
+
   it.effect("moves no more bytes a second than bandwidth allows", () =>
     Effect.gen(function*() {
       const here = yield* folder

@@ -47,7 +47,7 @@ export const running = {
   noTimes: boolean("no-times", "Do not give copies the time of their original"),
   dryRun: boolean("dry-run", "Change nothing; print what would be copied and removed"),
   transfers: count("transfers", 1, "How many files are copied at once. Default: 8"),
-  retries: count("retries", 0, "How often a file is tried again after its connection failed. Default: 2"),
+  retries: count("retries", 0, "How often a file is tried again after a failure that may pass. Default: 2"),
   bandwidth: size("bwlimit", "The most bytes a second, such as 2M")
 }
 

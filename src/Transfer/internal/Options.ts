@@ -3,7 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { TransportError } from "../../Protocol/Errors.ts"
+import { isTransient } from "../../Client/ClientError.ts"
 import type * as Choice from "./Choice.ts"
 import type * as Filter from "./Filter.ts"
 
@@ -41,9 +41,6 @@ export const throttle = (rate: number | undefined): Options["throttle"] => {
       return start > now ? Effect.andThen(Effect.sleep(start - now), effect) : effect
     })
 }
-
-/** Whether a failure can pass by itself: no server answered, or the connection broke. */
-const isTransient = (error: unknown): boolean => error instanceof TransportError
 
 /** Tries `times` more times, with pauses from one second on that double up to half a minute. */
 export const retry = (times: number): Options["retry"] => (effect) =>
