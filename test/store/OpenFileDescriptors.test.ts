@@ -450,8 +450,11 @@ describe("descriptors of open files", () => {
         for (const call of calls) assert.isTrue(call.file.isOpen(await call.began), `seed ${seed}, step ${step}`)
         // Descriptors are closed after each call.
         if (what < 3) continue
-        const idle = files.filter((one) => !busy.has(one)).reduce((sum, { count }) => sum + count, 0)
-        assert.isAtMost(idle, Math.max(0, limit - busy.size), `seed ${seed}, step ${step}`)
+        const idle = () => files.filter((one) => !busy.has(one)).reduce((sum, { count }) => sum + count, 0)
+        const allowed = Math.max(0, limit - busy.size)
+        // A thread of the pool can be slow with its close.
+        for (let waits = 0; idle() > allowed && waits < 200; waits++) await closed()
+        assert.isAtMost(idle(), allowed, `seed ${seed}, step ${step}`)
       }
       for (const { descriptor } of files) all.close(descriptor)
       for (const call of calls) await call.end()
