@@ -94,3 +94,22 @@ describe("a lock of several ranges that can wait", () => {
       assert.deepStrictEqual(requests, [["Lock", [30n, 10n]], ["Unlock", [30n, 10n]]])
     }))
 })
+
+describe("a lock without options", () => {
+  it.effect("is exclusive and waits, and is otherwise as its options say", () =>
+    Effect.gen(function*() {
+      const asked: Array<readonly [exclusive: boolean, wait: boolean]> = []
+      const share = { server: "nas", port: 445, name: "data", limits: { read: 1, write: 1 } } as unknown as Share.Share
+      const run = (operation: Operation.Lock | Operation.Unlock): Effect.Effect<void> =>
+        Effect.sync(() => {
+          if (operation._tag === "Lock") asked.push([operation.exclusive, operation.wait])
+        })
+      const opened = { path: "f", opened: { endOfFile: 9n }, run, close: Effect.void, caching: () => ({}) }
+      const file = SmbFile.make(share, opened as unknown as Share.OpenFile)
+      yield* Effect.scoped(file.lock([range(1)]))
+      yield* Effect.scoped(file.lock([range(1)], {}))
+      yield* Effect.scoped(file.lock([range(1)], { exclusive: false }))
+      yield* Effect.scoped(file.lock([range(1)], { wait: false }))
+      assert.deepStrictEqual(asked, [[true, true], [true, true], [false, true], [true, false]])
+    }))
+})
