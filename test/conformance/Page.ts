@@ -5,15 +5,27 @@ import type { Known } from "./Summary.ts"
 
 const path = fileURLToPath(new URL("../../docs/conformance.md", import.meta.url))
 
-/** A page with another text in the part between `<!-- NAME -->` and `<!-- /NAME -->`. Throws if the page lacks them. */
-export const replacePart = (page: string, name: string, text: string): string => {
+/** Where the part between `<!-- NAME -->` and `<!-- /NAME -->` begins and ends in a page. Throws if the page lacks them. */
+const placeOf = (page: string, name: string): readonly [from: number, to: number] => {
   const [begin, end] = [`<!-- ${name} -->\n`, `<!-- /${name} -->`]
   const from = page.indexOf(begin)
   const to = page.indexOf(end)
   if (from < 0 || to < from) {
     throw new Error(`docs/conformance.md has no part ${name}: it needs ${begin.trim()} and ${end}`)
   }
-  return `${page.slice(0, from + begin.length)}${text.trim()}\n${page.slice(to)}`
+  return [from + begin.length, to]
+}
+
+/** A page with another text in the part between `<!-- NAME -->` and `<!-- /NAME -->`. Throws if the page lacks them. */
+export const replacePart = (page: string, name: string, text: string): string => {
+  const [from, to] = placeOf(page, name)
+  return `${page.slice(0, from)}${text.trim()}\n${page.slice(to)}`
+}
+
+/** The text of one part of the page. */
+export const readPart = (name: string): string => {
+  const page = readFileSync(path, "utf8")
+  return page.slice(...placeOf(page, name))
 }
 
 /** Writes one part of the page. */

@@ -90,9 +90,10 @@ const programs = [
 /** The Debian packages of these programs, and of what the runner itself needs. */
 export const packages = ["git", "iproute2", "kmod", "python3", "qemu-system-x86", "rsync", "samba", "tar", "util-linux"]
 
-/** What is missing on this machine, in one line; undefined if nothing is. */
-export const missing = (): string | undefined => {
-  const absent = [...programs, "/usr/sbin/depmod", "/usr/sbin/smbd", "/usr/bin/qemu-system-x86_64", "/usr/bin/unshare"]
+/** What is missing on this machine, in one line; undefined if nothing is. `smbdRoot` is the root folder of smbd. */
+export const missing = (smbdRoot: string): string | undefined => {
+  const smbd = join(smbdRoot || "/", "usr/sbin/smbd")
+  const absent = [...programs, "/usr/sbin/depmod", smbd, "/usr/bin/qemu-system-x86_64", "/usr/bin/unshare"]
     .filter((path) => !existsSync(path))
   if (process.platform !== "linux" || process.arch !== "x64") return "this needs Linux on x86-64"
   if (process.getuid?.() !== 0) return "this needs root, for a network namespace and smbd"

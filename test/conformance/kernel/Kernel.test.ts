@@ -98,6 +98,30 @@ describe("the results of two servers", () => {
     assert.throws(() => Outputs.parse(["= a\t1", "= a\t1"]), /the step a has two results/)
   })
 
+  it("have a row for each version of Linux: a run replaces the row of its version, and leaves the others", () => {
+    const row = (release: string, smbd: string, same: number) => ({ release, smbd, counts: [324, same, 324 - same, 0] })
+    const old = Outputs.table([
+      row("6.12.9+deb13-cloud-amd64", "4.22.1-Debian", 300),
+      row("6.1.0-57-cloud", "4.17.12", 315)
+    ])
+    assert.strictEqual(
+      old,
+      [
+        "| kernel and smbd | results | as smbd | explained | not explained |",
+        "| --- | --: | --: | --: | --: |",
+        "| 6.1.0-57-cloud and smbd 4.17.12 | 324 | 315 | 9 | 0 |",
+        "| 6.12.9+deb13-cloud-amd64 and smbd 4.22.1-Debian | 324 | 300 | 24 | 0 |"
+      ].join("\n")
+    )
+    const written = Outputs.table([row("6.12.117+deb13-cloud-amd64", "4.22.11-Debian", 310)], old)
+    assert.deepStrictEqual(written.split("\n").slice(2), [
+      "| 6.1.0-57-cloud and smbd 4.17.12 | 324 | 315 | 9 | 0 |",
+      "| 6.12.117+deb13-cloud-amd64 and smbd 4.22.11-Debian | 324 | 310 | 14 | 0 |"
+    ])
+    // The page of the project has rows that a run can read.
+    assert.include(Outputs.table([], here("../../../docs/conformance.md")), "| 6.1.0-")
+  })
+
   it("have known differences for all kernels and for one version", () => {
     assert.deepStrictEqual(Outputs.headingsOf("6.1.0-57-cloud-amd64"), ["All kernels", "Linux 6.1"])
     assert.deepStrictEqual(Outputs.headingsOf("6.12.117+deb13-cloud-amd64"), ["All kernels", "Linux 6.12"])

@@ -70,13 +70,40 @@ export const own = (folder: string, port: number): Promise<Server> => {
   return make(port, process.execPath, [program, String(port), share, user, password])
 }
 
-/** smbd with the modules that keep streams and attributes. `folder` is its own. */
-export const smbd = (folder: string, port: number): Promise<Server> => {
+/**
+ * The command of a program of Samba: of this machine, or of another Debian in the root folder that `SMBD_ROOT` names.
+ */
+const samba = (
+  root: string,
+  program: string,
+  ...args: ReadonlyArray<string>
+): readonly [string, ReadonlyArray<string>] => root === "" ? [program, args] : ["chroot", [root, program].concat(args)]
+
+/** The root folder of smbd. Empty means the smbd of this machine. */
+export const smbdRoot = process.env.SMBD_ROOT ?? ""
+
+/** The version of smbd, such as `4.17.12-Debian`. */
+export const smbdVersion = (root: string): string =>
+  execFileSync(...samba(root, "smbd", "--version"), { encoding: "utf8" }).replace("Version", "").trim()
+
+/** What another root lacks and smbd needs: its own folder, and two that a fresh root has without their contents. */
+const mounts = (root: string, folder: string): ReadonlyArray<readonly [from: string, to: string]> =>
+  root === "" ? [] : [[folder, join(root, "mnt")], ["/proc", join(root, "proc")], ["/dev", join(root, "dev")]]
+
+/**
+ * smbd with the modules that keep streams and attributes. `folder` is its own. If smbd has another root, the folder is
+ * mounted there: call this in a mount namespace that ends with the process.
+ */
+export const smbd = async (folder: string, port: number, root: string): Promise<Server> => {
+  const mounted = mounts(root, folder)
+  for (const [from, to] of mounted) execFileSync("mount", ["--bind", from, to])
+  // The paths that smbd reads are those below its root.
+  const seen = root === "" ? folder : "/mnt"
   const at = (name: string): string => {
     mkdirSync(join(folder, name), { recursive: true, mode: 0o755 })
-    return join(folder, name)
+    return join(seen, name)
   }
-  const configuration = join(folder, "smb.conf")
+  const configuration = join(seen, "smb.conf")
   const lines = {
     "server role": "standalone server",
     "smb ports": String(port),
@@ -88,7 +115,7 @@ export const smbd = (folder: string, port: number): Promise<Server> => {
     "cache directory": at("cache"),
     "pid directory": at("pid"),
     "ncalrpc dir": at("ncalrpc"),
-    "log file": join(folder, "log.smbd"),
+    "log file": join(seen, "log.smbd"),
     "disable spoolss": "yes",
     "load printers": "no",
     "ea support": "yes",
@@ -96,7 +123,17 @@ export const smbd = (folder: string, port: number): Promise<Server> => {
   }
   const share = { path: at("share"), "read only": "no", "force user": "root", "vfs objects": "streams_xattr" }
   const section = (options: object) => Object.entries(options).map(([name, value]) => `  ${name} = ${value}\n`).join("")
-  writeFileSync(configuration, `[global]\n${section(lines)}[share]\n${section(share)}`)
-  execFileSync("smbpasswd", ["-c", configuration, "-a", "-s", user], { input: `${password}\n${password}\n` })
-  return make(port, "smbd", ["-s", configuration, "-F", "--no-process-group"])
+  writeFileSync(join(folder, "smb.conf"), `[global]\n${section(lines)}[share]\n${section(share)}`)
+  execFileSync(...samba(root, "smbpasswd", "-c", configuration, "-a", "-s", user), {
+    input: `${password}\n${password}\n`
+  })
+  const server = await make(port, ...samba(root, "smbd", "-s", configuration, "-F", "--no-process-group"))
+  return {
+    ...server,
+    stop: async () => {
+      await server.stop()
+      // The processes of clients may need a moment more to end.
+      for (const [, to] of mounted) execFileSync("umount", ["--lazy", to])
+    }
+  }
 }

@@ -3,7 +3,10 @@
  * of each server by cifs.ko and runs the file operations of `init.py`. The results must be the same line by line, except
  * for the differences that `KNOWN_DIFFERENCES.md` explains.
  *
- * Needs root on Debian (x86-64). All of it runs in a network namespace, which ends with the runner.
+ * Needs root on Debian (x86-64). All of it runs in a network namespace and a mount namespace, which end with the runner.
+ *
+ * smbd is that of this machine, or the one below the root folder that the variable `SMBD_ROOT` names, such as one that
+ * debootstrap made of another Debian. Name the kernel and the smbd of the same Debian.
  *
  * Arguments:
  *
@@ -12,7 +15,7 @@
  * - `--operations A,B`: only these operations, by the names of their functions in `init.py`.
  * - `--patience N`: multiplies the three minutes that an operation may take, for a slow machine.
  * - `--archive FILE`: writes the results as JSON.
- * - `--write`: writes the table of `docs/conformance.md` from this run; name both kernels.
+ * - `--write`: writes the rows of these kernels into the table of `docs/conformance.md`. The rows of other versions stay.
  * - `--logs FOLDER`: keeps the results, and the console of the virtual machine, for each kernel and server.
  *
  * Ends with code 1 if a difference has no explanation, or an explained one is gone; with 2 if a run did not end.
@@ -117,7 +120,8 @@ const compare = async (
   const initramfs = join(folder, "initramfs")
   writeFileSync(initramfs, Initramfs.build(kernel, here("init.py")))
   const outputs: Array<Outputs.Outputs> = []
-  for (const [name, make] of [["smbd", Servers.smbd], ["server", Servers.own]] as const) {
+  const smbdOfRoot = (own: string, port: number) => Servers.smbd(own, port, Servers.smbdRoot)
+  for (const [name, make] of [["smbd", smbdOfRoot], ["server", Servers.own]] as const) {
     const server = await make(at(name), 4460)
     try {
       const began = Date.now()
@@ -151,14 +155,15 @@ const compare = async (
 }
 
 const main = async (): Promise<void> => {
-  const absent = Initramfs.missing()
+  const absent = Initramfs.missing(Servers.smbdRoot)
   if (absent !== undefined) throw new Error(absent)
   const work = mkdtempSync(join(tmpdir(), "effect-smb-kernel-"))
   const logs = resolve(options.logs ?? join(work, "logs"))
   mkdirSync(logs, { recursive: true })
   try {
     const all = new Map<string, Summary.Verdict>()
-    const rows: Array<ReadonlyArray<string | number>> = []
+    const version = Servers.smbdVersion(Servers.smbdRoot)
+    const rows: Array<Outputs.Row> = []
     const count = (of: ReadonlyMap<string, Summary.Verdict>, verdict: Summary.Verdict) =>
       [...of.values()].filter((other) => other === verdict).length
     for (const [i, path] of (options.kernel ?? [process.env[marker]!]).entries()) {
@@ -168,14 +173,11 @@ const main = async (): Promise<void> => {
         if (verdict === "fixed") console.log(`no difference any more: ${name}`)
       }
       const counts = (["known", "new"] as const).map((verdict) => count(verdicts, verdict))
-      rows.push([release, verdicts.size, count(verdicts, "pass") + count(verdicts, "fixed"), ...counts])
+      const same = count(verdicts, "pass") + count(verdicts, "fixed")
+      rows.push({ release, smbd: version, counts: [verdicts.size, same, ...counts] })
     }
-    const table = Page.table(["kernel", "results", "as smbd", "explained", "not explained"], rows)
-    console.log(`\n${table}`)
-    if (options.write) {
-      const version = execFileSync("smbd", ["--version"], { encoding: "utf8" }).replace("Version", "").trim()
-      Page.writePart("kernel", `Compared with smbd ${version}:\n\n${table}`)
-    }
+    console.log(`\n${Outputs.table(rows)}`)
+    if (options.write) Page.writePart("kernel", Outputs.table(rows, Page.readPart("kernel")))
     if (options.archive !== undefined) Summary.archive(options.archive, "the Linux kernel's client", all)
     process.exitCode = Summary.exitCode(all)
   } finally {
@@ -183,7 +185,10 @@ const main = async (): Promise<void> => {
   }
 }
 
-/** Runs this program again in a network namespace: port numbers are free there, and no other machine reaches it. */
+/**
+ * Runs this program again in a network namespace: port numbers are free there, and no other machine reaches it. What it
+ * mounts ends with its mount namespace.
+ */
 const enter = (): void => {
   const folder = mkdtempSync(join(tmpdir(), "effect-smb-kernel-package-"))
   try {
@@ -191,7 +196,7 @@ const enter = (): void => {
     const inside = "ip link set lo up && exec \"$@\""
     const { status } = spawnSync(
       "unshare",
-      ["--net", "sh", "-c", inside, "sh", process.execPath, ...process.execArgv, ...process.argv.slice(1)],
+      ["--net", "--mount", "sh", "-c", inside, "sh", process.execPath, ...process.execArgv, ...process.argv.slice(1)],
       { stdio: "inherit", env: { ...process.env, [marker]: kernel } }
     )
     process.exitCode = status ?? 2
