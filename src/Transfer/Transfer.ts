@@ -28,6 +28,7 @@ import * as Extras from "./internal/Extras.ts"
 import * as Filter from "./internal/Filter.ts"
 import * as LocalFile from "./internal/LocalFile.ts"
 import * as Options from "./internal/Options.ts"
+import * as Overlap from "./internal/Overlap.ts"
 import * as Relay from "./internal/Relay.ts"
 import { Run } from "./internal/Run.ts"
 import * as Side from "./internal/Side.ts"
@@ -79,7 +80,7 @@ export interface TransferOptions {
   readonly concurrency?: number | undefined
   /** How often a file is tried again after a failure for which `isTransient` is true. Default: 2. */
   readonly retries?: number | undefined
-  /** The most bytes a second, over all files. Default: no limit. */
+  /** The most bytes a second, over all files. 0 and the default: no limit. */
   readonly bandwidth?: number | undefined
 }
 
@@ -316,11 +317,13 @@ const folder = Effect.fnUntraced(function*(path: UncPath.PathInput) {
   }
 })
 
-const sideOf = Effect.fnUntraced(function*(path: UncPath.PathInput) {
-  return isText(path) && !isRemote(path)
-    ? Side.local(path)
-    : Side.remote(yield* Effect.fromResult(UncPath.parseInShare(path)))
+/** A local path, or the parsed path on a server. */
+const folderOf = Effect.fnUntraced(function*(path: UncPath.PathInput) {
+  return isText(path) && !isRemote(path) ? path : yield* Effect.fromResult(UncPath.parseInShare(path))
 })
+
+const sideOf = (folder: string | UncPath.UncPath): Side.Side =>
+  typeof folder === "string" ? Side.local(folder) : Side.remote(folder)
 
 /**
  * Makes a folder like another: copies what differs, and with `delete` removes what only the target has. Either side, or
@@ -337,6 +340,8 @@ export const sync = (
   events(Effect.fnUntraced(function*(run) {
     const all = complete(options, "different")
     yield* folder(source)
+    const folders = [yield* folderOf(source), yield* folderOf(target)] as const
+    if (options.delete === true) yield* Overlap.refuse(...folders, all.filter, all.dryRun)
     if (isText(source) && !isRemote(source)) {
       if (isText(target) && !isRemote(target)) {
         return yield* new LocalError({
@@ -354,7 +359,7 @@ export const sync = (
     yield* copied(run)
     if (options.delete !== true) return
     const most = options.maximumDeletions ?? Number.MAX_SAFE_INTEGER
-    yield* Extras.remove(yield* sideOf(source), yield* sideOf(target), all, run, most)
+    yield* Extras.remove(sideOf(folders[0]), sideOf(folders[1]), all, run, most)
     yield* run.end("removed")
   }))
 
@@ -375,8 +380,8 @@ export const check = (
       yield* folder(source)
       yield* folder(target)
       yield* Comparison.compare(
-        yield* sideOf(source),
-        yield* sideOf(target),
+        sideOf(yield* folderOf(source)),
+        sideOf(yield* folderOf(target)),
         complete(options, "different"),
         (difference) => Effect.asVoid(Queue.offer(queue, difference))
       )

@@ -18,7 +18,12 @@ const count = (name: string, least: number, description: string) =>
   )
 
 const patterns = (name: string, description: string) =>
-  Flag.String(name).pipe(Flag.withMetavar("PATTERN"), Flag.withDescription(description), Flag.atLeast(0))
+  Flag.String(name).pipe(
+    Flag.withMetavar("PATTERN"),
+    Flag.withDescription(description),
+    Flag.filter((text) => text.replace(/\/$/, "") !== "", (text) => `--${name}: a pattern, not "${text}"`),
+    Flag.atLeast(0)
+  )
 
 /** What is left out. */
 export const filter = {
@@ -48,7 +53,7 @@ export const running = {
   dryRun: boolean("dry-run", "Change nothing; print what would be copied and removed"),
   transfers: count("transfers", 1, "How many files are copied at once. Default: 8"),
   retries: count("retries", 0, "How often a file is tried again after a failure that may pass. Default: 2"),
-  bandwidth: size("bwlimit", "The most bytes a second, such as 2M")
+  bandwidth: size("bwlimit", "The most bytes a second, such as 2M; 0: no limit")
 }
 
 /** The flags of a copy. */

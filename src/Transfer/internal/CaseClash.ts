@@ -20,6 +20,10 @@ export const within = (names: ReadonlyArray<string>): ReadonlyMap<string, string
   return clashes
 }
 
+/** Why an entry is not copied to a server; `other` is the name or path that was there first. */
+export const notCopied = (other: string): string =>
+  `not copied: to a server this is the same name as ${JSON.stringify(other)}, which differs only in case`
+
 /** The identity of a local file, equal for two names of one file; `undefined` if nothing is at the path. */
 export const identityOf = (path: string): Effect.Effect<string | undefined> =>
   Effect.promise(() => stat(path, { bigint: true }).then(({ dev, ino }) => `${dev}:${ino}`, () => undefined))

@@ -16,42 +16,52 @@ export const compare = (
 ): Effect.Effect<void, EntryError, Services> => {
   const counts = (names: ReadonlyArray<string>, item: Item): boolean =>
     item.type === "directory" ? filter.enters(names) : filter.takes(names, item.facts.size)
-  const isSame = (names: ReadonlyArray<string>, one: Item, other: Item) => {
+  /** The names that lead to an entry. Those of one entry on both sides can differ in case. */
+  interface Place {
+    readonly ours: ReadonlyArray<string>
+    readonly theirs: ReadonlyArray<string>
+  }
+  const pathsOf = ({ ours, theirs }: Place) => ({ source: source.path(ours), target: target.path(theirs) })
+  const isSame = (place: Place, one: Item, other: Item) => {
     const choice = Choice.choose(one.facts, other.facts, { ...rules, existing: "different" })
     return choice !== "checksum"
       ? Effect.succeed(choice === "Same")
       : Effect.map(
-        Effect.all([source.hash(names), target.hash(names)], { concurrency: 2 }),
+        Effect.all([source.hash(place.ours), target.hash(place.theirs)], { concurrency: 2 }),
         ([one, other]) => one === other
       )
   }
-  const both = (names: ReadonlyArray<string>, one: Item, other: Item): Effect.Effect<void, EntryError, Services> => {
-    const paths = { source: source.path(names), target: target.path(names) }
-    if (one.type !== other.type) return tell({ ...paths, _tag: "TypeDiffers" })
-    if (one.type === "directory") return visit(names)
+  const both = (place: Place, one: Item, other: Item): Effect.Effect<void, EntryError, Services> => {
+    if (one.type !== other.type) return tell({ ...pathsOf(place), _tag: "TypeDiffers" })
+    if (one.type === "directory") return visit(place)
     if (one.type === "other") return Effect.void
     return Effect.flatMap(
-      isSame(names, one, other),
-      (same) => same ? Effect.void : tell({ ...paths, _tag: "ContentDiffers" })
+      isSame(place, one, other),
+      (same) => same ? Effect.void : tell({ ...pathsOf(place), _tag: "ContentDiffers" })
     )
   }
-  const visit = (names: ReadonlyArray<string>): Effect.Effect<void, EntryError, Services> =>
+  const visit = (place: Place): Effect.Effect<void, EntryError, Services> =>
     Effect.gen(function*() {
-      const [ours, theirs] = yield* Effect.all([source.list(names), target.list(names)], { concurrency: 2 })
+      const [ours, theirs] = yield* Effect.all([source.list(place.ours), target.list(place.theirs)], {
+        concurrency: 2
+      })
+      const below = (one: string, other: string): Place => ({
+        ours: [...place.ours, one],
+        theirs: [...place.theirs, other]
+      })
       const others = new Map((theirs ?? []).map((item) => [fold(item.name), item]))
       for (const item of ours ?? []) {
-        const below = [...names, item.name]
         const other = others.get(fold(item.name))
         others.delete(fold(item.name))
-        if (!counts(below, item)) continue
-        const paths = { source: source.path(below), target: target.path(below) }
-        yield* other === undefined ? tell({ ...paths, _tag: "OnlySource" }) : both(below, item, other)
+        const at = below(item.name, other?.name ?? item.name)
+        if (!counts(at.ours, item)) continue
+        yield* other === undefined ? tell({ ...pathsOf(at), _tag: "OnlySource" }) : both(at, item, other)
       }
       for (const item of others.values()) {
-        const below = [...names, item.name]
-        if (!counts(below, item)) continue
-        yield* tell({ source: source.path(below), target: target.path(below), _tag: "OnlyTarget" })
+        const at = below(item.name, item.name)
+        if (!counts(at.theirs, item)) continue
+        yield* tell({ ...pathsOf(at), _tag: "OnlyTarget" })
       }
     })
-  return visit([])
+  return visit({ ours: [], theirs: [] })
 }

@@ -10,10 +10,12 @@ export interface FilterOptions {
 }
 
 export interface Filter {
+  /** Whether nothing is left out. */
+  readonly takesAll: boolean
   /** Whether a folder is read. `names` lead to it from the start of the transfer. */
   readonly enters: (names: ReadonlyArray<string>) => boolean
-  /** Whether a file is copied, compared or removed; its size in bytes. */
-  readonly takes: (names: ReadonlyArray<string>, size: bigint) => boolean
+  /** Whether a file is copied, compared or removed; its size in bytes, if it is known. */
+  readonly takes: (names: ReadonlyArray<string>, size: bigint | undefined) => boolean
 }
 
 type Matches = (names: ReadonlyArray<string>) => boolean
@@ -24,6 +26,8 @@ type Matches = (names: ReadonlyArray<string>) => boolean
  */
 const pattern = (text: string): Matches => {
   const plain = text.replace(/\/$/, "")
+  // Neither "" nor "/" names anything below the start.
+  if (plain === "") return () => false
   const options = { dot: true, nocase: true, nonegate: true, noextglob: true } as const
   const matches = picomatch(plain.replace(/^\//, ""), options)
   return plain.includes("/") ? (names) => matches(names.join("/")) : (names) => matches(names.at(-1) ?? "")
@@ -37,10 +41,11 @@ export const make = ({ exclude = [], include = [], maximumSize, minimumSize }: F
   const excludesFiles = exclude.filter((text) => !text.endsWith("/")).map(pattern)
   const includes = include.map(pattern)
   return {
+    takesAll: exclude.length === 0 && include.length === 0 && minimumSize === undefined && maximumSize === undefined,
     enters: (names) => !any(excludesFolders, names),
     takes: (names, size) =>
       !any(excludesFiles, names) && (includes.length === 0 || any(includes, names)) &&
-      (minimumSize === undefined || size >= BigInt(minimumSize)) &&
-      (maximumSize === undefined || size <= BigInt(maximumSize))
+      (minimumSize === undefined || size === undefined || size >= BigInt(minimumSize)) &&
+      (maximumSize === undefined || size === undefined || size <= BigInt(maximumSize))
   }
 }

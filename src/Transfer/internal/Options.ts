@@ -31,7 +31,8 @@ const unlimited: Options["throttle"] = (_, effect) => effect
 
 /** Lets at most `rate` bytes a second pass, over all files of the transfer. */
 export const throttle = (rate: number | undefined): Options["throttle"] => {
-  if (rate === undefined) return unlimited
+  // A limit of 0 would wait without end.
+  if (rate === undefined || !(rate > 0)) return unlimited
   /** When the next bytes may pass, in milliseconds. */
   let next = 0
   return (count, effect) =>

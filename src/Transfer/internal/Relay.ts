@@ -13,8 +13,11 @@ import { fold } from "../../Codec/UpCase.ts"
 import { isMissing } from "../../Protocol/Errors.ts"
 import { FileAttributes } from "../../Smb2/Message/Constants.ts"
 import { concernsOne } from "../Incomplete.ts"
+import { LocalError } from "../LocalError.ts"
 import type { EntryError } from "../TransferEvent.ts"
+import * as CaseClash from "./CaseClash.ts"
 import * as LocalName from "./LocalName.ts"
+import * as Mark from "./Mark.ts"
 import * as Options from "./Options.ts"
 import * as RemoteFile from "./RemoteFile.ts"
 import type { Run } from "./Run.ts"
@@ -169,12 +172,35 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
 
   const namesOf = (entry: Entry): ReadonlyArray<string> | undefined =>
     entry.path.startsWith(`${base}\\`) ? entry.path.slice(base.length + 1).split("\\") : undefined
-  const enter = (entry: Entry) => {
-    if (!filter.enters(namesOf(entry) ?? [])) return Effect.succeed(false)
-    return fold(entry.path) === own
-      ? Effect.as(run.warn(Warnings.intoItself(entry.path)), false)
-      : Effect.succeed(true)
+  /** The first source path for each name at the target, folded. */
+  const taken = new Map<string, string>()
+  /** The path of an earlier entry that has the same name at the target, and differs in case. */
+  const clashOf = (names: ReadonlyArray<string>): string | undefined => {
+    const name = names.join("\\")
+    const first = taken.get(fold(name))
+    if (first === undefined) taken.set(fold(name), name)
+    return first === undefined || first === name ? undefined : `${base}\\${first}`
   }
+  const mark = Mark.name()
+  // The target may be inside the source, and reached by another name: an alias of the server, or another share.
+  const isTarget = (entry: Entry) =>
+    fold(entry.path) === own
+      ? Effect.succeed(true)
+      : target.path === "" || fold(entry.name) === fold(UncPath.name(target))
+      ? smb.exists(`${entry.path}\\${mark}`).pipe(Effect.catchIf(concernsOne, () => Effect.succeed(false)))
+      : Effect.succeed(false)
+  const enter = Effect.fnUntraced(function*(entry: Entry) {
+    const names = namesOf(entry) ?? []
+    if (!filter.enters(names)) return false
+    const other = clashOf(names)
+    if (other !== undefined) {
+      yield* run.fail(entry.path, new LocalError({ path: entry.path, detail: CaseClash.notCopied(other) }))
+      return false
+    }
+    if (!(yield* isTarget(entry))) return true
+    yield* run.warn(Warnings.intoItself(entry.path))
+    return false
+  })
   const onError = (error: ClientError, directory?: Entry) =>
     concernsOne(error) ? run.fail(directory?.path ?? base, error) : Effect.fail(error)
   const onLoop = (entry: Entry) => run.warn(Warnings.loop(entry))
@@ -185,6 +211,7 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
     yield* take(entry, UncPath.join(target, names.join("\\")), old, relay)
   })
   yield* makeDirectory([])
+  if (!dryRun) yield* Mark.put(target, mark)
   yield* smb.walk(source, { onError, onLoop, enter }).pipe(
     Stream.filter((entry) => {
       const names = namesOf(entry)
@@ -202,6 +229,10 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
         Effect.gen(function*() {
           const names = namesOf(entry) ?? []
           if (entry.type === "symlink") return yield* run.warn(Warnings.symbolicLink(entry.path))
+          const other = clashOf(names)
+          if (other !== undefined) {
+            return yield* new LocalError({ path: entry.path, detail: CaseClash.notCopied(other) })
+          }
           if (entry.type === "directory") {
             // The target itself is not made inside itself.
             return fold(entry.path) === own ? undefined : yield* makeDirectory(names)
@@ -213,4 +244,4 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
       ), { concurrency: relay.concurrency, unordered: true }),
     Stream.runDrain
   )
-})
+}, Effect.scoped)

@@ -5,7 +5,9 @@ import * as Stream from "effect/Stream"
 import { join } from "node:path"
 import { SmbClient } from "../../Client/SmbClient.ts"
 import * as UncPath from "../../Client/UncPath.ts"
+import { isNameSurrogate } from "../../Codec/Reparse.ts"
 import { isMissing } from "../../Protocol/Errors.ts"
+import { LocalError, notFound } from "../LocalError.ts"
 import type { EntryError } from "../TransferEvent.ts"
 import type { Facts } from "./Choice.ts"
 import * as Same from "./Same.ts"
@@ -18,6 +20,8 @@ export interface Item {
   readonly name: string
   readonly type: "file" | "directory" | "other"
   readonly facts: Facts
+  /** The directory is a DFS link or a junction: what is below it is at another place. */
+  readonly leadsAway?: boolean
 }
 
 export interface Side {
@@ -27,6 +31,11 @@ export interface Side {
   readonly list: (
     names: ReadonlyArray<string>
   ) => Effect.Effect<ReadonlyArray<Item> | undefined, EntryError, Services>
+  /**
+   * Fails if the folder is a link that only the server knows of: what is below it is at another place, and is not
+   * removed.
+   */
+  readonly refuseLink: (names: ReadonlyArray<string>) => Effect.Effect<void, EntryError, Services>
   /** Removes a file, or a folder with everything below. A link is removed itself. */
   readonly remove: (names: ReadonlyArray<string>) => Effect.Effect<void, EntryError, Services>
   /** The SHA-256 of a file. */
@@ -49,14 +58,23 @@ export const local = (base: string): Side => {
           items.push({ name, type: "directory", facts: { size: 0n, lastWriteTime: undefined } })
         } else if (type === "File") {
           const info = yield* fs.stat(path([...names, name])).pipe(
-            // It was removed since.
-            Effect.catchIf((error) => error.reason._tag === "NotFound", () => Effect.succeed(undefined))
+            Effect.catchIf(
+              (error) => error.reason._tag === "NotFound",
+              () =>
+                name.includes("\ufffd")
+                  // The file exists, and cannot be opened by this name.
+                  ? Effect.fail(new LocalError({ path: path([...names, name]), detail: notFound(name) }))
+                  // It was removed since.
+                  : Effect.succeed(undefined)
+            )
           )
           if (info !== undefined) items.push({ name, type: "file", facts: Same.localFacts(info) })
         } else items.push({ name, type: "other", facts: { size: 0n, lastWriteTime: undefined } })
       }
       return items
     }),
+    // A listing tells what is a link.
+    refuseLink: () => Effect.void,
     remove: (names) => Effect.flatMap(FileSystem.FileSystem, (fs) => fs.remove(path(names), { recursive: true })),
     hash: (names) => Same.localHash(path(names))
   }
@@ -72,11 +90,14 @@ export const remote = (base: UncPath.UncPath): Side => {
           Stream.map((entry): Item => ({
             name: entry.name,
             type: entry.type === "symlink" ? "other" : entry.type,
-            facts: Same.remoteFacts(entry)
+            facts: Same.remoteFacts(entry),
+            leadsAway: isNameSurrogate(entry.reparseTag)
           })),
           Stream.runCollect,
           Effect.catchTag("SmbError", (error) => isMissing(error) ? Effect.succeed(undefined) : Effect.fail(error))
         )),
+    refuseLink: (names) =>
+      Effect.flatMap(SmbClient, (smb) => Effect.asVoid(smb.removable(at(names), { recursive: true }))),
     remove: (names) => Effect.flatMap(SmbClient, (smb) => smb.remove(at(names), { recursive: true })),
     hash: (names) => Same.remoteHash(at(names))
   }

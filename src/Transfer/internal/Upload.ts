@@ -9,22 +9,20 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import { randomBytes } from "node:crypto"
 import { createReadStream } from "node:fs"
 import { join } from "node:path"
 import type { ClientError } from "../../Client/ClientError.ts"
 import type { Entry } from "../../Client/Entry.ts"
-import * as OpenMode from "../../Client/OpenMode.ts"
 import { SmbClient } from "../../Client/SmbClient.ts"
 import * as UncPath from "../../Client/UncPath.ts"
 import { fold } from "../../Codec/UpCase.ts"
 import { isMissing, SmbError } from "../../Protocol/Errors.ts"
-import { CreateOptions } from "../../Smb2/Message/Constants.ts"
 import { LocalError } from "../LocalError.ts"
 import { checkedThere } from "../LocalNames.ts"
 import type { EntryError } from "../TransferEvent.ts"
 import * as CaseClash from "./CaseClash.ts"
 import type { Facts } from "./Choice.ts"
+import * as Mark from "./Mark.ts"
 import * as Options from "./Options.ts"
 import * as RemoteFile from "./RemoteFile.ts"
 import type { Run } from "./Run.ts"
@@ -220,7 +218,7 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
   const smb = yield* SmbClient
   const fs = yield* FileSystem.FileSystem
   const { dryRun, filter, run } = upload
-  const mark = `effect-smb-${randomBytes(6).toString("hex")}`
+  const mark = Mark.name()
   /** Directories that were created for this copy: they only contain its entries. */
   const made = new Set<string>()
 
@@ -255,35 +253,30 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
         return []
       }
     }
-    const found = yield* fs.readDirectoryEntries(here)
-    const clashes = CaseClash.within(found.map(({ name }) => name).toSorted())
-    for (const [name, other] of clashes) {
-      const path = join(here, name)
-      yield* run.fail(
-        path,
-        new LocalError({
-          path,
-          detail: `not copied: to a server this is the same name as ${
-            JSON.stringify(other)
-          }, which differs only in case`
-        })
-      )
-    }
-    const there = yield* makeThere(UncPath.join(target, names.join("\\")))
-    const listed: Array<Listed[number]> = []
-    for (const { name, type } of found) {
-      if (name === mark || clashes.has(name)) continue
+    const taken: Array<Omit<Listed[number], "there">> = []
+    for (const { name, type } of yield* fs.readDirectoryEntries(here)) {
       const below = [...names, name]
-      if (type === "Directory" && !filter.enters(below)) continue
+      if (name === mark || (type !== "File" && !filter.enters(below))) continue
       let facts: Facts = { size: 0n, lastWriteTime: undefined }
       if (type === "File") {
         const info = yield* Effect.result(fs.stat(join(here, name)))
-        // A file that went away, or that may not be looked at, fails when it is copied.
+        // A file that went away, or that may not be looked at, fails when it is copied: its size leaves nothing out.
         if (Result.isSuccess(info)) facts = Same.localFacts(info.success)
-        if (!filter.takes(below, facts.size)) continue
-        run.found(facts.size)
+        if (!filter.takes(below, Result.isSuccess(info) ? facts.size : undefined)) continue
       }
-      listed.push({ name, type, facts, there: there.get(fold(name)) })
+      taken.push({ name, type, facts })
+    }
+    const clashes = CaseClash.within(taken.map(({ name }) => name).toSorted())
+    for (const [name, other] of clashes) {
+      const path = join(here, name)
+      yield* run.fail(path, new LocalError({ path, detail: CaseClash.notCopied(other) }))
+    }
+    const there = yield* makeThere(UncPath.join(target, names.join("\\")))
+    const listed: Array<Listed[number]> = []
+    for (const entry of taken) {
+      if (clashes.has(entry.name)) continue
+      if (entry.type === "File") run.found(entry.facts.size)
+      listed.push({ ...entry, there: there.get(fold(entry.name)) })
     }
     return listed
   })
@@ -306,19 +299,8 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
   })
 
   const first = yield* enter([])
-  // The target directory can be inside the source folder, if this machine serves the share. The mark is removed when
-  // its open closes, also where nothing can be deleted.
-  const marking = {
-    ...OpenMode.remove,
-    createDisposition: OpenMode.create.createDisposition,
-    createOptions: CreateOptions.FILE_DELETE_ON_CLOSE
-  }
-  if (!dryRun) {
-    const marked = yield* Effect.result(smb.open(UncPath.join(target, mark), marking))
-    if (Result.isSuccess(marked)) {
-      yield* Effect.addFinalizer(() => marked.success.close.pipe(Effect.timeoutOption("1 second"), Effect.ignore))
-    }
-  }
+  // The target directory can be inside the source folder, if this machine serves the share.
+  if (!dryRun) yield* Mark.put(target, mark)
   yield* below([], first).pipe(
     Stream.onEnd(Effect.sync(() => run.scanned())),
     Stream.buffer(Options.ahead),
