@@ -430,7 +430,7 @@ def open_files():
     file = fresh("renamed")
     attempt("open rename", lambda: os.rename(here + "/renamed", here + "/renamed2"))
     attempt("open read after rename", lambda: (file.seek(0), file.read())[1])
-    attempt("open write after rename", lambda: (file.write(b"!"), file.flush(), fresh("/b/open/renamed2"))[2])
+    attempt("open write after rename", lambda: (file.write(b"!"), file.flush(), os.fsync(file.fileno()), get("/b/open/renamed2"))[3])
     file.close()
     file = fresh("target")
     put(here + "/source", b"new")
