@@ -11,6 +11,7 @@ const withLab = lab === "required" || (lab !== "off" && missing() === undefined)
 
 const alias = [
   { find: /^effect-smb$/, replacement: source("index.ts") },
+  { find: /^effect-smb\/promise$/, replacement: source("Promise/index.ts") },
   { find: /^effect-smb\/(\w+)$/, replacement: source("$1/index.ts") }
 ]
 

@@ -17,6 +17,7 @@ export const rooms = {
   Layers: ["Codec", "Protocol"],
   FileSystem: ["Codec", "Protocol", "Smb2", "Client"],
   Smb: ["Auth", "Client", "Dfs", "Layers"],
+  Promise: ["Codec", "Auth", "Protocol", "Client", "Smb"],
   Testing: ["Codec", "Auth", "Protocol", "Smb2", "Smb1", "Client", "Dfs", "Server", "Layers"],
   Cli: [
     "Codec",

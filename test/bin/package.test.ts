@@ -112,7 +112,8 @@ describe.skipIf(isWindows)("the package", () => {
     }`
     assert.deepStrictEqual(must(user, process.execPath, ["-e", script]).trim().split("\n"), names)
     for (const path of paths) {
-      assert(existsSync(join(user, "node_modules/effect-smb/dist", path, "index.d.ts")), path)
+      const { types } = JSON.parse(manifest()).exports[path]
+      assert(existsSync(join(user, "node_modules/effect-smb", types)), path)
     }
   })
 
