@@ -46,12 +46,13 @@ const millisecondsOf = (time: bigint): number | undefined =>
   FileTime.isTime(time) ? Math.trunc(FileTime.toMillis(time)) : undefined
 
 /** Copies a file of any size, with a window of reads. */
-const large = (source: UncPath.PathInput, target: string, options: Download) =>
+const large = (source: UncPath.PathInput, target: string, options: Download, isAlone: boolean) =>
   Effect.scoped(Effect.gen(function*() {
     const { run } = options
     const smb = yield* SmbClient
     const remote = yield* smb.openToRead(source, { onMove: (move) => run.warn(Warnings.targetChanged(move)) })
     const { endOfFile, lastWriteTime } = remote.opened
+    if (isAlone) run.only(endOfFile)
     // The tag is of the requested path: any target with the same file can give the rest of it.
     const tag = tagFor(options, text(source), endOfFile, lastWriteTime)
     const name = LocalName.partial(basename(target), tag)
@@ -109,21 +110,18 @@ type Known = Pick<Entry, "size" | "lastWriteTime">
 /** The largest size that one round trip reads, in bytes. */
 const smallSize = 60_000n
 
-/** Copies one file, again after failures that may pass. */
+/** Copies one file, again after failures that may pass. A file that no listing has told of is the only one. */
 export const file = (source: UncPath.PathInput, target: string, options: Download, known?: Known) =>
   options.retry(
     known !== undefined && known.size <= smallSize && !options.resume
       ? small(source, target, options, known)
-      : large(source, target, options)
+      : large(source, target, options, known === undefined)
   )
 
 /** Copies one file by itself, if the rules say so. */
 export const single = Effect.fnUntraced(function*(source: UncPath.UncPath, target: string, options: Download) {
-  const { dryRun, rules, run } = options
-  if (rules.existing === "replace" && !dryRun) {
-    run.scanned()
-    return yield* file(source, target, options)
-  }
+  const { dryRun, rules } = options
+  if (rules.existing === "replace" && !dryRun) return yield* file(source, target, options)
   const smb = yield* SmbClient
   yield* take(yield* smb.stat(source), target, options, true)
 })
@@ -131,10 +129,7 @@ export const single = Effect.fnUntraced(function*(source: UncPath.UncPath, targe
 /** Copies a found file, or says why not. */
 const take = Effect.fnUntraced(function*(entry: Entry, here: string, options: Download, isAlone = false) {
   const { dryRun, run } = options
-  if (isAlone) {
-    run.found(entry.size)
-    run.scanned()
-  }
+  if (isAlone) run.only(entry.size)
   const choice = yield* Same.local(entry, here, options)
   if (choice !== "copy") {
     run.skipped(entry.size)

@@ -45,6 +45,13 @@ export class Run {
     this.total.bytes += Number(size ?? 0n)
   }
 
+  /** The transfer is of this one file. */
+  only(size: bigint): void {
+    this.total.files = 1
+    this.total.bytes = Number(size)
+    this.isTotalKnown = true
+  }
+
   /** Everything to copy has been found. */
   scanned(): void {
     this.isTotalKnown = true

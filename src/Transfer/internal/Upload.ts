@@ -143,15 +143,11 @@ export const file = (source: string, target: UncPath.UncPath, upload: Upload, is
 /** Copies one file by itself, if the rules say so. */
 export const single = Effect.fnUntraced(function*(source: string, target: UncPath.UncPath, upload: Upload) {
   const { dryRun, rules, run } = upload
-  if (rules.existing === "replace" && !dryRun) {
-    run.scanned()
-    return yield* file(source, target, upload)
-  }
   const fs = yield* FileSystem.FileSystem
   const smb = yield* SmbClient
   const facts = Same.localFacts(yield* fs.stat(source))
-  run.found(facts.size)
-  run.scanned()
+  run.only(facts.size)
+  if (rules.existing === "replace" && !dryRun) return yield* file(source, target, upload)
   const there = yield* smb.stat(target).pipe(
     Effect.catchTag("SmbError", (error) => isMissing(error) ? Effect.succeed(undefined) : Effect.fail(error))
   )
@@ -190,6 +186,7 @@ export const flow = Effect.fnUntraced(function*<E, R>(
   const { advance } = yield* run.file(name, UncPath.format(target), undefined)
   const watched = Stream.tap(data, (chunk) => throttle(chunk.length, advance(chunk.length)))
   const count = yield* send(target, upload, { _tag: "Flow", run: (to) => Stream.run(watched, to.sink()) })
+  run.only(count)
   yield* run.copied(name, UncPath.format(target), count)
 }, Effect.scoped)
 
