@@ -1,8 +1,9 @@
-/** Copies of one file: by the server that holds both, and the counts of their events. */
+/** Copies of one file: by the server that holds both, and the counts of their events. And one folder on a connection that breaks. */
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FileSystem, Layer, Redacted, Stream } from "effect"
+import { Effect, Fiber, FileSystem, Layer, Redacted, Stream } from "effect"
 import { Credentials, SmbClient, TestTransport } from "effect-smb"
+import { TestClock } from "effect/testing"
 import * as Fs from "node:fs"
 import { join } from "node:path"
 import * as Transfer from "../../src/Transfer/Transfer.ts"
@@ -31,7 +32,7 @@ const run = <E extends { readonly message: string }, R>(stream: Stream.Stream<Tr
     const end = yield* Stream.runForEach(stream, (event) => Effect.sync(() => void events.push(event))).pipe(
       Effect.match({ onFailure: (error) => error.message, onSuccess: () => "done" })
     )
-    return { events, end, last: events.at(-1)!.progress }
+    return { events, end, last: events.at(-1)?.progress }
   })
 
 describe("a copy by the server", () => {
@@ -102,4 +103,29 @@ describe("the counts of one file", () => {
       const bytes = Stream.make(Buffer.from("new"))
       assert.deepStrictEqual((yield* run(Transfer.uploadStream(bytes, `${data}\\e`))).last, whole)
     }).pipe(Effect.scoped, provide()))
+})
+
+describe("a connection that breaks while a directory at the target is made", () => {
+  it.effect("is tried again, as for a file", () =>
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const here = yield* fs.makeTempDirectoryScoped()
+      Fs.mkdirSync(join(here, "d"))
+      Fs.writeFileSync(join(here, "d/x"), "x")
+      const fiber = yield* Effect.forkChild(run(Transfer.upload(here, data)), { startImmediately: true })
+      const others = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 1)))
+      while (fiber.pollUnsafe() === undefined) yield* Effect.andThen(TestClock.adjust("100 millis"), others)
+      assert.strictEqual((yield* Fiber.join(fiber)).end, "done")
+      const smb = yield* SmbClient.SmbClient
+      assert.strictEqual(yield* smb.readFileString(`${data}\\d\\x`), "x")
+    }).pipe(
+      Effect.scoped,
+      provide({
+        faults: [{
+          when: ({ request }) => request._tag === "CREATE" && request.body.name === "d",
+          times: 2,
+          is: "drop"
+        }]
+      })
+    ))
 })

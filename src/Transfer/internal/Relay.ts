@@ -166,7 +166,7 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
       const key = fold(UncPath.format(there))
       const known = directories.get(key)
       if (dryRun || known !== undefined) return known ?? Effect.void
-      return Effect.flatMap(Effect.cached(smb.makeDirectory(there, { recursive: true })), (made) => {
+      return Effect.flatMap(Effect.cached(relay.retry(smb.makeDirectory(there, { recursive: true }))), (made) => {
         directories.set(key, made)
         return made
       })
@@ -185,7 +185,7 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
         // A dry run makes no directory.
         Effect.catchTag("SmbError", (error) => dryRun ? Effect.succeed(new Map<string, Entry>()) : Effect.fail(error))
       )
-      return Effect.flatMap(Effect.cached(listed), (cached) => {
+      return Effect.flatMap(Effect.cached(relay.retry(listed)), (cached) => {
         if (listings.size >= mostListings) listings.delete(listings.keys().next().value!)
         listings.set(key, cached)
         return cached

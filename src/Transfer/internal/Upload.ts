@@ -269,7 +269,7 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
       const path = join(here, name)
       yield* run.fail(path, new LocalError({ path, detail: CaseClash.notCopied(other) }))
     }
-    const there = yield* makeThere(UncPath.join(target, names.join("\\")))
+    const there = yield* upload.retry(makeThere(UncPath.join(target, names.join("\\"))))
     const listed: Array<Listed[number]> = []
     for (const entry of taken) {
       if (clashes.has(entry.name)) continue
