@@ -281,7 +281,8 @@ const words: { readonly [K in Difference["_tag"]]: (difference: Difference) => s
   OnlySource: ({ source, target }) => `only ${source}: ${target} is missing`,
   OnlyTarget: ({ target }) => `only ${target}`,
   ContentDiffers: ({ source, target }) => `different ${source} and ${target}`,
-  TypeDiffers: ({ source, target }) => `different type ${source} and ${target}: one is a folder`
+  TypeDiffers: ({ source, target }) =>
+    `different type ${source} and ${target}: one is a folder, a link or a device, and the other is not`
 }
 
 /** `check`: fails if the two folders are not the same, after it has printed each difference. */

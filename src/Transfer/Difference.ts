@@ -5,7 +5,7 @@
  *
  * - `OnlySource`, `OnlyTarget`: the other side has no such entry. A folder stands for everything below it.
  * - `ContentDiffers`: both have the file, and it differs by size, time or checksum, whichever was compared.
- * - `TypeDiffers`: one is a folder and the other is not.
+ * - `TypeDiffers`: one is a folder, a link or a device, and the other is not.
  *
  * @category models
  * @since 0.2.0

@@ -10,7 +10,7 @@ import type { Entry } from "../../Client/Entry.ts"
 import { SmbClient } from "../../Client/SmbClient.ts"
 import * as UncPath from "../../Client/UncPath.ts"
 import { fold } from "../../Codec/UpCase.ts"
-import { isMissing } from "../../Protocol/Errors.ts"
+import { isMissing, SmbError } from "../../Protocol/Errors.ts"
 import { FileAttributes } from "../../Smb2/Message/Constants.ts"
 import { concernsOne } from "../Incomplete.ts"
 import { LocalError } from "../LocalError.ts"
@@ -54,15 +54,37 @@ const areTogether = (source: UncPath.UncPath, target: UncPath.UncPath): boolean 
 
 /** The server copies to a part, which then gets its name. */
 const byServer = Effect.fnUntraced(function*(entry: Entry, target: UncPath.UncPath, relay: Relay) {
+  const { run } = relay
   const smb = yield* SmbClient
+  const found = yield* RemoteFile.look(target)
   const [name] = LocalName.parts(UncPath.name(target), randomBytes(6).toString("hex"))
   const part = UncPath.join(UncPath.parent(target), name)
-  yield* smb.copy(entry.path, part, { create: true })
-  yield* Effect.gen(function*() {
-    const about = timesOf(entry, relay)
-    if (Object.keys(about).length > 0) yield* smb.setAttributes(part, about)
+  const about = timesOf(entry, relay)
+  const fileAttributes = about.fileAttributes ?? RemoteFile.passedOn(found)
+  const finish = Effect.gen(function*() {
+    if (about.lastWriteTime !== undefined || fileAttributes !== undefined) {
+      yield* smb.setAttributes(part, { ...about, fileAttributes }).pipe(
+        // All content is there.
+        Effect.catchTag("SmbError", (error) => run.warn(RemoteFile.timeNotKept(target, error)))
+      )
+    }
     yield* smb.rename(part, target, { replace: true })
-  }).pipe(Effect.onError(() => Effect.ignore(smb.remove(part, { force: true }))))
+  })
+  yield* Effect.uninterruptibleMask((restore) =>
+    Effect.andThen(
+      restore(smb.copy(entry.path, part, { create: true })),
+      Effect.onError(
+        restore(finish),
+        () => RemoteFile.partRemoval((warning) => run.warn(warning))(part, smb.remove(part, { force: true }))
+      )
+    )
+  ).pipe(
+    // The user knows the final name.
+    Effect.catchTag("SmbError", (error) => {
+      const { detail: _, ...rest } = RemoteFile.named(error, name, UncPath.name(target))
+      return Effect.fail(rest.command === "SET_INFO" ? new SmbError(rest) : error)
+    })
+  )
   return entry.size
 })
 
@@ -144,7 +166,7 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
       const key = fold(UncPath.format(there))
       const known = directories.get(key)
       if (dryRun || known !== undefined) return known ?? Effect.void
-      return Effect.flatMap(Effect.cached(smb.makeDirectory(there, { recursive: true })), (made) => {
+      return Effect.flatMap(Effect.cached(relay.retry(smb.makeDirectory(there, { recursive: true }))), (made) => {
         directories.set(key, made)
         return made
       })
@@ -163,7 +185,7 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
         // A dry run makes no directory.
         Effect.catchTag("SmbError", (error) => dryRun ? Effect.succeed(new Map<string, Entry>()) : Effect.fail(error))
       )
-      return Effect.flatMap(Effect.cached(listed), (cached) => {
+      return Effect.flatMap(Effect.cached(relay.retry(listed)), (cached) => {
         if (listings.size >= mostListings) listings.delete(listings.keys().next().value!)
         listings.set(key, cached)
         return cached

@@ -63,8 +63,14 @@ const vetoed = "The server takes no file of this name. Its administrator may hav
 
 const hint = "--in-place writes into the file itself"
 
+/** The attributes of a new file that replaces another, if that one has some to pass on. */
+export const passedOn = (found: Found): number | undefined => {
+  const hiding = (found?.fileAttributes ?? 0) & kept
+  return hiding === 0 ? undefined : hiding | FILE_ATTRIBUTE_ARCHIVE
+}
+
 /** The error with the final name: the user does not know the name of the part. */
-const named = (error: SmbError, part: string, name: string): SmbError => {
+export const named = (error: SmbError, part: string, name: string): SmbError => {
   if (error.path?.endsWith(`\\${part}`) !== true) return error
   return new SmbError({ ...error, path: error.path.slice(0, -part.length) + name })
 }
@@ -167,13 +173,10 @@ export type Replace = <E, R>(
   about?: About
 ) => Effect.Effect<bigint, E | ClientError, R | SmbClient>
 
-/** The state of one transfer: its knowledge about folders serves the later files. */
-export const make = (tell: (warning: Warning) => Effect.Effect<void>): Replace => {
-  /** Folders that allow the usual name of a part, and let it be renamed by that name. */
-  const easy = new Set<string>()
-
-  /** Removes an incomplete file, also after an interruption; reports if that fails. */
-  const takeAway = (path: UncPath.UncPath, removed: Effect.Effect<void, ClientError, SmbClient>, known = true) =>
+/** Removes an incomplete file, also after an interruption; reports if that fails. */
+export const partRemoval =
+  (tell: (warning: Warning) => Effect.Effect<void>) =>
+  (path: UncPath.UncPath, removed: Effect.Effect<void, ClientError, SmbClient>, known = true) =>
     removed.pipe(
       Effect.interruptible,
       Effect.timeoutOption(patience),
@@ -182,6 +185,39 @@ export const make = (tell: (warning: Warning) => Effect.Effect<void>): Replace =
         onSuccess: (done) => Option.isSome(done) ? Effect.void : tell(left(path, `no answer within ${patience}`, known))
       })
     )
+
+/** The existing file. Checks whether it can be replaced before anything is sent. */
+export const look = Effect.fnUntraced(
+  function*(target: UncPath.UncPath): Effect.fn.Return<Found, ClientError, SmbClient> {
+    const smb = yield* SmbClient
+    const found: Found = yield* smb.stat(target).pipe(
+      Effect.catchTag(
+        "SmbError",
+        // The file may exist, and the user may just have no right to read its attributes.
+        (error) => Effect.succeed(isMissing(error) ? undefined : { fileAttributes: undefined })
+      )
+    )
+    const attributes = found?.fileAttributes ?? 0
+    const path = UncPath.format(target)
+    if ((attributes & FILE_ATTRIBUTE_DIRECTORY) !== 0) {
+      return yield* fromStatus(NtStatus.STATUS_FILE_IS_A_DIRECTORY, "CREATE", path)
+    }
+    if ((attributes & FILE_ATTRIBUTE_READONLY) !== 0) {
+      return yield* new SmbError({
+        ...fromStatus(NtStatus.STATUS_ACCESS_DENIED, "CREATE", path),
+        because: "The file is read-only, and is not replaced. Clear that attribute, or remove the file."
+      })
+    }
+    return found
+  }
+)
+
+/** The state of one transfer: its knowledge about folders serves the later files. */
+export const make = (tell: (warning: Warning) => Effect.Effect<void>): Replace => {
+  /** Folders that allow the usual name of a part, and let it be renamed by that name. */
+  const easy = new Set<string>()
+
+  const takeAway = partRemoval(tell)
 
   /** A new file may be at the final name, and may already belong to another user: it is reported, and stays. */
   const mention = (target: UncPath.UncPath) =>
@@ -219,30 +255,6 @@ export const make = (tell: (warning: Warning) => Effect.Effect<void>): Replace =
       : Effect.catch(byOpen(made), () => byName(made.path))
   }
 
-  /** The existing file. Checks whether it can be replaced before anything is sent. */
-  const look = Effect.fnUntraced(function*(target: UncPath.UncPath): Effect.fn.Return<Found, ClientError, SmbClient> {
-    const smb = yield* SmbClient
-    const found: Found = yield* smb.stat(target).pipe(
-      Effect.catchTag(
-        "SmbError",
-        // The file may exist, and the user may just have no right to read its attributes.
-        (error) => Effect.succeed(isMissing(error) ? undefined : { fileAttributes: undefined })
-      )
-    )
-    const attributes = found?.fileAttributes ?? 0
-    const path = UncPath.format(target)
-    if ((attributes & FILE_ATTRIBUTE_DIRECTORY) !== 0) {
-      return yield* fromStatus(NtStatus.STATUS_FILE_IS_A_DIRECTORY, "CREATE", path)
-    }
-    if ((attributes & FILE_ATTRIBUTE_READONLY) !== 0) {
-      return yield* new SmbError({
-        ...fromStatus(NtStatus.STATUS_ACCESS_DENIED, "CREATE", path),
-        because: "The file is read-only, and is not replaced. Clear that attribute, or remove the file."
-      })
-    }
-    return found
-  })
-
   /** Creates the part with a name that the server allows. If it allows none, creates a new file at the final name. */
   const create = Effect.fnUntraced(function*(
     target: UncPath.UncPath,
@@ -250,12 +262,12 @@ export const make = (tell: (warning: Warning) => Effect.Effect<void>): Replace =
     tag: string,
     setsTime: boolean
   ): Effect.fn.Return<Made, ClientError, SmbClient | Scope.Scope> {
-    const hiding = (found?.fileAttributes ?? 0) & kept
+    const fileAttributes = passedOn(found)
     const options: Share.OpenOptions = {
       ...OpenMode.create,
       desiredAccess: withDelete,
       queryMaximalAccess: true,
-      ...(hiding === 0 ? {} : { fileAttributes: hiding | FILE_ATTRIBUTE_ARCHIVE })
+      ...(fileAttributes === undefined ? {} : { fileAttributes })
     }
     const openPart = (path: UncPath.UncPath) =>
       setsTime
@@ -428,8 +440,7 @@ export const make = (tell: (warning: Warning) => Effect.Effect<void>): Replace =
   ): Effect.fn.Return<bigint, E | ClientError, R | SmbClient> {
     const found = about.isNew === true ? undefined : yield* look(target)
     const tag = randomBytes(6).toString("hex")
-    const hiding = (found?.fileAttributes ?? 0) & kept
-    const isPlain = hiding === 0 && about.fileAttributes === undefined
+    const isPlain = passedOn(found) === undefined && about.fileAttributes === undefined
     if (content._tag === "Flow" || !isPlain || !easy.has(UncPath.format(UncPath.parent(target)))) {
       return yield* byOneOpen(target, content, found, tag, about)
     }

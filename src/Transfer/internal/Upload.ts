@@ -189,6 +189,7 @@ export const flow = Effect.fnUntraced(function*<E, R>(
   const { advance } = yield* run.file(name, UncPath.format(target), undefined)
   const watched = Stream.tap(data, (chunk) => throttle(chunk.length, advance(chunk.length)))
   const count = yield* send(target, upload, { _tag: "Flow", run: (to) => Stream.run(watched, to.sink()) })
+  run.only(count)
   yield* run.copied(name, UncPath.format(target), count)
 }, Effect.scoped)
 
@@ -271,7 +272,7 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
       const path = join(here, name)
       yield* run.fail(path, new LocalError({ path, detail: CaseClash.notCopied(other) }))
     }
-    const there = yield* makeThere(UncPath.join(target, names.join("\\")))
+    const there = yield* upload.retry(makeThere(UncPath.join(target, names.join("\\"))))
     const listed: Array<Listed[number]> = []
     for (const entry of taken) {
       if (clashes.has(entry.name)) continue
