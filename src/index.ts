@@ -1,7 +1,7 @@
 /**
  * The modules that a user of SMB needs, each under its own name. What is below them has its own subpaths:
  * `effect-smb/Codec`, `/Auth`, `/Protocol`, `/Smb1`, `/Smb2`, `/Client`, `/Dfs`, `/Layers`, `/FileSystem`, `/Smb`,
- * `/Server`, `/Testing`, `/Transfer`.
+ * `/Server`, `/Testing`, `/Transfer`; and `/promise` is the client for programs without Effect.
  */
 export { AuthenticationError } from "./Auth/AuthenticationError.ts"
 export * as Authenticator from "./Auth/Authenticator.ts"

@@ -47,7 +47,7 @@ const namesNoPath: ReadonlySet<unknown> = new Set(["NEGOTIATE", "SESSION_SETUP"]
 
 /**
  * The predicate of a table. An error that stands for others is judged by them: a `RemovalIncomplete` by all failures
- * that it names, a reason of `DfsError` that is not in the table by its `cause`.
+ * that it names, a reason of `DfsError` that is not in the table by its `cause`, except for `TargetDiffers`.
  */
 const among = (table: Table, applies: (error: SmbError) => boolean) => {
   const reasons = new Map<string, true | ReadonlySet<string>>(
@@ -65,7 +65,9 @@ const among = (table: Table, applies: (error: SmbError) => boolean) => {
       const { failures } = known.reason
       return failures.length > 0 && failures.every((failure) => test(failure.error))
     }
-    return known._tag === "DfsError" && "cause" in known.reason && test(known.reason.cause)
+    // That two targets hold different files does not pass, and its cause is only why the other target was asked.
+    if (known._tag !== "DfsError" || known.reason._tag === "TargetDiffers") return false
+    return "cause" in known.reason && test(known.reason.cause)
   }
   return test
 }

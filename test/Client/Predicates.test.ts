@@ -193,7 +193,19 @@ describe("the reason of", () => {
         [new Dfs.NoDomainController({ path, domain: "corp", targets: [] }), ""],
         [new Dfs.NoDomainController({ path, domain: "corp", targets, cause: down }), "transient"],
         [new Dfs.DfsLoop({ ...place, visited: [] }), ""],
-        [new Dfs.TargetDiffers({ ...place, from: "a", to: "b", offset: 1n, expected: state, found: state }), ""]
+        [new Dfs.TargetDiffers({ ...place, from: "a", to: "b", offset: 1n, expected: state, found: state }), ""],
+        [
+          new Dfs.TargetDiffers({
+            ...place,
+            from: "a",
+            to: "b",
+            offset: 1n,
+            expected: state,
+            found: state,
+            cause: down
+          }),
+          ""
+        ]
       ] as const
     ) {
       assert.strictEqual(say(dfs(error)), words, error._tag)

@@ -77,6 +77,7 @@ const put = (
     quiet: true,
     recursive: false,
     inPlace: false,
+    transfer: { retries: 0 },
     ...options
   }).pipe(Effect.provide(Layer.merge(NodeServices.layer, Layer.succeed(SmbClient.SmbClient, smb))))
 
