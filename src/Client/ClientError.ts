@@ -2,7 +2,7 @@
 import * as Predicate from "effect/Predicate"
 import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
 import type { ResolutionError } from "../Protocol/DfsError.ts"
-import type { RequestError, SmbError } from "../Protocol/Errors.ts"
+import { accountReasons, type RequestError, type SmbError } from "../Protocol/Errors.ts"
 import type { FileShortened } from "./FileShortened.ts"
 import type { FileTooLarge } from "./FileTooLarge.ts"
 import type { RemovalError } from "./RemovalError.ts"
@@ -186,17 +186,7 @@ export const isPermission: (error: unknown) => boolean = among({
     "FileEncrypted",
     "ElevationRequired",
     // The logon.
-    "LogonFailure",
-    "WrongPassword",
-    "NoSuchUser",
-    "AccountRestriction",
-    "InvalidLogonHours",
-    "InvalidWorkstation",
-    "PasswordExpired",
-    "PasswordMustChange",
-    "AccountDisabled",
-    "AccountExpired",
-    "AccountLockedOut",
+    ...accountReasons,
     "LogonTypeNotGranted",
     "LogonNotGranted",
     "AuthenticationFirewallFailed"

@@ -266,8 +266,12 @@ export const isGone = (error: SmbError): boolean =>
 export const perhapsGone = (error: SmbError): boolean =>
   !namesPath.has(error.command) && (missing.has(error.reason._tag) || error.reason._tag === "DeletePending")
 
-/** The statuses for a wrong password, and for an account that may not be used. */
-const ofAccount: ReadonlySet<string> = new Set<NtStatus.Reason>([
+/**
+ * The reasons for a wrong password, and for an account that may not be used.
+ *
+ * @since 0.2.0
+ */
+export const accountReasons: ReadonlyArray<NtStatus.Reason> = [
   "LogonFailure",
   "WrongPassword",
   "NoSuchUser",
@@ -279,7 +283,8 @@ const ofAccount: ReadonlySet<string> = new Set<NtStatus.Reason>([
   "AccountDisabled",
   "AccountExpired",
   "AccountLockedOut"
-])
+]
+const ofAccount: ReadonlySet<string> = new Set(accountReasons)
 
 /**
  * Whether a server refused a logon because of the account or its password. The other servers of the domain refuse it
