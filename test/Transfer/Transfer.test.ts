@@ -172,6 +172,24 @@ describe("sync from this machine to a server", () => {
       })
     ))
 
+  it.effect.each(
+    [
+      ["maximumSize", { maximumSize: 10 }, "large"],
+      ["minimumSize", { minimumSize: 11 }, "small"],
+      ["include", { include: ["small"] }, "large"],
+      ["exclude", { exclude: ["large"] }, "large"]
+    ] as const
+  )("removes with delete no file that %s leaves out, also in a folder that only the target has", (
+    [, options, stays]
+  ) =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      const { end, told } = yield* run(Transfer.sync(here, data, { delete: true, ...options }))
+      const goes = stays === "large" ? "small" : "large"
+      assert.deepStrictEqual([end, told], ["done", [`removed ${goes}`]])
+      assert.deepStrictEqual(Object.keys(yield* there(data)).toSorted(), ["gone", `gone/${stays}`])
+    }).pipe(Effect.scoped, provide({ gone: { small: "s", large: "l".repeat(100) } })))
+
   it.effect("removes nothing when a copy failed, and no more than maximumDeletions", () =>
     Effect.gen(function*() {
       const here = yield* folder
