@@ -230,6 +230,15 @@ const explanations: { readonly [N in Name]?: string } = {
   STATUS_FILE_NOT_AVAILABLE: "The file is not available at present. Try again later."
 }
 
+const explained: ReadonlySet<number> = new Set(Object.keys(explanations).map((known) => NtStatus[known as Name]))
+
+/**
+ * Whether `explanation` says more than the name of a code: for about a hundred codes that a person is likely to meet.
+ *
+ * @since 0.2.0
+ */
+export const isExplained = (code: number): boolean => explained.has(code >>> 0)
+
 /**
  * What happened and what to do, in a sentence or two for a person. If a code has no such sentence: its name.
  *

@@ -12,14 +12,19 @@ import { type Credential, CredentialProvider, type CredentialRequest } from "../
 import type { Reason } from "../../Codec/NtStatus.ts"
 import type { ConnectedShare } from "../../Protocol/ConnectedShare.ts"
 import type { RequestError } from "../../Protocol/Errors.ts"
+import { CurrentRequestMeter } from "../../Protocol/RequestMeter.ts"
 import type { ServerInformation } from "../../Protocol/ServerInformation.ts"
 import type * as Share from "../../Protocol/Share.ts"
+import * as Spans from "../../Protocol/Spans.ts"
 import * as Transport from "../../Protocol/Transport.ts"
 import type * as Settings from "../../Smb2/Settings.ts"
 import type { Target } from "../Locator.ts"
 import type { ServerSession } from "../ServerSession.ts"
+import * as Meter from "./Meter.ts"
 import * as ProtocolChoice from "./ProtocolChoice.ts"
 import { Refusals } from "./RefusedCredentials.ts"
+
+const { Attribute } = Spans
 
 /** The errors of connecting to a share. */
 export type ConnectError = RequestError | AuthenticationError
@@ -95,6 +100,7 @@ export const make = Effect.fnUntraced(function*(
   const authenticator = yield* Authenticator.Authenticator
   const provider = yield* CredentialProvider
   const transport = yield* Transport.Transport
+  const meter = yield* Meter.make
 
   const connections = yield* RcMap.make({
     idleTimeToLive: idle,
@@ -102,8 +108,18 @@ export const make = Effect.fnUntraced(function*(
       function*(key: string): Effect.fn.Return<ProtocolChoice.Connected, RequestError, Scope.Scope> {
         const [host, port] = key.split(separator) as [string, string]
         return yield* ProtocolChoice.connect({ host, port: Number(port) }, settings).pipe(
+          Effect.tap(({ information }) => Spans.annotate({ [Attribute.dialect]: information.dialect })),
+          (connecting) => meter.connecting(key, connecting),
           Effect.provideService(Transport.Transport, transport),
-          Effect.withSpan("SmbClient.connect", { kind: "client", attributes: { server: host, port: Number(port) } })
+          Effect.provideService(CurrentRequestMeter, meter),
+          (connecting) =>
+            Spans.effect(connecting, "SmbClient.connect", {
+              kind: "client",
+              attributes: {
+                ...Spans.ofServer({ server: host, port: Number(port) }),
+                [Attribute.networkTransport]: "tcp"
+              }
+            })
         )
       }
     )
@@ -121,9 +137,17 @@ export const make = Effect.fnUntraced(function*(
       const connected = yield* getUsable(connections, `${server}${separator}${port}`)
       const credential = yield* provider.get(request(server, domain))
       const logon = yield* authenticator.make(credential, { server })
-      return yield* connected.logon(logon, credential).pipe(
+      return yield* meter.loggingOn(connected.logon(logon, credential)).pipe(
+        Effect.tap(({ information: { mechanism } }) =>
+          mechanism === undefined ? Effect.void : Spans.annotate({ [Attribute.mechanism]: mechanism })
+        ),
         Effect.tapError((error) => Effect.sync(() => refusals.note(account, credential, error))),
-        Effect.tap(Effect.sync(() => refusals.forget(account)))
+        Effect.tap(Effect.sync(() => refusals.forget(account))),
+        (loggingOn) =>
+          Spans.effect(loggingOn, "SmbClient.sessionSetup", {
+            kind: "client",
+            attributes: Spans.ofServer({ server, port: Number(port) })
+          })
       )
     })
   })
@@ -139,7 +163,11 @@ export const make = Effect.fnUntraced(function*(
     > {
       const [server, port, user, domain, share] = key.split(separator) as [string, string, string, string, string]
       const session = yield* getUsable(sessions, [server, port, user, domain].join(separator))
-      return { session, share: yield* session.tree(share) }
+      const connected = yield* Spans.effect(meter.treeConnecting(session.tree(share)), "SmbClient.treeConnect", {
+        kind: "client",
+        attributes: { ...Spans.ofServer({ server, port: Number(port) }), [Attribute.share]: share }
+      })
+      return { session, share: connected }
     })
   })
 

@@ -12,7 +12,7 @@ import * as Information from "../Information.ts"
 import * as OpenMode from "../OpenMode.ts"
 import type { NamedStream, Operations } from "../Operations.ts"
 import { batch } from "./Opening.ts"
-import { annotateSpan, text } from "./PathNames.ts"
+import { text } from "./PathNames.ts"
 import type { PathContext } from "./TargetAttempt.ts"
 
 const {
@@ -40,8 +40,7 @@ export const operations = (
   context: PathContext
 ): Pick<Operations, "security" | "namedStreams" | "previousVersions"> => ({
   security: {
-    get: Effect.fn("SmbClient.security.get")(function*(path, options) {
-      yield* annotateSpan(path)
+    get: Effect.fnUntraced(function*(path, options) {
       const audit = options?.audit ?? false
       const query: Operation.QueryInfo<SecurityDescriptor> = {
         _tag: "QueryInfo",
@@ -55,8 +54,7 @@ export const operations = (
       const { results } = yield* batch(context, path, OpenMode.readSecurity(audit), [query])
       return yield* Effect.fromResult(results[0])
     }),
-    set: Effect.fn("SmbClient.security.set")(function*(path, descriptor) {
-      yield* annotateSpan(path)
+    set: Effect.fnUntraced(function*(path, descriptor) {
       const owner = descriptor.owner !== undefined
       const group = descriptor.group !== undefined
       const dacl = descriptor.dacl !== undefined
@@ -77,8 +75,7 @@ export const operations = (
     })
   },
 
-  namedStreams: Effect.fn("SmbClient.namedStreams")(function*(path) {
-    yield* annotateSpan(path)
+  namedStreams: Effect.fnUntraced(function*(path) {
     const { results } = yield* batch(context, path, OpenMode.attributes, [
       Information.queryFile("FileStreamInformation")
     ])
@@ -89,8 +86,7 @@ export const operations = (
     })
   }),
 
-  previousVersions: Effect.fn("SmbClient.previousVersions")(function*(path) {
-    yield* annotateSpan(path)
+  previousVersions: Effect.fnUntraced(function*(path) {
     const ask = Effect.fnUntraced(function*(maximum: number) {
       const { results } = yield* batch(context, path, { ...OpenMode.read, createOptions: 0 }, [
         { _tag: "Ioctl", ctlCode: Fsctl.Fsctl.FSCTL_SRV_ENUMERATE_SNAPSHOTS, input: new Uint8Array(0), maximum }

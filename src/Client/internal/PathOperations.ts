@@ -10,7 +10,7 @@ import * as Copying from "./Copying.ts"
 import * as Directories from "./Directories.ts"
 import * as Metadata from "./Metadata.ts"
 import { openFile } from "./Opening.ts"
-import { annotateSpan, spanOptions } from "./PathNames.ts"
+import * as OperationSpans from "./OperationSpans.ts"
 import * as Reading from "./Reading.ts"
 import * as Removing from "./Removing.ts"
 import * as Renaming from "./Renaming.ts"
@@ -19,16 +19,15 @@ import { type PathContext, withShare } from "./TargetAttempt.ts"
 import * as Writing from "./Writing.ts"
 
 /**
- * All operations on paths.
+ * All operations on paths, each in a span.
  *
  * @category constructors
  */
 export const operations = (context: PathContext): Operations => {
   const attributes = Attributes.operations(context)
-  return {
-    withShare: (path, use) => Effect.withSpan(withShare(context, path, use), "SmbClient.withShare", spanOptions(path)),
-    open: Effect.fn("SmbClient.open")(function*(path, options) {
-      yield* annotateSpan(path)
+  return OperationSpans.each({
+    withShare: (path, use) => withShare(context, path, use),
+    open: Effect.fnUntraced(function*(path, options) {
       const { file, share } = yield* openFile(context, path, options ?? OpenMode.read)
       return SmbFile.make(share, file)
     }),
@@ -46,6 +45,6 @@ export const operations = (context: PathContext): Operations => {
         Effect.scoped(Effect.flatMap(
           context.connect({ server: unc.server, port: unc.port, share: "IPC$", path: "" }),
           ShareList.shares
-        ))).pipe(Effect.withSpan("SmbClient.shares", spanOptions(server)))
-  }
+        )))
+  })
 }

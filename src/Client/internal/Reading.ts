@@ -1,5 +1,6 @@
 /** Reads files by path: a whole file in memory, or a range of it that can go on at another target. */
 import * as Effect from "effect/Effect"
+import * as Spans from "../../Protocol/Spans.ts"
 import type { ClientError } from "../ClientError.ts"
 import { FileShortened } from "../FileShortened.ts"
 import { FileTooLarge } from "../FileTooLarge.ts"
@@ -9,7 +10,8 @@ import * as SmbFile from "../SmbFile.ts"
 import type * as UncPath from "../UncPath.ts"
 import * as EndOfFile from "./EndOfFile.ts"
 import { batch, openForFailover } from "./Opening.ts"
-import { annotateSpan, spanOptions, text } from "./PathNames.ts"
+import { about } from "./OperationSpans.ts"
+import { text } from "./PathNames.ts"
 import * as PipelinedReads from "./PipelinedReads.ts"
 import * as ReadFailover from "./ReadFailover.ts"
 import { onShare, type PathContext } from "./TargetAttempt.ts"
@@ -57,14 +59,14 @@ const readRange = <E, R>(
   start?: ReadFailover.Start
 ): Effect.Effect<bigint, E | ClientError, R> =>
   ReadFailover.readTo(
-    openForFailover(context, "SmbClient.open", path, OpenMode.readSequentially),
+    openForFailover(context, path, OpenMode.readSequentially),
     context.locator.goesOn,
     text(path),
     toRange(range),
     use,
     ({ file, share }, range, use) => SmbFile.make(share, file).readTo(use, range),
     start
-  ).pipe(Effect.withSpan("SmbClient.readTo", spanOptions(path)))
+  )
 
 /**
  * The operations that read files. `readFile` reads small files in one compound.
@@ -74,8 +76,7 @@ const readRange = <E, R>(
 export const operations = (
   context: PathContext
 ): Pick<Operations, "readFile" | "readFileString" | "stream" | "readTo" | "openToRead"> => {
-  const readFile: Operations["readFile"] = Effect.fn("SmbClient.readFile")(function*(path, options) {
-    yield* annotateSpan(path)
+  const readFile: Operations["readFile"] = Effect.fnUntraced(function*(path, options) {
     const maximum = options?.maximum ?? defaultMaximum
     let requested = oneCompound
     const { opened, results } = yield* batch(context, path, OpenMode.read, (limits) => {
@@ -89,13 +90,12 @@ export const operations = (
   })
   return {
     readFile,
-    readFileString: Effect.fn("SmbClient.readFileString")(function*(path) {
-      yield* annotateSpan(path)
+    readFileString: Effect.fnUntraced(function*(path) {
       return new TextDecoder().decode(yield* readFile(path))
     }),
     stream: (path, range) =>
       ReadFailover.stream(
-        openForFailover(context, "SmbClient.stream", path, OpenMode.readSequentially),
+        openForFailover(context, path, OpenMode.readSequentially),
         context.locator.goesOn,
         text(path),
         toRange(range),
@@ -104,13 +104,19 @@ export const operations = (
     readTo: (path, use, range) => readRange(context, path, use, range),
     openToRead: (path, options) =>
       Effect.map(
-        openForFailover(context, "SmbClient.openToRead", path, OpenMode.readSequentially)(undefined),
+        openForFailover(context, path, OpenMode.readSequentially)(undefined),
         (opened) => {
           const file = SmbFile.make(opened.share, opened.file)
           return {
             path: file.path,
             opened: file.opened,
-            readTo: (use, range) => readRange(context, path, use, range, { opened, onMove: options?.onMove })
+            readTo: (use, range) =>
+              Spans.effect(
+                readRange(context, path, use, range, { opened, onMove: options?.onMove }),
+                "SmbClient.readTo",
+                about(path),
+                (count) => count
+              )
           }
         }
       )

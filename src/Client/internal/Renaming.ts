@@ -13,7 +13,7 @@ import type { Operations } from "../Operations.ts"
 import * as PreviousVersion from "../PreviousVersion.ts"
 import * as UncPath from "../UncPath.ts"
 import { firstResult } from "./Opening.ts"
-import { annotateSpan, text } from "./PathNames.ts"
+import { text } from "./PathNames.ts"
 import * as ShareNames from "./ShareNames.ts"
 import { onEntry, type PathContext, rootOrLink } from "./TargetAttempt.ts"
 import { refuseChange } from "./VersionedOpen.ts"
@@ -24,8 +24,7 @@ import { refuseChange } from "./VersionedOpen.ts"
  * @category constructors
  */
 export const make = (context: PathContext): Operations["rename"] =>
-  Effect.fn("SmbClient.rename")(function*(from, to, options) {
-    yield* annotateSpan(from, to)
+  Effect.fnUntraced(function*(from, to, options) {
     const target = yield* Effect.fromResult(UncPath.parseInShare(to))
     const source = yield* Effect.fromResult(UncPath.parseInShare(from))
     for (const path of [source, target]) {
