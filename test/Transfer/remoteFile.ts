@@ -112,7 +112,7 @@ export const run = <A, E>(
   use: (
     put: (path?: UncPath.UncPath, isNew?: boolean) => Effect.Effect<bigint, SmbError, SmbClient.SmbClient>,
     world: World
-  ) => Effect.Effect<A, E, SmbClient.SmbClient>,
+  ) => Effect.Effect<A, E, SmbClient.SmbClient | TestTransport.TestServers>,
   files: TestTransport.Files = {},
   says: Says = {},
   options: SmbClient.Options = {}

@@ -113,7 +113,8 @@ const once = Effect.fnUntraced(function*(entry: Entry, target: UncPath.UncPath, 
 }, Effect.scoped)
 
 /** Copies one file, again after failures that may pass. */
-export const file = (entry: Entry, target: UncPath.UncPath, relay: Relay) => relay.retry(once(entry, target, relay))
+export const file = (entry: Entry, target: UncPath.UncPath, relay: Relay) =>
+  relay.retry(entry.path, once(entry, target, relay))
 
 /** Copies one file by itself, if the rules say so. */
 export const single = Effect.fnUntraced(function*(entry: Entry, target: UncPath.UncPath, relay: Relay) {
@@ -166,7 +167,8 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
       const key = fold(UncPath.format(there))
       const known = directories.get(key)
       if (dryRun || known !== undefined) return known ?? Effect.void
-      return Effect.flatMap(Effect.cached(relay.retry(smb.makeDirectory(there, { recursive: true }))), (made) => {
+      const making = relay.retry(UncPath.format(there), smb.makeDirectory(there, { recursive: true }))
+      return Effect.flatMap(Effect.cached(making), (made) => {
         directories.set(key, made)
         return made
       })
@@ -183,9 +185,12 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
       const listed = smb.list(there).pipe(
         Stream.runFold(() => new Map<string, Entry>(), (all, entry) => all.set(fold(entry.name), entry)),
         // A dry run makes no directory.
-        Effect.catchTag("SmbError", (error) => dryRun ? Effect.succeed(new Map<string, Entry>()) : Effect.fail(error))
+        Effect.catchIf(
+          (error) => dryRun && error._tag === "SmbError" && isMissing(error),
+          () => Effect.succeed(new Map<string, Entry>())
+        )
       )
-      return Effect.flatMap(Effect.cached(relay.retry(listed)), (cached) => {
+      return Effect.flatMap(Effect.cached(relay.retry(UncPath.format(there), listed)), (cached) => {
         if (listings.size >= mostListings) listings.delete(listings.keys().next().value!)
         listings.set(key, cached)
         return cached

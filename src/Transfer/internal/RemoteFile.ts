@@ -24,7 +24,7 @@ import * as SmbFile from "../../Client/SmbFile.ts"
 import * as UncPath from "../../Client/UncPath.ts"
 import { Malformed } from "../../Codec/Malformed.ts"
 import { NtStatus } from "../../Codec/NtStatus.ts"
-import { fromStatus, isMissing, ProtocolError, SmbError, TransportError } from "../../Protocol/Errors.ts"
+import { fromStatus, isMissing, ProtocolError, refusesShare, SmbError, TransportError } from "../../Protocol/Errors.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import { AccessMask } from "../../Smb2/Message/Constants.ts"
 import type { Warning } from "../TransferEvent.ts"
@@ -191,10 +191,10 @@ export const look = Effect.fnUntraced(
   function*(target: UncPath.UncPath): Effect.fn.Return<Found, ClientError, SmbClient> {
     const smb = yield* SmbClient
     const found: Found = yield* smb.stat(target).pipe(
-      Effect.catchTag(
-        "SmbError",
+      Effect.catchIf(
+        (error) => error instanceof SmbError && !refusesShare(error),
         // The file may exist, and the user may just have no right to read its attributes.
-        (error) => Effect.succeed(isMissing(error) ? undefined : { fileAttributes: undefined })
+        (error) => Effect.succeed(isMissing(error as SmbError) ? undefined : { fileAttributes: undefined })
       )
     )
     const attributes = found?.fileAttributes ?? 0

@@ -16,7 +16,7 @@ import type { Entry } from "../../Client/Entry.ts"
 import { SmbClient } from "../../Client/SmbClient.ts"
 import * as UncPath from "../../Client/UncPath.ts"
 import { fold } from "../../Codec/UpCase.ts"
-import { isMissing, SmbError } from "../../Protocol/Errors.ts"
+import { isMissing, refusesShare, SmbError } from "../../Protocol/Errors.ts"
 import { LocalError } from "../LocalError.ts"
 import { checkedThere } from "../LocalNames.ts"
 import type { EntryError } from "../TransferEvent.ts"
@@ -140,12 +140,14 @@ const once = Effect.fnUntraced(function*(
 
 /** Copies one file, again after failures that may pass. */
 export const file = (source: string, target: UncPath.UncPath, upload: Upload, isNew: boolean) =>
-  upload.retry(once(source, target, upload, isNew))
+  upload.retry(source, once(source, target, upload, isNew))
 
 /** Copies one file by itself, if the rules say so. */
 export const single = Effect.fnUntraced(function*(source: string, target: UncPath.UncPath, upload: Upload) {
   const { dryRun, rules, run } = upload
-  if (rules.existing === "replace" && !dryRun) return yield* upload.retry(once(source, target, upload, false, true))
+  if (rules.existing === "replace" && !dryRun) {
+    return yield* upload.retry(source, once(source, target, upload, false, true))
+  }
   const fs = yield* FileSystem.FileSystem
   const smb = yield* SmbClient
   const facts = Same.localFacts(yield* fs.stat(source))
@@ -229,7 +231,10 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
     if (!dryRun) {
       const isMade = yield* smb.makeDirectory(there).pipe(
         Effect.as(true),
-        Effect.catchTag("SmbError", () => Effect.as(smb.makeDirectory(there, { recursive: true }), false))
+        Effect.catchIf(
+          (error) => error._tag === "SmbError" && !refusesShare(error),
+          () => Effect.as(smb.makeDirectory(there, { recursive: true }), false)
+        )
       )
       if (isMade) {
         made.add(UncPath.format(there))
@@ -240,7 +245,10 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
     return yield* smb.list(there).pipe(
       Stream.runFold(() => none, (all, entry) => all.set(fold(entry.name), entry)),
       // A dry run makes no directory.
-      Effect.catchTag("SmbError", (error) => dryRun ? Effect.succeed(none) : Effect.fail(error))
+      Effect.catchIf(
+        (error) => dryRun && error._tag === "SmbError" && isMissing(error),
+        () => Effect.succeed(none)
+      )
     )
   })
 
@@ -272,7 +280,7 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
       const path = join(here, name)
       yield* run.fail(path, new LocalError({ path, detail: CaseClash.notCopied(other) }))
     }
-    const there = yield* upload.retry(makeThere(UncPath.join(target, names.join("\\"))))
+    const there = yield* upload.retry(here, makeThere(UncPath.join(target, names.join("\\"))))
     const listed: Array<Listed[number]> = []
     for (const entry of taken) {
       if (clashes.has(entry.name)) continue
