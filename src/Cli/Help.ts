@@ -51,12 +51,30 @@ const withoutTaken = (doc: HelpDoc): HelpDoc => {
   }
 }
 
+/**
+ * The library lets an argument that is repeated only be the last one. So subcommands that take several sources and then
+ * a target have one argument for all, whose name has one word for the sources and one for the target, such as `from to`.
+ * The user sees both: `<from...> <to>`.
+ */
+const withAllWords = (doc: HelpDoc): HelpDoc => {
+  let { usage } = doc
+  const args = doc.args?.map((arg) => {
+    const [first = "", ...others] = arg.name.replace(/\.\.\.$/, "").split(" ")
+    if (others.length === 0) return arg
+    const each = [`<${first}...>`, ...others.map((word) => word.replace(/\w+/, "<$&>"))].join(" ")
+    usage = usage.replace(/[<[][^<>[\]]* [^<>]*\.\.\.[\]>]+/, each)
+    return { ...arg, variadic: false, name: [`${first}...`, ...others].join(" ") }
+  })
+  return args === undefined ? doc : { ...doc, usage, args }
+}
+
 /** The help of a subcommand as text. */
 export const format = (
   formatter: CliOutput.Formatter,
   { commandPath, helpDoc }: { readonly commandPath: ReadonlyArray<string>; readonly helpDoc: HelpDoc },
   columns: number
-): string => Output.fold(ownFirst(formatter.formatHelpDoc(withoutTaken(helpDoc)), commandPath.length === 1), columns)
+): string =>
+  Output.fold(ownFirst(formatter.formatHelpDoc(withAllWords(withoutTaken(helpDoc))), commandPath.length === 1), columns)
 
 /** Requested help is output; help that replaces a result is not. Errors are printed at the end. */
 const presenter = CliOutput.layerPresenter({
