@@ -45,15 +45,8 @@ export const opens = (options: Share.OpenOptions): boolean =>
  * @since 0.1.0
  */
 export const operation = (operation: Operation.Any): boolean => {
-  switch (operation._tag) {
-    case "Write":
-    case "SetInfo":
-      return true
-    case "Ioctl":
-      return !harmless.has(operation.ctlCode)
-    default:
-      return false
-  }
+  if (operation._tag === "Ioctl") return !harmless.has(operation.ctlCode)
+  return operation._tag === "Write" || operation._tag === "SetInfo"
 }
 
 /**
