@@ -1,5 +1,6 @@
 /** The command with its subcommands, in the groups that the help shows. */
 import * as Command from "effect/cli/Command"
+import { acl } from "./Commands/Acl.ts"
 import { attrib, mkdir, mv, rm, touch } from "./Commands/Change.ts"
 import { check, cp, get, put, sync } from "./Commands/Copy.ts"
 import { dfs } from "./Commands/Dfs.ts"
@@ -13,7 +14,7 @@ export const command = root.pipe(
   Command.withSubcommands([
     { group: "Look", commands: [ls, tree, find, cat, stat, streams, versions, du, df] },
     { group: "Copy", commands: [get, put, cp, sync, check] },
-    { group: "Change", commands: [rm, mkdir, mv, touch, attrib] },
+    { group: "Change", commands: [rm, mkdir, mv, touch, attrib, acl] },
     { group: "Servers", commands: [shares, info, doctor, dfs, serve] }
   ])
 )

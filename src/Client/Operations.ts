@@ -3,11 +3,13 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
-import type { SecurityDescriptor } from "../Codec/SecurityDescriptor.ts"
+import type { SecurityDescriptor, Sid } from "../Codec/SecurityDescriptor.ts"
 import type * as Share from "../Protocol/Share.ts"
+import type { Account } from "./Account.ts"
 import type { ClientError } from "./ClientError.ts"
 import type * as Directory from "./Directory.ts"
 import type { Entry } from "./Entry.ts"
+import type { Permissions } from "./Permissions.ts"
 import type { RangeOptions, SmbFile, WriteOptions } from "./SmbFile.ts"
 import type { PathInput } from "./UncPath.ts"
 import type { Change, WatchOptions } from "./Watch.ts"
@@ -255,7 +257,15 @@ export interface Operations {
       path: PathInput,
       options?: { readonly audit?: boolean | undefined }
     ) => Effect.Effect<SecurityDescriptor, ClientError>
-    /** Sets the parts that the descriptor has. */
+    /** The same for people: entries with the names of their accounts, and rights in words. */
+    readonly permissions: (
+      path: PathInput,
+      options?: { readonly audit?: boolean | undefined }
+    ) => Effect.Effect<Permissions, ClientError>
+    /**
+     * Sets the parts that the descriptor has. SE_DACL_PRESENT without a DACL sets one that gives everybody all rights
+     * (MS-DTYP 2.4.6).
+     */
     readonly set: (path: PathInput, descriptor: SecurityDescriptor) => Effect.Effect<void, ClientError>
   }
   /** The named streams of a file (alternate data streams), without the file's own data. */
@@ -275,4 +285,22 @@ export interface Operations {
   readonly previousVersions: (path: PathInput) => Effect.Effect<ReadonlyArray<string>, ClientError>
   /** The shares of a server. */
   readonly shares: (server: PathInput) => Effect.Effect<ReadonlyArray<ShareEntry>, ClientError>
+  /**
+   * The accounts of SIDs, in the same order, as the server that holds the path knows them (MS-LSAT). Well-known SIDs need
+   * no request. A SID that the server does not know, and every SID if the server tells no names, is an account of type
+   * `unknown` whose name is the text of the SID.
+   */
+  readonly lookupSids: (
+    path: PathInput,
+    sids: ReadonlyArray<Sid>
+  ) => Effect.Effect<ReadonlyArray<Account>, ClientError>
+  /**
+   * The accounts of names, in the same order: `ann`, `CORP\ann`, `ann@corp.test`, a well-known name such as
+   * `Everyone`, or the text of a SID. `undefined` for a name that the server that holds the path does not know. A server
+   * that does not translate names is an error: `SmbError`, or `ProtocolError` with the reason `UnexpectedResponse`.
+   */
+  readonly lookupNames: (
+    path: PathInput,
+    names: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlyArray<Account | undefined>, ClientError>
 }

@@ -1,4 +1,5 @@
 /** The public modules of `effect-smb/Client`. Written by `npm run format`. */
+export * as Account from "./Account.ts"
 export * as ClientError from "./ClientError.ts"
 export * as Directory from "./Directory.ts"
 export * as Entry from "./Entry.ts"
@@ -8,6 +9,7 @@ export * as Information from "./Information.ts"
 export * as Locator from "./Locator.ts"
 export * as OpenMode from "./OpenMode.ts"
 export * as Operations from "./Operations.ts"
+export * as Permissions from "./Permissions.ts"
 export * as PreviousVersion from "./PreviousVersion.ts"
 export * as RemovalError from "./RemovalError.ts"
 export * as ServerSession from "./ServerSession.ts"

@@ -4,13 +4,15 @@
  * The names are those of `Client/Operations`, and every operation does the same. A promise is rejected with one of
  * `ClientError`, with the `reason` of the caller's signal, or with `ClientClosed`.
  */
+import type { Account } from "../Client/Account.ts"
 import type { ClientError } from "../Client/ClientError.ts"
 import type { Entry } from "../Client/Entry.ts"
 import type { AttributeChanges, Move, NamedStream, ShareEntry } from "../Client/Operations.ts"
+import type { Permissions } from "../Client/Permissions.ts"
 import type { RangeOptions, WriteOptions } from "../Client/SmbFile.ts"
 import type { PathInput } from "../Client/UncPath.ts"
 import type { Change } from "../Client/Watch.ts"
-import type { SecurityDescriptor } from "../Codec/SecurityDescriptor.ts"
+import type { SecurityDescriptor, Sid } from "../Codec/SecurityDescriptor.ts"
 import type { SmbError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type * as ProtocolShare from "../Protocol/Share.ts"
@@ -353,6 +355,11 @@ export interface Client extends AsyncDisposable {
       path: PathInput,
       options?: RequestOptions & { readonly audit?: boolean | undefined }
     ) => Promise<SecurityDescriptor>
+    /** The same for people: entries with the names of their accounts, and rights in words. */
+    readonly permissions: (
+      path: PathInput,
+      options?: RequestOptions & { readonly audit?: boolean | undefined }
+    ) => Promise<Permissions>
     /** Sets the parts that the descriptor has. */
     readonly set: (path: PathInput, descriptor: SecurityDescriptor, options?: RequestOptions) => Promise<void>
   }
@@ -373,6 +380,18 @@ export interface Client extends AsyncDisposable {
   readonly previousVersions: (path: PathInput, options?: RequestOptions) => Promise<ReadonlyArray<string>>
   /** The shares of a server. */
   readonly shares: (server: PathInput, options?: RequestOptions) => Promise<ReadonlyArray<ShareEntry>>
+  /** The accounts of SIDs, as the server that holds the path knows them. */
+  readonly lookupSids: (
+    path: PathInput,
+    sids: ReadonlyArray<Sid>,
+    options?: RequestOptions
+  ) => Promise<ReadonlyArray<Account>>
+  /** The accounts of names; `undefined` for a name that the server does not know. */
+  readonly lookupNames: (
+    path: PathInput,
+    names: ReadonlyArray<string>,
+    options?: RequestOptions
+  ) => Promise<ReadonlyArray<Account | undefined>>
   /**
    * Allows another attempt with an account that a server has refused. Run this after the account was repaired on the
    * server.

@@ -50,11 +50,14 @@ const runs: Readonly<Record<string, Run | readonly [Run, string]>> = {
   setAttributes: (smb) => smb.setAttributes(path, { fileAttributes: 1 }),
   truncate: (smb) => smb.truncate(path, 1),
   "security.get": (smb) => smb.security.get(path),
+  "security.permissions": (smb) => smb.security.permissions(path),
   "security.set": (smb) => smb.security.set(path, descriptor),
   namedStreams: (smb) => smb.namedStreams(path),
   readLink: (smb) => smb.readLink(path),
   makeLink: (smb) => smb.makeLink(path, "t"),
-  previousVersions: (smb) => smb.previousVersions(path)
+  previousVersions: (smb) => smb.previousVersions(path),
+  lookupSids: (smb) => smb.lookupSids(path, ["S-1-5-21-1-2-3-4"]),
+  lookupNames: (smb) => smb.lookupNames(path, ["ann"])
 }
 
 const denied = fromStatus(NtStatus.STATUS_ACCESS_DENIED, "CREATE", "\\\\nas\\data\\f")

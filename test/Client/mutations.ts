@@ -33,11 +33,14 @@ export const others: ReadonlySet<string> = new Set([
     "walk",
     "watch",
     "security.get",
+    "security.permissions",
     "namedStreams",
     "readLink",
     "removable",
     "previousVersions",
     "shares",
+    "lookupSids",
+    "lookupNames",
     "retryLogons"
   ]
 ])

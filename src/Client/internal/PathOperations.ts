@@ -5,6 +5,7 @@ import type { Operations } from "../Operations.ts"
 import * as ShareList from "../ShareList.ts"
 import * as SmbFile from "../SmbFile.ts"
 import * as UncPath from "../UncPath.ts"
+import * as AccountLookups from "./AccountLookups.ts"
 import * as Attributes from "./Attributes.ts"
 import * as Copying from "./Copying.ts"
 import * as Directories from "./Directories.ts"
@@ -25,6 +26,7 @@ import * as Writing from "./Writing.ts"
  */
 export const operations = (context: PathContext): Operations => {
   const attributes = Attributes.operations(context)
+  const lookups = AccountLookups.operations(context)
   return {
     withShare: (path, use) => Effect.withSpan(withShare(context, path, use), "SmbClient.withShare", spanOptions(path)),
     open: Effect.fn("SmbClient.open")(function*(path, options) {
@@ -39,8 +41,9 @@ export const operations = (context: PathContext): Operations => {
     ...Removing.operations(context, attributes.setAttributes),
     rename: Renaming.make(context),
     copy: Copying.make(context),
-    ...Metadata.operations(context),
+    ...Metadata.operations(context, lookups.lookupSids),
     ...SymlinkFiles.operations(context),
+    ...lookups,
     shares: (server) =>
       Effect.flatMap(Effect.fromResult(UncPath.parse(server)), (unc) =>
         Effect.scoped(Effect.flatMap(

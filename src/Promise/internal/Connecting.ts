@@ -103,6 +103,7 @@ const make = (runner: Runner, smb: SmbClient.Client): Client => {
     truncate: (path, size, options) => run(Effect.suspend(() => smb.truncate(path, size)), options?.signal),
     security: {
       get: (path, options) => run(smb.security.get(path, options), options?.signal),
+      permissions: (path, options) => run(smb.security.permissions(path, options), options?.signal),
       set: (path, descriptor, options) => run(smb.security.set(path, descriptor), options?.signal)
     },
     namedStreams: (path, options) => run(smb.namedStreams(path), options?.signal),
@@ -110,6 +111,8 @@ const make = (runner: Runner, smb: SmbClient.Client): Client => {
     makeLink: (path, target, options) => run(smb.makeLink(path, target, options), options?.signal),
     previousVersions: (path, options) => run(smb.previousVersions(path), options?.signal),
     shares: (server, options) => run(smb.shares(server), options?.signal),
+    lookupSids: (path, sids, options) => run(smb.lookupSids(path, sids), options?.signal),
+    lookupNames: (path, names, options) => run(smb.lookupNames(path, names), options?.signal),
     retryLogons: () => run(smb.retryLogons),
     close,
     [Symbol.asyncDispose]: close
