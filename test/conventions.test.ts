@@ -106,6 +106,7 @@ describe("spans", () => {
     exists: (smb) => smb.exists(path),
     list: (smb) => Stream.runDrain(smb.list("//s/data")),
     makeDirectory: (smb) => smb.makeDirectory("//s/data/d"),
+    makeHardLink: (smb) => Effect.ignore(smb.makeHardLink(path, "//s/data/h.txt")),
     makeLink: (smb) => Effect.ignore(smb.makeLink("//s/data/l", "a.txt")),
     namedStreams: (smb) => Effect.ignore(smb.namedStreams(path)),
     open: (smb) => Effect.scoped(smb.open(path)),
