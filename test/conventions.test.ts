@@ -108,6 +108,7 @@ describe("spans", () => {
     lookupNames: (smb) => Effect.ignore(smb.lookupNames(path, ["ann"])),
     lookupSids: (smb) => smb.lookupSids(path, ["S-1-5-21-1-2-3-1000"]),
     makeDirectory: (smb) => smb.makeDirectory("//s/data/d"),
+    makeHardLink: (smb) => Effect.ignore(smb.makeHardLink(path, "//s/data/h.txt")),
     makeLink: (smb) => Effect.ignore(smb.makeLink("//s/data/l", "a.txt")),
     namedStreams: (smb) => Effect.ignore(smb.namedStreams(path)),
     open: (smb) => Effect.scoped(smb.open(path)),

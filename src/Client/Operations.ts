@@ -281,6 +281,11 @@ export interface Operations {
     target: string,
     options?: { readonly directory?: boolean | undefined; readonly printName?: string | undefined }
   ) => Effect.Effect<void, ClientError>
+  /**
+   * Gives the file `from` one more name, `to`, on the same share (a hard link). `ObjectNameCollision` if `to` exists.
+   * Reason `AcrossShares` if `to` is on another share, `RootOrLink` for a share's root and a DFS link.
+   */
+  readonly makeHardLink: (from: PathInput, to: PathInput) => Effect.Effect<void, ClientError>
   /** The previous versions of a file or directory as `@GMT-` tokens. Insert one into a path as a component. */
   readonly previousVersions: (path: PathInput) => Effect.Effect<ReadonlyArray<string>, ClientError>
   /** The shares of a server. */

@@ -337,6 +337,8 @@ export interface Client extends AsyncDisposable {
     to: PathInput,
     options?: RequestOptions & { readonly replace?: boolean | undefined }
   ) => Promise<void>
+  /** Gives a file one more name on its share (a hard link). */
+  readonly makeHardLink: (from: PathInput, to: PathInput, options?: RequestOptions) => Promise<void>
   /** Copies a file; the server copies by itself if it holds both. With `create`, fails if the target exists. */
   readonly copy: (
     from: PathInput,

@@ -45,6 +45,7 @@ const runs: Readonly<Record<string, Run | readonly [Run, string]>> = {
   remove: (smb) => smb.remove(path),
   removable: (smb) => smb.removable(path),
   rename: (smb) => smb.rename(path, other),
+  makeHardLink: (smb) => smb.makeHardLink(path, other),
   copy: (smb) => smb.copy(path, other),
   watch: (smb) => Stream.runDrain(smb.watch(path)),
   setAttributes: (smb) => smb.setAttributes(path, { fileAttributes: 1 }),
@@ -84,7 +85,7 @@ describe("the span of an operation", () => {
         const spans = yield* spansOf(run(PathOperations.operations(refusing.context)))
         const span = spans.find((one) => one.name === `SmbClient.${called}`)
         assert.isDefined(span)
-        const two = name === "rename" || name === "copy"
+        const two = name === "rename" || name === "makeHardLink" || name === "copy"
         assert.deepStrictEqual(Object.fromEntries(span!.attributes), {
           path: "\\\\nas\\data\\f",
           ...(two ? { to: "\\\\nas\\data\\g" } : {})

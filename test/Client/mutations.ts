@@ -167,6 +167,11 @@ export const mutations: ReadonlyArray<Mutation> = [
     of: "rename",
     run: (smb, base) => smb.rename(`${base}\\f.txt`, `${base}\\g.txt`, { replace: true })
   },
+  {
+    name: "makeHardLink",
+    of: "makeHardLink",
+    run: (smb, base) => smb.makeHardLink(`${base}\\f.txt`, `${base}\\n.txt`)
+  },
   { name: "copy, through the client", of: "copy", run: (smb, base) => smb.copy(`${base}\\big.bin`, `${base}\\n`) },
   {
     name: "copy, by the server",

@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import type * as Copying from "../Copying.ts"
 import { UsageError } from "../Failure.ts"
 import type { Remote } from "../Remote.ts"
+import { CurrentDirectory } from "../Shell/CurrentDirectory.ts"
 import { boolean, root, withClient } from "./Root.ts"
 import * as TransferFlags from "./TransferFlags.ts"
 
@@ -24,8 +25,16 @@ const split = (paths: ReadonlyArray<string>, target: string) =>
     ? Effect.succeed([paths.slice(0, -1), paths.at(-1)!] as const)
     : Effect.fail(new UsageError({ detail: `${paths[0]}: say where to copy it to: ${target} is missing` }))
 
-const places = (all: typeof Copying, texts: ReadonlyArray<string>) =>
-  Effect.forEach(texts, (text) => Effect.fromResult(all.place(text)))
+/** The paths that words stand for. `side`: of a word in a shell, by its position. */
+const places = (
+  all: typeof Copying,
+  texts: ReadonlyArray<string>,
+  side: (position: number) => Copying.Side = () => "either"
+) =>
+  Effect.flatMap(
+    CurrentDirectory,
+    (here) => Effect.forEach(texts, (text, position) => Effect.fromResult(all.place(text, here, side(position))))
+  )
 
 const remotes = (all: ReadonlyArray<Copying.Place>): ReadonlyArray<Remote> =>
   all.flatMap((place) => place._tag === "Remote" ? [place.path] : [])
@@ -61,7 +70,11 @@ export const get = Command.make(
     const { json } = yield* root
     const all = yield* copying
     const transfer = yield* TransferFlags.options(flags)
-    const read = yield* places(all, paths)
+    const read = yield* places(
+      all,
+      paths,
+      (position) => position > 0 && position === paths.length - 1 ? "local" : "remote"
+    )
     const last = read.at(-1)!
     const local = read.length > 1 && last._tag === "Local" ? Option.some(last.path) : Option.none<string>()
     const sources = yield* Effect.forEach(Option.isSome(local) ? read.slice(0, -1) : read, remoteOf)
@@ -100,8 +113,14 @@ export const put = Command.make(
     const { json, names } = yield* root
     const all = yield* copying
     const transfer = yield* TransferFlags.options(flags)
-    const [sources, last] = yield* split(paths, "REMOTE")
-    const target = yield* Effect.flatMap(Effect.fromResult(all.place(last)), remoteOf)
+    const [texts, lastText] = yield* split(paths, "REMOTE")
+    const [last] = yield* places(all, [lastText], () => "remote")
+    const target = yield* remoteOf(last!)
+    const here = yield* CurrentDirectory
+    const sources = texts.map((text) => here === undefined ? text : all.localPath(text))
+    if (here !== undefined && sources.includes("-")) {
+      return yield* new UsageError({ detail: "the standard input belongs to the shell: put takes files here" })
+    }
     yield* withClient(
       [target],
       all.putAll(sources, target, {
@@ -145,10 +164,10 @@ export const cp = Command.make(
     const transfer = { ...yield* TransferFlags.options(flags), attributes }
     const [from, to] = yield* split(paths, "TO")
     const sources = yield* places(all, from)
-    const target = yield* Effect.fromResult(all.place(to))
+    const [target] = yield* places(all, [to])
     yield* withClient(
-      remotes([...sources, target]),
-      all.copy(sources, target, { json, quiet, recursive, mapped: names === "mapped", transfer })
+      remotes([...sources, target!]),
+      all.copy(sources, target!, { json, quiet, recursive, mapped: names === "mapped", transfer })
     )
   })
 ).pipe(

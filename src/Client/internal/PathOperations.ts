@@ -40,6 +40,7 @@ export const operations = (context: PathContext): Operations => {
     ...Directories.operations(context, attributes.stat),
     ...Removing.operations(context, attributes.setAttributes),
     rename: Renaming.make(context),
+    makeHardLink: Renaming.makeHardLink(context),
     copy: Copying.make(context),
     ...Metadata.operations(context, lookups.lookupSids),
     ...SymlinkFiles.operations(context),
