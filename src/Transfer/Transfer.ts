@@ -233,7 +233,7 @@ export const upload = (
     const type = yield* LocalFile.typeOf(source)
     if (type === undefined) return yield* new LocalError({ path: source, detail: notFound(source) })
     yield* reach(to)
-    const all = Upload.make(run, complete(run, options, "replace"), {
+    const all = Upload.make(yield* SmbClient, run, complete(run, options, "replace"), {
       inPlace: options.inPlace ?? false,
       mapped: options.mapped ?? false
     })
@@ -262,7 +262,7 @@ export const uploadStream = <E, R>(
     Effect.fnUntraced(function*(queue) {
       const run = new Run((event) => Queue.offer(queue, event))
       const to = yield* Effect.fromResult(UncPath.parseInShare(target))
-      const all = Upload.make(run, complete(run, options, "replace"), {
+      const all = Upload.make(yield* SmbClient, run, complete(run, options, "replace"), {
         inPlace: options.inPlace ?? false,
         mapped: options.mapped ?? false
       })
@@ -296,7 +296,7 @@ const relay = Effect.fnUntraced(function*(
   const to = yield* Effect.fromResult(UncPath.parseInShare(target))
   const entry = yield* smb.stat(from)
   yield* reach(to)
-  const all = Relay.make(run, options)
+  const all = Relay.make(yield* SmbClient, run, options)
   if (entry.type !== "directory") return yield* Relay.single(entry, to, all)
   yield* Relay.tree(from, to, all)
   yield* copied(run)
@@ -360,7 +360,11 @@ export const sync = (
         })
       }
       const to = yield* Effect.fromResult(UncPath.parseInShare(target))
-      yield* Upload.tree(source, to, Upload.make(run, all, { inPlace: false, mapped: options.mapped ?? false }))
+      yield* Upload.tree(
+        source,
+        to,
+        Upload.make(yield* SmbClient, run, all, { inPlace: false, mapped: options.mapped ?? false })
+      )
     } else if (isText(target) && !isRemote(target)) {
       const from = yield* Effect.fromResult(UncPath.parseInShare(source))
       yield* Download.tree(from, target, Download.make(run, all, false))

@@ -144,6 +144,28 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   { name: "writeFile, 60,000 bytes", of: "writeFile", run: (smb, base) => smb.writeFile(`${base}\\n`, bytes(60_000)) },
   { name: "writeFile, large", of: "writeFile", run: (smb, base) => smb.writeFile(`${base}\\n`, bytes(200_000)) },
+  {
+    name: "writeFile, atomic, new",
+    of: "writeFile",
+    run: (smb, base) => smb.writeFile(`${base}\\n`, "x", { atomic: true })
+  },
+  {
+    name: "writeFile, atomic, over another",
+    of: "writeFile",
+    run: (smb, base) =>
+      smb.writeFile(`${base}\\f.txt`, bytes(200_000), { atomic: true, flush: true, lastWriteTime: 5n })
+  },
+  {
+    name: "writeFile, append",
+    of: "writeFile",
+    run: (smb, base) =>
+      smb.writeFile(`${base}\\f.txt`, bytes(200_000), { append: true, flush: true, lastWriteTime: 5n })
+  },
+  {
+    name: "sink, append",
+    of: "sink",
+    run: (smb, base) => Stream.run(chunks(), smb.sink(`${base}\\f.txt`, { append: true }))
+  },
   { name: "sink", of: "sink", run: (smb, base) => Stream.run(chunks(), smb.sink(`${base}\\n`)) },
   {
     name: "sink, into a file",
@@ -199,6 +221,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   { name: "open, write, close", of: "open", run: opened((file) => file.write(0, bytes(200_000))) },
   { name: "open, sink, close", of: "open", run: opened((file) => Stream.run(chunks(), file.sink({ truncate: true }))) },
+  { name: "open, append, close", of: "open", run: opened((file) => file.append(bytes(200_000))) },
   { name: "open, writeFrom, close", of: "open", run: opened((file) => file.writeFrom(filling())) },
   { name: "open, truncate, close", of: "open", run: opened((file) => file.truncate(1)) }
 ]

@@ -6,6 +6,7 @@ import * as ShareList from "../ShareList.ts"
 import * as SmbFile from "../SmbFile.ts"
 import * as UncPath from "../UncPath.ts"
 import * as AccountLookups from "./AccountLookups.ts"
+import * as AtomicWriting from "./AtomicWriting.ts"
 import * as Attributes from "./Attributes.ts"
 import * as Copying from "./Copying.ts"
 import * as Directories from "./Directories.ts"
@@ -27,7 +28,7 @@ import * as Writing from "./Writing.ts"
 export const operations = (context: PathContext): Operations => {
   const attributes = Attributes.operations(context)
   const lookups = AccountLookups.operations(context)
-  return {
+  const all: Operations = {
     withShare: (path, use) => Effect.withSpan(withShare(context, path, use), "SmbClient.withShare", spanOptions(path)),
     open: Effect.fn("SmbClient.open")(function*(path, options) {
       yield* annotateSpan(path)
@@ -52,4 +53,5 @@ export const operations = (context: PathContext): Operations => {
           ShareList.shares
         ))).pipe(Effect.withSpan("SmbClient.shares", spanOptions(server)))
   }
+  return { ...all, writeFile: AtomicWriting.make(all) }
 }

@@ -13,7 +13,8 @@ import { createReadStream } from "node:fs"
 import { join } from "node:path"
 import type { ClientError } from "../../Client/ClientError.ts"
 import type { Entry } from "../../Client/Entry.ts"
-import { SmbClient } from "../../Client/SmbClient.ts"
+import * as FileReplacement from "../../Client/FileReplacement.ts"
+import { type Client, SmbClient } from "../../Client/SmbClient.ts"
 import * as UncPath from "../../Client/UncPath.ts"
 import { fold } from "../../Codec/UpCase.ts"
 import { isMissing, refusesShare, SmbError } from "../../Protocol/Errors.ts"
@@ -24,7 +25,6 @@ import * as CaseClash from "./CaseClash.ts"
 import type { Facts } from "./Choice.ts"
 import * as Mark from "./Mark.ts"
 import * as Options from "./Options.ts"
-import * as RemoteFile from "./RemoteFile.ts"
 import type { Run } from "./Run.ts"
 import * as Same from "./Same.ts"
 import * as Warnings from "./Warnings.ts"
@@ -35,14 +35,15 @@ export interface Upload extends Options.Options {
   readonly inPlace: boolean
   /** Whether the client maps names, so that a colon in a path is a part of a name. */
   readonly mapped: boolean
-  readonly replace: RemoteFile.Replace
+  readonly replace: FileReplacement.Replace
 }
 
 export const make = (
+  smb: Client,
   run: Run,
   options: Options.Options,
   how: { readonly inPlace: boolean; readonly mapped: boolean }
-): Upload => ({ ...options, ...how, run, replace: RemoteFile.make((warning) => run.warn(warning)) })
+): Upload => ({ ...options, ...how, run, replace: FileReplacement.make(smb, run.replacing) })
 
 /** The error for a file that ended too early. */
 const shorter = (path: string, count: bigint, size: bigint): LocalError =>
@@ -59,7 +60,7 @@ const setTime = (target: UncPath.UncPath, lastWriteTime: bigint | undefined, { r
     : Effect.flatMap(SmbClient, (smb) => smb.setAttributes(target, { lastWriteTime })).pipe(
       Effect.catchIf(
         (error): error is SmbError => error instanceof SmbError,
-        (error) => run.warn(RemoteFile.timeNotKept(target, error))
+        (error) => run.warn(FileReplacement.timeNotKept(target, error))
       )
     )
 
@@ -67,8 +68,8 @@ const setTime = (target: UncPath.UncPath, lastWriteTime: bigint | undefined, { r
 const send = <E, R>(
   target: UncPath.UncPath,
   upload: Upload,
-  content: RemoteFile.Content<E, R>,
-  about: RemoteFile.About = {}
+  content: FileReplacement.Content<E, R>,
+  about: FileReplacement.About = {}
 ) =>
   Effect.flatMap(SmbClient, (smb): Effect.Effect<bigint, E | ClientError, R | SmbClient> => {
     const isStream = !upload.mapped && UncPath.name(target).includes(":")
