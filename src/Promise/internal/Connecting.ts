@@ -111,6 +111,8 @@ const make = (runner: Runner, smb: SmbClient.Client): Client => {
     makeLink: (path, target, options) => run(smb.makeLink(path, target, options), options?.signal),
     previousVersions: (path, options) => run(smb.previousVersions(path), options?.signal),
     shares: (server, options) => run(smb.shares(server), options?.signal),
+    openFiles: (server, options) => run(smb.openFiles(server), options?.signal),
+    sessions: (server, options) => run(smb.sessions(server), options?.signal),
     retryLogons: () => run(smb.retryLogons),
     close,
     [Symbol.asyncDispose]: close
