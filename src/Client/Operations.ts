@@ -11,6 +11,7 @@ import type { ClientError } from "./ClientError.ts"
 import type * as Directory from "./Directory.ts"
 import type { Entry } from "./Entry.ts"
 import type { Permissions } from "./Permissions.ts"
+import type { OpenFile, UserSession } from "./ServerUse.ts"
 import type { RangeOptions, SmbFile, WriteOptions } from "./SmbFile.ts"
 import type { PathInput } from "./UncPath.ts"
 import type { Change, WatchOptions } from "./Watch.ts"
@@ -361,4 +362,8 @@ export interface Operations {
     path: PathInput,
     names: ReadonlyArray<string>
   ) => Effect.Effect<ReadonlyArray<Account | undefined>, ClientError>
+  /** The files that users have open on a server. `AccessDenied` if the user is no administrator there. */
+  readonly openFiles: (server: PathInput) => Effect.Effect<ReadonlyArray<OpenFile>, ClientError>
+  /** The sessions of a server. `AccessDenied` if the user is no administrator there. */
+  readonly sessions: (server: PathInput) => Effect.Effect<ReadonlyArray<UserSession>, ClientError>
 }

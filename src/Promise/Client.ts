@@ -16,6 +16,7 @@ import type {
   WriteFileOptions
 } from "../Client/Operations.ts"
 import type { Permissions } from "../Client/Permissions.ts"
+import type { OpenFile, UserSession } from "../Client/ServerUse.ts"
 import type { RangeOptions, WriteOptions } from "../Client/SmbFile.ts"
 import type { PathInput } from "../Client/UncPath.ts"
 import type { Change } from "../Client/Watch.ts"
@@ -411,6 +412,10 @@ export interface Client extends AsyncDisposable {
     names: ReadonlyArray<string>,
     options?: RequestOptions
   ) => Promise<ReadonlyArray<Account | undefined>>
+  /** The files that users have open on a server, for its administrators. */
+  readonly openFiles: (server: PathInput, options?: RequestOptions) => Promise<ReadonlyArray<OpenFile>>
+  /** The sessions of a server, for its administrators. */
+  readonly sessions: (server: PathInput, options?: RequestOptions) => Promise<ReadonlyArray<UserSession>>
   /**
    * Allows another attempt with an account that a server has refused. Run this after the account was repaired on the
    * server.
