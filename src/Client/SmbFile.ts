@@ -16,6 +16,7 @@ import * as UncName from "../Protocol/UncName.ts"
 import * as ClientMetrics from "./ClientMetrics.ts"
 import type { FileShortened } from "./FileShortened.ts"
 import * as Information from "./Information.ts"
+import * as Appending from "./internal/Appending.ts"
 import { Extent } from "./internal/EndOfFile.ts"
 import * as PipelinedReads from "./internal/PipelinedReads.ts"
 import * as PipelinedWrites from "./internal/PipelinedWrites.ts"
@@ -79,8 +80,22 @@ export interface SmbFile {
   ) => Effect.Effect<bigint, E | RequestError | FileShortened, R>
   /** Writes all of `data`, which must not change until this ends. */
   readonly write: (offset: bigint | number, data: Uint8Array) => Effect.Effect<void, RequestError>
-  /** Writes the bytes that it is given from `offset` on; returns the count of bytes. It does not close the file. */
-  readonly sink: (options?: WriteOptions) => Sink.Sink<bigint, Uint8Array, never, RequestError>
+  /**
+   * Writes all of `data` to the end of the file, wherever that is then. The server finds the end (a WRITE at the offset
+   * 0xFFFFFFFFFFFFFFFF, MS-FSA 2.1.5.4), so that two programs that append do not overwrite each other's bytes.
+   *
+   * smbd refuses such a WRITE. There the client locks a range behind the end of all files, asks for the end, writes
+   * there, and unlocks the range: programs that append in this way do not overwrite each other's bytes either. If the server refuses that
+   * lock, because the file was opened with the right to append alone, they can.
+   */
+  readonly append: (data: Uint8Array) => Effect.Effect<void, RequestError>
+  /**
+   * Writes the bytes that it is given from `offset` on, or with `append` to the end; returns the count of bytes. It does
+   * not close the file.
+   */
+  readonly sink: (
+    options?: WriteOptions & { readonly append?: boolean | undefined }
+  ) => Sink.Sink<bigint, Uint8Array, never, RequestError>
   /**
    * Writes the bytes that `fill` puts into the buffers that it is lent, until it puts none; returns the count of bytes.
    * It does not close the file.
@@ -123,9 +138,6 @@ const endOf = (operation: Operation.Any): { readonly at: bigint; readonly extend
       extends: operation.information.fileInformationClass === 20
     }
     : undefined
-
-/** The offset of a WRITE to the end of the file, wherever that is (MS-SMB2 2.2.21, MS-FSA 2.1.5.4). */
-const endOfFile = 0xffff_ffff_ffff_ffffn
 
 const toLength = (range: RangeOptions | undefined): bigint | undefined =>
   range?.length === undefined ? undefined : BigInt(range.length)
@@ -201,6 +213,7 @@ const withSpans = (file: SmbFile): SmbFile => {
     write: (offset, data) => spanned("write", file.write(offset, data), () => data.length),
     sink: (options) => Spans.sink(file.sink(options), "SmbFile.sink", () => about, count),
     writeFrom: (fill, options) => spanned("writeFrom", file.writeFrom(fill, options), count),
+    append: (data) => spanned("append", file.append(data), () => data.length),
     flush: spanned("flush", file.flush),
     truncate: (size) => spanned("truncate", file.truncate(size)),
     lock: (ranges, options) => spanned("lock", file.lock(ranges, options)),
@@ -226,7 +239,7 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
     if (operation._tag === "Write") {
       return Effect.map(ran, (count) => {
         // A WRITE to the end of the file does not say where that is.
-        if (operation.offset !== endOfFile) extent.extend(operation.offset + BigInt(count as number))
+        if (operation.offset !== Appending.endOfFile) extent.extend(operation.offset + BigInt(count as number))
         return count
       })
     }
@@ -242,6 +255,11 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
   const source = () => PipelinedReads.source(share, file, extent)
   const write = (offset: bigint, truncate = false) => <E, R>(written: Effect.Effect<bigint, E, R>) =>
     Changes.whole(PipelinedWrites.truncatingAfter(own, offset, truncate, written))
+  const lock: SmbFile["lock"] = (ranges, options) => {
+    const list = ranges.map(({ length, offset }) => ({ offset: BigInt(offset), length: BigInt(length) }))
+    return locked(file, list, options?.exclusive ?? true, options?.wait ?? true)
+  }
+  const append: SmbFile["append"] = (data) => Changes.whole(Appending.append(own, share.limits.write, lock, data))
   return withSpans({
     path: UncName.format(share, share.name, file.path),
     share,
@@ -267,16 +285,19 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
     write: (offset, data) => Changes.whole(PipelinedWrites.writeBuffer(own, share.limits.write, BigInt(offset), data)),
     sink: (options) => {
       const offset = BigInt(options?.offset ?? 0)
+      if (options?.append === true) {
+        return Sink.make<Uint8Array>()((chunks) =>
+          Changes.whole(PipelinedWrites.inOrder(share.limits.write, chunks, append))
+        )
+      }
       return Sink.make<Uint8Array>()((chunks) =>
         write(offset, options?.truncate)(PipelinedWrites.write(own, share.limits.write, offset, chunks))
       )
     },
+    append,
     flush: file.run<Operation.Flush>({ _tag: "Flush" }),
     truncate: (size) => run(Information.setFile("FileEndOfFileInformation", { endOfFile: BigInt(size) })),
-    lock: (ranges, options) => {
-      const list = ranges.map(({ length, offset }) => ({ offset: BigInt(offset), length: BigInt(length) }))
-      return locked(file, list, options?.exclusive ?? true, options?.wait ?? true)
-    },
+    lock,
     run,
     close: file.close
   })

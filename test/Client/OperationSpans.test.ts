@@ -32,7 +32,9 @@ const descriptor = {
 type Run = (smb: Operations) => Effect.Effect<unknown, unknown>
 
 /** The operations: each has a span with its own name. */
-const runs: { readonly [K in Exclude<keyof Operations, "security"> | "security.get" | "security.set"]: Run } = {
+const runs: {
+  readonly [K in Exclude<keyof Operations, "security"> | "security.get" | "security.permissions" | "security.set"]: Run
+} = {
   withShare: (smb) => Effect.scoped(smb.withShare(path, () => Effect.fail("no"))),
   open: (smb) => Effect.scoped(smb.open(path)),
   readFile: (smb) => smb.readFile(path),
@@ -51,22 +53,32 @@ const runs: { readonly [K in Exclude<keyof Operations, "security"> | "security.g
   remove: (smb) => smb.remove(path),
   removable: (smb) => smb.removable(path),
   rename: (smb) => smb.rename(path, other),
+  makeHardLink: (smb) => smb.makeHardLink(path, other),
   copy: (smb) => smb.copy(path, other),
   watch: (smb) => Stream.runDrain(smb.watch(path)),
   setAttributes: (smb) => smb.setAttributes(path, { fileAttributes: 1 }),
   truncate: (smb) => smb.truncate(path, 1),
   "security.get": (smb) => smb.security.get(path),
+  "security.permissions": (smb) => smb.security.permissions(path),
   "security.set": (smb) => smb.security.set(path, descriptor),
   namedStreams: (smb) => smb.namedStreams(path),
   readLink: (smb) => smb.readLink(path),
   makeLink: (smb) => smb.makeLink(path, "t"),
   previousVersions: (smb) => smb.previousVersions(path),
-  shares: (smb) => smb.shares("smb://joe@nas")
+  lookupSids: (smb) => smb.lookupSids(path, ["S-1-5-21-1-2-3-4"]),
+  lookupNames: (smb) => smb.lookupNames(path, ["ann"]),
+  shares: (smb) => smb.shares("smb://joe@nas"),
+  openFiles: (smb) => smb.openFiles("smb://joe@nas"),
+  sessions: (smb) => smb.sessions("smb://joe@nas")
 }
 
 const denied = fromStatus(NtStatus.STATUS_ACCESS_DENIED, "CREATE", "\\\\nas\\data\\f")
 const refusing = Scripted.batches(() => denied, { open: () => Effect.fail(denied) })
 
+/** A server that tells no names is no failure of this one. */
+const tolerant = { lookupSids: true }
+/** The operations whose path is only a server. */
+const ofServers = ["shares", "openFiles", "sessions"] as const
 const nas = { [Attribute.serverAddress]: "nas", [Attribute.serverPort]: 445 }
 const inData = { ...nas, [Attribute.share]: "data" }
 const refused = {
@@ -76,7 +88,12 @@ const refused = {
 }
 
 describe("the span of an operation", () => {
-  it.effect.each(Object.entries(runs).filter(([name]) => name !== "shares").map(([name, run]) => ({ name, run })))(
+  it.effect.each(
+    Object.entries(runs).filter(([name]) => !ofServers.some((one) => one === name)).map(([name, run]) => ({
+      name,
+      run
+    }))
+  )(
     "has the server, the share, the path without its user, and the failure: $name",
     ({ name, run }) =>
       Effect.gen(function*() {
@@ -84,22 +101,22 @@ describe("the span of an operation", () => {
         const [span] = spans
         assert.strictEqual(span?.name, `SmbClient.${name}`)
         assert.strictEqual(span!.kind, "client")
-        const two = name === "rename" || name === "copy"
+        const two = name === "rename" || name === "makeHardLink" || name === "copy"
         assert.deepStrictEqual(attributesOf(span), {
           ...inData,
           [Attribute.path]: "\\\\nas\\data\\f",
           ...(two ? { [Attribute.destinationPath]: "\\\\nas\\data\\g" } : {}),
           ...(name === "stream" ? { [Attribute.bytes]: 0 } : {}),
-          ...(name === "withShare" ? { [Attribute.errorType]: "_OTHER" } : refused)
+          ...(name === "withShare" ? { [Attribute.errorType]: "_OTHER" } : name in tolerant ? {} : refused)
         })
         for (const one of spans) assert.strictEqual(one.status._tag, "Ended", one.name)
       })
   )
 
-  it.effect("of a list of shares has the server, and no share", () =>
+  it.effect.each(ofServers)("of the list %s has the server, and no share", (name) =>
     Effect.gen(function*() {
-      const spans = yield* spansOf(runs.shares(PathOperations.operations(refusing.context)))
-      const span = spans.find(({ name }) => name === "SmbClient.shares")
+      const [span] = yield* spansOf(runs[name](PathOperations.operations(refusing.context)))
+      assert.strictEqual(span?.name, `SmbClient.${name}`)
       assert.deepStrictEqual(attributesOf(span), { ...nas, [Attribute.path]: "\\\\nas", ...refused })
     }))
 
@@ -235,6 +252,7 @@ const ofFile: {
   readInto: [(file) => file.readInto(0, new Uint8Array(2500)), 2500],
   stream: [(file) => Stream.runDrain(file.stream()), 5000],
   readTo: [(file) => file.readTo(() => Effect.void), 5000],
+  append: [(file) => file.append(new Uint8Array(2500)), 2500],
   write: [(file) => file.write(0, new Uint8Array(2500)), 2500],
   sink: [(file) => Stream.run(Stream.make(new Uint8Array(2500)), file.sink()), 2500],
   writeFrom: [
@@ -248,12 +266,18 @@ const ofFile: {
   close: [(file) => file.close]
 }
 
+/** A WRITE to the end of the file, wherever that is. */
+const toTheEnd: Scripted.Answer = (operation) =>
+  operation._tag === "Write" && operation.offset === 0xffff_ffff_ffff_ffffn
+    ? Effect.succeed(operation.data.length)
+    : undefined
+
 describe("the span of an operation on an open file", () => {
   it.effect.each(Object.entries(ofFile).map(([name, [run, bytes]]) => ({ name, run, bytes })))(
     "is one for all its requests, with the bytes: $name",
     ({ bytes, name, run }) =>
       Effect.gen(function*() {
-        const { open, requests } = Scripted.file({ content: new Uint8Array(5000) })
+        const { open, requests } = Scripted.file({ content: new Uint8Array(5000), answer: toTheEnd })
         const spans = yield* spansOf(run(SmbFile.make(Scripted.share(), open)))
         assert.deepStrictEqual(spans.map((span) => span.name), [`SmbFile.${name}`])
         assert.deepStrictEqual(attributesOf(spans[0]), {

@@ -50,7 +50,7 @@ const sinks: Readonly<Record<Named<Sink.Sink<any, any, any, any, any>>, (written
 }
 
 /** The operations with two paths. */
-const twoPaths: ReadonlySet<string> = new Set<keyof Operations>(["rename", "copy"])
+const twoPaths: ReadonlySet<string> = new Set<keyof Operations>(["rename", "copy", "makeHardLink"])
 
 /** The bytes that an operation has moved, by its result and its arguments. */
 const moved: { readonly [K in keyof Operations]?: (result: any, args: ReadonlyArray<any>) => number | bigint } = {
