@@ -121,7 +121,7 @@ beforeAll(() => {
     command: run(user, join(user, "node_modules/.bin/effect-smb"), ["--version"])
   }
   for (const name of ["@effect/platform-node", "@types/node"]) provide(name)
-}, 120_000)
+}, 300_000)
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -305,6 +305,20 @@ describe("the sources", () => {
     }
     assert.deepStrictEqual(wrong, [])
     assert.deepStrictEqual([...allowed].filter((name) => !used.has(name)), [])
+  })
+})
+
+describe("the reference", () => {
+  it("is made from the sources of all public paths, by a generator with exact versions and no registry in its lock", () => {
+    const { exports } = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8"))
+    const paths = Object.values<string | { readonly types: string }>(exports).flatMap((entry) =>
+      typeof entry === "string" ? [] : [entry.types.replace("./dist/", "src/").replace(/\.d\.ts$/, ".ts")]
+    )
+    assert.isAbove(paths.length, 10)
+    assert.deepStrictEqual(paths.filter((path) => !existsSync(join(checkout, path))), [])
+    const { dependencies } = JSON.parse(readFileSync(join(checkout, "reference/package.json"), "utf8"))
+    for (const [name, version] of Object.entries(dependencies)) assert.match(String(version), /^\d+\.\d+\.\d+$/, name)
+    assert.notInclude(readFileSync(join(checkout, "reference/package-lock.json"), "utf8"), `"resolved"`)
   })
 })
 
