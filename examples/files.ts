@@ -19,3 +19,10 @@ export const count = Effect.fn("count")(
   },
   Effect.scoped
 )
+
+/** Settings that are never seen half written, and a line of a log that no other program overwrites. */
+export const save = Effect.fn("save")(function*(settings: unknown, line: string) {
+  const smb = yield* SmbClient.SmbClient
+  yield* smb.writeFile("//nas/data/settings.json", JSON.stringify(settings), { atomic: true, flush: true })
+  yield* smb.writeFile("//nas/logs/jobs.log", `${line}\n`, { append: true })
+})

@@ -36,6 +36,12 @@ export const readSoon = async (options: Options, path: string): Promise<string |
   }
 }
 
+/** Settings that are never seen half written. */
+export const save = async (options: Options, path: string, settings: unknown): Promise<void> => {
+  await using smb = await connect(options)
+  await smb.writeFile(path, JSON.stringify(settings), { atomic: true })
+}
+
 /** A web server whose GET reads a file of a share, and whose PUT writes one. */
 export const serve = async (options: Options, folder: string) => {
   const smb = await connect(options)

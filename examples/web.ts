@@ -1,6 +1,6 @@
 /** Files for a web server: the path of a request stays below one folder of a share. */
-import { Effect } from "effect"
-import { type ClientError, SmbClient, UncPath } from "effect-smb"
+import { Effect, Result, Stream } from "effect"
+import { type ClientError, type Entry, SmbClient, UncPath } from "effect-smb"
 
 export interface Answer {
   readonly status: 200 | 404
@@ -45,3 +45,20 @@ export const serveFile = Effect.fn("serveFile")(
     SmbError: (error) => noFile.has(error.reason._tag) ? Effect.succeed(none) : Effect.fail(error)
   })
 )
+
+/** The path of a URL for an entry below `folder`. */
+const linkTo = (folder: UncPath.UncPath, entry: Entry) =>
+  Result.map(
+    UncPath.relative(folder, entry.path),
+    (relative) => `/${relative.split("/").map(encodeURIComponent).join("/")}`
+  )
+
+/** The links to all pages below `folder` that were written within the last day before `now`, in milliseconds since 1970. */
+export const newPages = (folder: UncPath.UncPath, now: number) =>
+  Stream.unwrap(Effect.map(SmbClient.SmbClient, (smb) =>
+    smb.walk(folder).pipe(
+      Stream.filter(({ lastWritten, name }) =>
+        name.endsWith(".html") && lastWritten !== undefined && lastWritten.epochMilliseconds > now - 86_400_000
+      ),
+      Stream.mapEffect((entry) => Effect.fromResult(linkTo(folder, entry)))
+    )))

@@ -194,6 +194,7 @@ const cases = {
     SMB_PENDING_TIMEOUT: ["2 minutes", "pendingTimeout", "2m", "-1 second"],
     SMB_KEEP_ALIVE: ["5 seconds", "keepAlive", "5s", "soon"],
     SMB_IDLE: ["1 minute", "idle", "1m", "-1 second"],
+    SMB_CREDENTIAL_TIME_TO_LIVE: ["1 hour", "credentialTimeToLive", "1h", "often"],
     SMB_CREDITS: ["64", "credits", 64, "0"],
     SMB_MAXIMUM_TRANSFER: ["65536", "maximumTransfer", 65_536, "1.5"],
     SMB_NAMES: ["mapped", "names", "mapped", "plain"]

@@ -4,6 +4,7 @@
  * A listing shows a link as a directory that is a reparse point. Its targets come from a referral, and their state from
  * a request to each. Links below more than `deepest` folders are not found.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -15,29 +16,18 @@ import * as DfsResolver from "../Dfs/DfsResolver.ts"
 import * as ReferralCache from "../Dfs/ReferralCache.ts"
 import { FileAttributes } from "../Smb2/Message/Constants.ts"
 import { question } from "./Actions.ts"
+import { html } from "./DfsTreeHtml.ts"
+import { svg } from "./DfsTreeSvg.ts"
 import { oneLine, printable } from "./Failure.ts"
+import type { NamespaceTree, Node, TargetState } from "./NamespaceTree.ts"
 import * as Output from "./Output.ts"
 import type { Remote } from "./Remote.ts"
 
 /** How many folders can be between a root and a link. */
 const deepest = 4
 
-/** A target, and the reason if it does not respond. */
-export interface TargetState {
-  readonly target: string
-  readonly state: "up" | "down"
-  readonly error?: string
-}
-
-/** A root or a link. `error`: why it has no referral. */
-export interface Node {
-  readonly path: string
-  readonly targets: ReadonlyArray<TargetState>
-  readonly error?: string
-}
-
-/** `text` for a terminal, `mermaid` for a page. */
-export const formats = ["text", "mermaid"] as const
+/** `text` for a terminal, `mermaid` for a document, `svg` and `html` for a browser. */
+export const formats = ["text", "mermaid", "svg", "html"] as const
 
 const textOf = ({ targets, ...node }: Node, indent: string): string =>
   `${indent}${printable(node.path)}${node.error === undefined ? "" : `  ${oneLine(node.error)}`}\n` +
@@ -97,6 +87,35 @@ export const failureOf = (path: string, nodes: ReadonlyArray<Node>): DeadTargets
 
 const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
+/** The targets with the number of their set: a boundary begins the next one (MS-DFSC 2.2.5.4). */
+const inSets = (
+  targets: ReadonlyArray<ReferralCache.ReferralTarget>
+): ReadonlyArray<Pick<TargetState, "set" | "target">> => {
+  let set = 0
+  return targets.map(({ path, setBoundary }, index) => {
+    if (setBoundary && index > 0) set++
+    return { target: DfsPath.toString(path), set }
+  })
+}
+
+const drawing = (
+  tree: NamespaceTree,
+  { format, json, now }: { readonly json: boolean; readonly format: typeof formats[number]; readonly now: number }
+): string => {
+  const { links, root } = tree
+  if (json) return Output.jsonLine({ ...root, links })
+  switch (format) {
+    case "text":
+      return textOf(root, "") + links.map((link) => textOf(link, "  ")).join("")
+    case "mermaid":
+      return mermaid(root, links)
+    case "svg":
+      return svg(tree)
+    case "html":
+      return html(tree, now)
+  }
+}
+
 /** Draws the tree. Fails if the root itself cannot be listed, and after the drawing with `DeadTargets`. */
 export const tree = Effect.fnUntraced(function*(
   path: Remote,
@@ -105,10 +124,10 @@ export const tree = Effect.fnUntraced(function*(
   const smb = yield* SmbClient
   const resolver = yield* DfsResolver.DfsResolver
 
-  const stateOf = (target: string): Effect.Effect<TargetState> =>
-    Effect.match(smb.stat(target), {
-      onSuccess: (): TargetState => ({ target, state: "up" }),
-      onFailure: (error): TargetState => ({ target, state: "down", error: messageOf(error) })
+  const stateOf = (found: Pick<TargetState, "set" | "target">): Effect.Effect<TargetState> =>
+    Effect.match(smb.stat(found.target), {
+      onSuccess: (): TargetState => ({ ...found, state: "up" }),
+      onFailure: (error): TargetState => ({ ...found, state: "down", error: messageOf(error) })
     })
 
   const node = Effect.fnUntraced(function*(unc: string) {
@@ -122,12 +141,19 @@ export const tree = Effect.fnUntraced(function*(
     ).at(-1)
     const entry = ReferralCache.get(yield* resolver.cache, prefix)
     const within = Result.isSuccess(result) && result.success.status !== "plain" ? result.success.targets : undefined
-    const targets = entry?.targets.map((target) => DfsPath.toString(target.path)) ?? answer ??
-      // A folder of a namespace is at the place that its root or link leads to.
-      within?.map(({ path, server, share }) => DfsPath.toString([server, share, ...DfsPath.fromString(path)]))
+    const targets = entry === undefined
+      ? (answer ??
+        // A folder of a namespace is at the place that its root or link leads to.
+        within?.map(({ path, server, share }) => DfsPath.toString([server, share, ...DfsPath.fromString(path)])))
+        ?.map((target) => ({ target }))
+      : inSets(entry.targets)
     const found: Node = {
       path: unc,
       targets: yield* Effect.forEach(targets ?? [], stateOf, { concurrency: 4 }),
+      ...(entry === undefined ? {} : {
+        timeToLive: Math.max(0, Math.ceil((entry.expiresAt - (yield* Clock.currentTimeMillis)) / 1000)),
+        targetFailback: entry.targetFailback
+      }),
       ...(targets !== undefined
         ? {}
         : { error: Result.isFailure(result) ? messageOf(result.failure) : "in no namespace" })
@@ -155,13 +181,7 @@ export const tree = Effect.fnUntraced(function*(
   const paths = yield* linksBelow(path, 0)
   const root = yield* node(question(path))
   const links = yield* Effect.forEach(paths, node, { concurrency: 4 })
-  yield* Output.write(
-    options.json
-      ? Output.jsonLine({ ...root, links })
-      : options.format === "mermaid"
-      ? mermaid(root, links)
-      : textOf(root, "") + links.map((link) => textOf(link, "  ")).join("")
-  )
+  yield* Output.write(drawing({ root, links }, { ...options, now: yield* Clock.currentTimeMillis }))
   const failure = failureOf(root.path, [root, ...links])
   if (failure !== undefined) return yield* failure
 })

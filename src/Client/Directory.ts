@@ -47,7 +47,7 @@ const isComponent = (name: string): boolean => name !== "" && !/[\\/\0]/.test(na
 
 /**
  * The entries of an open directory that match `pattern`, a page at a time. If the server lists `.` and `..`, they are
- * first.
+ * first. `from` is the directory's own relative path.
  *
  * @since 0.1.0
  */
@@ -55,7 +55,8 @@ export const listed = (
   share: Share.Share,
   file: Share.OpenFile,
   directory: UncPath.UncPath,
-  pattern: string
+  pattern: string,
+  from = ""
 ): Stream.Stream<Listed, RequestError> => {
   const place = fold(UncPath.format({ server: share.server, port: share.port, share: share.name, path: "" }))
   return Stream.unfold(true, (restart) =>
@@ -73,7 +74,7 @@ export const listed = (
         const numbered = page.every(({ fileAttributes, fileId }) => fileId !== self || isDirectory(fileAttributes))
         const found = page.filter(({ fileName }) => isComponent(fileName)).map((one): Listed => ({
           name: one.fileName,
-          entry: Entry.fromDirectory(directory, one),
+          entry: Entry.fromDirectory(directory, one, from),
           fileId: numbered ? one.fileId : 0n,
           place
         }))
@@ -161,15 +162,16 @@ export interface WalkOptions {
  * @since 0.1.0
  */
 export const walk = (
-  list: (path: string) => Stream.Stream<Listed, ClientError>,
+  list: (path: string, from: string) => Stream.Stream<Listed, ClientError>,
   path: string,
   options: WalkOptions = {}
 ): Stream.Stream<Entry.Entry, ClientError> => {
   const { onError, onLoop } = options
   const below = (directory: Entry.Entry): Stream.Stream<Listed, ClientError> =>
     onError === undefined
-      ? list(directory.path)
-      : Stream.catch(list(directory.path), (error) => Stream.fromEffectDrain(onError(error, directory)))
+      ? list(directory.path, directory.relativePath)
+      : Stream.catch(list(directory.path, directory.relativePath), (error) =>
+        Stream.fromEffectDrain(onError(error, directory)))
   const leadsBack = (directory: Entry.Entry | undefined): Stream.Stream<never, ClientError> =>
     directory === undefined || onLoop === undefined ? Stream.empty : Stream.fromEffectDrain(onLoop(directory))
   const wanted = (directory: Entry.Entry, all: Stream.Stream<Entry.Entry, ClientError>) =>
@@ -220,5 +222,5 @@ export const walk = (
         (all) => Stream.concat(all, Stream.suspend(() => isLoop ? leadsBack(directory) : Stream.empty))
       )
     })
-  return level(() => list(path), { here: nothing, everywhere: nothing }, undefined, options.maximumDepth ?? 128)
+  return level(() => list(path, ""), { here: nothing, everywhere: nothing }, undefined, options.maximumDepth ?? 128)
 }

@@ -118,6 +118,18 @@ export const update: Share.OpenOptions = { ...readWrite, createDisposition: FILE
 export const write: Share.OpenOptions = { ...update, desiredAccess: writeAccess }
 
 /**
+ * A file to append to, and not to change: created if it does not exist. A user that may only add to a file, as to a log,
+ * has the right for it. Every other program can open the file too. To read its end, or to write into it, add rights.
+ *
+ * @since 0.2.0
+ */
+export const append: Share.OpenOptions = mode(
+  AccessMask.FILE_APPEND_DATA | AccessMask.FILE_READ_ATTRIBUTES | AccessMask.SYNCHRONIZE,
+  FILE_OPEN_IF,
+  FILE_NON_DIRECTORY_FILE
+)
+
+/**
  * A directory, to list and to watch.
  *
  * @since 0.1.0

@@ -3,11 +3,15 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
-import type { SecurityDescriptor } from "../Codec/SecurityDescriptor.ts"
+import type * as FileTime from "../Codec/FileTime.ts"
+import type { SecurityDescriptor, Sid } from "../Codec/SecurityDescriptor.ts"
 import type * as Share from "../Protocol/Share.ts"
+import type { Account } from "./Account.ts"
 import type { ClientError } from "./ClientError.ts"
 import type * as Directory from "./Directory.ts"
 import type { Entry } from "./Entry.ts"
+import type { Permissions } from "./Permissions.ts"
+import type { OpenFile, UserSession } from "./ServerUse.ts"
 import type { RangeOptions, SmbFile, WriteOptions } from "./SmbFile.ts"
 import type { PathInput } from "./UncPath.ts"
 import type { Change, WatchOptions } from "./Watch.ts"
@@ -48,15 +52,16 @@ export interface ShareEntry {
 }
 
 /**
- * Attributes and times to set; absent ones stay unchanged. Times in 100 ns ticks since 1601.
+ * Attributes and times to set; absent ones stay unchanged. A time is a `DateTime`, a `Date`, or a number of 100 ns ticks
+ * since 1601. An invalid `Date` is a defect.
  *
  * @since 0.1.0
  */
 export interface AttributeChanges {
-  readonly creationTime?: bigint | undefined
-  readonly lastAccessTime?: bigint | undefined
-  readonly lastWriteTime?: bigint | undefined
-  readonly changeTime?: bigint | undefined
+  readonly creationTime?: FileTime.Input | undefined
+  readonly lastAccessTime?: FileTime.Input | undefined
+  readonly lastWriteTime?: FileTime.Input | undefined
+  readonly changeTime?: FileTime.Input | undefined
   /** FILE_ATTRIBUTE_* flags, all of them. */
   readonly fileAttributes?: number | undefined
 }
@@ -73,6 +78,56 @@ export interface NamedStream {
 }
 
 /**
+ * How a whole file is written.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface WriteFileOptions {
+  /** Fails with `ObjectNameCollision` if the file exists. */
+  readonly create?: boolean | undefined
+  /**
+   * The data goes to the end of the file; a missing file is created. `SmbFile.append` says how servers find the end. If
+   * this fails, the file may have any first part of the data.
+   */
+  readonly append?: boolean | undefined
+  /**
+   * All or nothing: the data is written under another name next to the file, which is renamed over the file when all of
+   * it is there. Other programs see the old file or the new one, and no part of it, also if this fails, is interrupted
+   * or loses its connection. If the part cannot be removed then, the log has a warning with its name.
+   *
+   * The new file has the permissions of a new file, and keeps the attributes hidden and system of the old one. A
+   * read-only file is `AccessDenied`. A symbolic link is replaced itself. Named streams of the old file are lost. If the
+   * folder takes no other name, a new file is written under its own name, and an existing one is refused. A server that
+   * refuses `lastWriteTime` is no failure here: the log has a warning. Not with `append`.
+   */
+  readonly atomic?: boolean | undefined
+  /** The server has the data on its disk when this ends. */
+  readonly flush?: boolean | undefined
+  /**
+   * The time that the file gets. An `SmbError` of SET_INFO means that all data is there, and that the server refused the
+   * time.
+   */
+  readonly lastWriteTime?: FileTime.Input | undefined
+  /**
+   * What others can do with the file at the same time (FILE_SHARE_* flags, MS-SMB2 2.2.13). Default: read and delete it;
+   * with `append` also write it.
+   */
+  readonly shareAccess?: number | undefined
+}
+
+/**
+ * How a sink writes a file. `append` is as in `WriteFileOptions`; `offset` and `truncate` have no meaning with it.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface SinkOptions extends WriteOptions {
+  readonly create?: boolean | undefined
+  readonly append?: boolean | undefined
+}
+
+/**
  * A file that is open for reading, also if the read goes on at another target.
  *
  * @category models
@@ -83,6 +138,8 @@ export interface ReadableFile {
   readonly path: string
   /** What that server returned when it opened the file. */
   readonly opened: Share.Opened
+  /** Like `stream` of the client. A read that begins with this open file sends no second open. */
+  readonly stream: (range?: RangeOptions) => Stream.Stream<Uint8Array, ClientError>
   /** Like `readTo` of the client. */
   readonly readTo: <E, R>(
     use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>,
@@ -123,21 +180,13 @@ export interface Operations {
   /** The whole file as UTF-8 text. */
   readonly readFileString: (path: PathInput) => Effect.Effect<string, ClientError>
   /**
-   * Creates or replaces a file. One round trip for a small file. With `create`, fails if the file exists. If this
-   * fails, the file may exist, and may hold any part of the data. `lastWriteTime`, in 100 ns ticks since 1601, is the
-   * time that the file gets: an `SmbError` of SET_INFO means that all data is there, and that the server refused the time.
-   * `shareAccess` says what others can do with the file
-   * at the same time (FILE_SHARE_* flags, MS-SMB2 2.2.13). Default: read and delete it.
+   * Creates or replaces a file. One round trip for a small file. If this fails, the file may exist, and may hold any part
+   * of the data, unless `atomic` is set.
    */
   readonly writeFile: (
     path: PathInput,
     data: Uint8Array | string,
-    options?: {
-      readonly create?: boolean | undefined
-      readonly flush?: boolean | undefined
-      readonly lastWriteTime?: bigint | undefined
-      readonly shareAccess?: number | undefined
-    }
+    options?: WriteFileOptions
   ) => Effect.Effect<void, ClientError>
   /**
    * The bytes of a file, read ahead of the consumer. If the file ends before the part of the range that it had when it
@@ -148,12 +197,13 @@ export interface Operations {
    * Creates or replaces a file with the bytes that come, and returns the count of bytes. With `offset`, also 0, it
    * writes from that byte on into the existing file, or creates the file. The bytes of the file before `offset` and
    * after the last byte written stay, unless `truncate` ends the file there. With `create`, fails if the file exists.
+   * With `append`, it writes to the end of the file, one WRITE after the other.
    *
    * If it fails, the bytes that were written stay, so that the caller can go on with `offset`.
    */
   readonly sink: (
     path: PathInput,
-    options?: WriteOptions & { readonly create?: boolean | undefined }
+    options?: SinkOptions
   ) => Sink.Sink<bigint, Uint8Array, never, ClientError>
   /**
    * Passes the bytes of a file to `use` in order, each chunk with its offset; returns the count of bytes. A chunk is
@@ -167,8 +217,8 @@ export interface Operations {
   ) => Effect.Effect<bigint, E | ClientError, R>
   /**
    * Opens a file for reading from start to end, until the scope closes, for callers that need its attributes first.
-   * Unlike a file from `open`, the read goes on at the next target if a target fails, as with `readTo` of the client;
-   * `onMove` is called.
+   * Unlike a file from `open`, the read goes on at the next target if a target fails, as with `readTo` and `stream` of
+   * the client; `onMove` is called.
    */
   readonly openToRead: (
     path: PathInput,
@@ -190,12 +240,18 @@ export interface Operations {
   ) => Effect.Effect<Entry, ClientError>
   /** Whether a path exists. */
   readonly exists: (path: PathInput) => Effect.Effect<boolean, ClientError>
-  /** The entries of a directory in the order of arrival, those that match `pattern` (`*` and `?`). */
+  /**
+   * The entries of a directory in the order of arrival, those that match `pattern` (`*` and `?`). Their `relativePath`
+   * is their name.
+   */
   readonly list: (
     path: PathInput,
     options?: { readonly pattern?: string | undefined }
   ) => Stream.Stream<Entry, ClientError>
-  /** Everything below a directory, each directory before its entries. */
+  /**
+   * Everything below a directory, each directory before its entries. `relativePath` of an entry is its path from the
+   * directory that the walk begins with.
+   */
   readonly walk: (path: PathInput, options?: Directory.WalkOptions) => Stream.Stream<Entry, ClientError>
   /** Creates a directory. With `recursive`, also creates its parents, and an existing directory is no error. */
   readonly makeDirectory: (
@@ -255,7 +311,15 @@ export interface Operations {
       path: PathInput,
       options?: { readonly audit?: boolean | undefined }
     ) => Effect.Effect<SecurityDescriptor, ClientError>
-    /** Sets the parts that the descriptor has. */
+    /** The same for people: entries with the names of their accounts, and rights in words. */
+    readonly permissions: (
+      path: PathInput,
+      options?: { readonly audit?: boolean | undefined }
+    ) => Effect.Effect<Permissions, ClientError>
+    /**
+     * Sets the parts that the descriptor has. SE_DACL_PRESENT without a DACL sets one that gives everybody all rights
+     * (MS-DTYP 2.4.6).
+     */
     readonly set: (path: PathInput, descriptor: SecurityDescriptor) => Effect.Effect<void, ClientError>
   }
   /** The named streams of a file (alternate data streams), without the file's own data. */
@@ -271,8 +335,35 @@ export interface Operations {
     target: string,
     options?: { readonly directory?: boolean | undefined; readonly printName?: string | undefined }
   ) => Effect.Effect<void, ClientError>
+  /**
+   * Gives the file `from` one more name, `to`, on the same share (a hard link). `ObjectNameCollision` if `to` exists.
+   * Reason `AcrossShares` if `to` is on another share, `RootOrLink` for a share's root and a DFS link.
+   */
+  readonly makeHardLink: (from: PathInput, to: PathInput) => Effect.Effect<void, ClientError>
   /** The previous versions of a file or directory as `@GMT-` tokens. Insert one into a path as a component. */
   readonly previousVersions: (path: PathInput) => Effect.Effect<ReadonlyArray<string>, ClientError>
   /** The shares of a server. */
   readonly shares: (server: PathInput) => Effect.Effect<ReadonlyArray<ShareEntry>, ClientError>
+  /**
+   * The accounts of SIDs, in the same order, as the server that holds the path knows them (MS-LSAT). Well-known SIDs need
+   * no request. A SID that the server does not know, and every SID if the server tells no names, is an account of type
+   * `unknown` whose name is the text of the SID.
+   */
+  readonly lookupSids: (
+    path: PathInput,
+    sids: ReadonlyArray<Sid>
+  ) => Effect.Effect<ReadonlyArray<Account>, ClientError>
+  /**
+   * The accounts of names, in the same order: `ann`, `CORP\ann`, `ann@corp.test`, a well-known name such as
+   * `Everyone`, or the text of a SID. `undefined` for a name that the server that holds the path does not know. A server
+   * that does not translate names is an error: `SmbError`, or `ProtocolError` with the reason `UnexpectedResponse`.
+   */
+  readonly lookupNames: (
+    path: PathInput,
+    names: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlyArray<Account | undefined>, ClientError>
+  /** The files that users have open on a server. `AccessDenied` if the user is no administrator there. */
+  readonly openFiles: (server: PathInput) => Effect.Effect<ReadonlyArray<OpenFile>, ClientError>
+  /** The sessions of a server. `AccessDenied` if the user is no administrator there. */
+  readonly sessions: (server: PathInput) => Effect.Effect<ReadonlyArray<UserSession>, ClientError>
 }

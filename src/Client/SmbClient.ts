@@ -55,7 +55,8 @@ export interface Client extends Operations {
   /**
    * Allows another attempt with credentials that a server has refused. Otherwise a refused credential is not tried
    * again until the provider gives another one, because each attempt counts against the account. Run this after the
-   * account was repaired on the server.
+   * account was repaired on the server. Credentials that are kept for `credentialTimeToLive` are forgotten, and the next
+   * operation asks the provider. Sessions that exist stay.
    */
   readonly retryLogons: Effect.Effect<void>
   /** A client over the same connections with another locator. */
@@ -95,6 +96,13 @@ export interface Options extends Defaults.Given<Settings.Settings> {
   /** How long unused connections, sessions and shares are kept. Default: 10 seconds. */
   readonly idle?: Duration.Input | undefined
   /**
+   * How long a credential that the provider has given is used, before the provider is asked again. It is then used for
+   * all logons of that time, and a session lives on as long as the provider gives the same user. `0`: the provider is
+   * asked for each operation. Default: the provider is asked at each logon, and not again while that session lives. A
+   * credential with which a logon has failed is not kept.
+   */
+  readonly credentialTimeToLive?: Duration.Input | undefined
+  /**
    * `mapped`: names have the characters that they have on a server with Unix files (`11:05.jpg`, `what?`, `end.`), which
    * SMB carries in Unicode's private use area, as `mapposix` of Linux' client. A colon in a path is then a part of a
    * name, so no path leads to a named stream. `unchanged`: names are those of SMB. Default: `unchanged`.
@@ -123,13 +131,13 @@ const over = (connections: Connections.Connections, locator: Locator.Locator, na
  * @category constructors
  * @since 0.1.0
  */
-export const make = ({ idle, names, ...settings }: Options = {}): Effect.Effect<
+export const make = ({ credentialTimeToLive, idle, names, ...settings }: Options = {}): Effect.Effect<
   Client,
   never,
   Transport.Transport | CredentialProvider | Authenticator.Authenticator | Scope.Scope
 > =>
   Effect.map(
-    Connections.make(Defaults.complete(Settings.defaults, settings), idle ?? "10 seconds"),
+    Connections.make(Defaults.complete(Settings.defaults, settings), idle ?? "10 seconds", credentialTimeToLive),
     (connections) => over(connections, Locator.plain, names ?? "unchanged")
   )
 
@@ -182,6 +190,7 @@ export const configWithPrefix = (prefix: string): Config.Config<Options> =>
     pendingTimeout: Environment.time(`${prefix}_PENDING_TIMEOUT`),
     keepAlive: Environment.time(`${prefix}_KEEP_ALIVE`),
     idle: Environment.time(`${prefix}_IDLE`),
+    credentialTimeToLive: Environment.time(`${prefix}_CREDENTIAL_TIME_TO_LIVE`),
     credits: Environment.integer(`${prefix}_CREDITS`, 1, 65_535),
     maximumTransfer: Environment.integer(`${prefix}_MAXIMUM_TRANSFER`, 65_536, 16 * 1024 * 1024),
     names: Environment.optional(Config.Literals(["mapped", "unchanged"], `${prefix}_NAMES`))
@@ -189,8 +198,8 @@ export const configWithPrefix = (prefix: string): Config.Config<Options> =>
 
 /**
  * Options from the configuration: SMB_SIGNING, SMB_ENCRYPTION, SMB_DIALECTS (`3.0,3.1.1`), SMB_REQUEST_TIMEOUT
- * (`30 seconds`), SMB_PENDING_TIMEOUT, SMB_KEEP_ALIVE, SMB_IDLE, SMB_CREDITS (units of 64 KiB), SMB_MAXIMUM_TRANSFER
- * (bytes) and SMB_NAMES.
+ * (`30 seconds`), SMB_PENDING_TIMEOUT, SMB_KEEP_ALIVE, SMB_IDLE, SMB_CREDENTIAL_TIME_TO_LIVE, SMB_CREDITS (units of
+ * 64 KiB), SMB_MAXIMUM_TRANSFER (bytes) and SMB_NAMES.
  *
  * @category config
  * @since 0.2.0

@@ -13,6 +13,7 @@ import type * as Share from "../Protocol/Share.ts"
 import * as UncName from "../Protocol/UncName.ts"
 import type { FileShortened } from "./FileShortened.ts"
 import * as Information from "./Information.ts"
+import * as Appending from "./internal/Appending.ts"
 import { Extent } from "./internal/EndOfFile.ts"
 import * as PipelinedReads from "./internal/PipelinedReads.ts"
 import * as PipelinedWrites from "./internal/PipelinedWrites.ts"
@@ -76,8 +77,22 @@ export interface SmbFile {
   ) => Effect.Effect<bigint, E | RequestError | FileShortened, R>
   /** Writes all of `data`, which must not change until this ends. */
   readonly write: (offset: bigint | number, data: Uint8Array) => Effect.Effect<void, RequestError>
-  /** Writes the bytes that it is given from `offset` on; returns the count of bytes. It does not close the file. */
-  readonly sink: (options?: WriteOptions) => Sink.Sink<bigint, Uint8Array, never, RequestError>
+  /**
+   * Writes all of `data` to the end of the file, wherever that is then. The server finds the end (a WRITE at the offset
+   * 0xFFFFFFFFFFFFFFFF, MS-FSA 2.1.5.4), so that two programs that append do not overwrite each other's bytes.
+   *
+   * smbd refuses such a WRITE. There the client locks a range behind the end of all files, asks for the end, writes
+   * there, and unlocks the range: programs that append in this way do not overwrite each other's bytes either. If the server refuses that
+   * lock, because the file was opened with the right to append alone, they can.
+   */
+  readonly append: (data: Uint8Array) => Effect.Effect<void, RequestError>
+  /**
+   * Writes the bytes that it is given from `offset` on, or with `append` to the end; returns the count of bytes. It does
+   * not close the file.
+   */
+  readonly sink: (
+    options?: WriteOptions & { readonly append?: boolean | undefined }
+  ) => Sink.Sink<bigint, Uint8Array, never, RequestError>
   /**
    * Writes the bytes that `fill` puts into the buffers that it is lent, until it puts none; returns the count of bytes.
    * It does not close the file.
@@ -120,9 +135,6 @@ const endOf = (operation: Operation.Any): { readonly at: bigint; readonly extend
       extends: operation.information.fileInformationClass === 20
     }
     : undefined
-
-/** The offset of a WRITE to the end of the file, wherever that is (MS-SMB2 2.2.21, MS-FSA 2.1.5.4). */
-const endOfFile = 0xffff_ffff_ffff_ffffn
 
 const toLength = (range: RangeOptions | undefined): bigint | undefined =>
   range?.length === undefined ? undefined : BigInt(range.length)
@@ -179,7 +191,7 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
     if (operation._tag === "Write") {
       return Effect.map(ran, (count) => {
         // A WRITE to the end of the file does not say where that is.
-        if (operation.offset !== endOfFile) extent.extend(operation.offset + BigInt(count as number))
+        if (operation.offset !== Appending.endOfFile) extent.extend(operation.offset + BigInt(count as number))
         return count
       })
     }
@@ -195,6 +207,11 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
   const source = () => PipelinedReads.source(share, file, extent)
   const write = (offset: bigint, truncate = false) => <E, R>(written: Effect.Effect<bigint, E, R>) =>
     Changes.whole(PipelinedWrites.truncatingAfter(own, offset, truncate, written))
+  const lock: SmbFile["lock"] = (ranges, options) => {
+    const list = ranges.map(({ length, offset }) => ({ offset: BigInt(offset), length: BigInt(length) }))
+    return locked(file, list, options?.exclusive ?? true, options?.wait ?? true)
+  }
+  const append: SmbFile["append"] = (data) => Changes.whole(Appending.append(own, share.limits.write, lock, data))
   return {
     path: UncName.format(share, share.name, file.path),
     share,
@@ -220,16 +237,19 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
     write: (offset, data) => Changes.whole(PipelinedWrites.writeBuffer(own, share.limits.write, BigInt(offset), data)),
     sink: (options) => {
       const offset = BigInt(options?.offset ?? 0)
+      if (options?.append === true) {
+        return Sink.make<Uint8Array>()((chunks) =>
+          Changes.whole(PipelinedWrites.inOrder(share.limits.write, chunks, append))
+        )
+      }
       return Sink.make<Uint8Array>()((chunks) =>
         write(offset, options?.truncate)(PipelinedWrites.write(own, share.limits.write, offset, chunks))
       )
     },
+    append,
     flush: file.run<Operation.Flush>({ _tag: "Flush" }),
     truncate: (size) => run(Information.setFile("FileEndOfFileInformation", { endOfFile: BigInt(size) })),
-    lock: (ranges, options) => {
-      const list = ranges.map(({ length, offset }) => ({ offset: BigInt(offset), length: BigInt(length) }))
-      return locked(file, list, options?.exclusive ?? true, options?.wait ?? true)
-    },
+    lock,
     run,
     close: file.close
   }

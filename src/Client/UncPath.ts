@@ -12,6 +12,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { isIP, isIPv6 } from "node:net"
+import { fold } from "../Codec/UpCase.ts"
 import * as UncName from "../Protocol/UncName.ts"
 
 /**
@@ -331,6 +332,40 @@ export const resolve = (base: UncPath, relative: string): Result.Result<UncPath,
       : Result.succeed(whole)
   })
 }
+
+/** A name for comparison. Servers' names are those of the DNS, where only ASCII letters have two cases. */
+const sameServer = (a: UncPath, b: UncPath): boolean =>
+  a.port === b.port && a.server.toLowerCase() === b.server.toLowerCase()
+
+/**
+ * The path of `path` from `base`, with `/` between its names, and empty for `base` itself: what `join(base, ...)` turns
+ * into `path` again, and what `resolve` does if a program may have it from outside. Names are compared as servers
+ * compare them, without regard to case; users are not compared. Fails with the reason `InvalidPath` if `path` is not
+ * below `base`, so the result never leads above it; also if `base` names no share.
+ *
+ * @example
+ * ```ts
+ * const linkTo = (folder: UncPath.UncPath, entry: Entry) =>
+ *   Result.map(
+ *     UncPath.relative(folder, entry.path),
+ *     (relative) => `/${relative.split("/").map(encodeURIComponent).join("/")}`
+ *   )
+ * ```
+ *
+ * @category conversions
+ * @since 0.2.0
+ */
+export const relative = (base: PathInput, path: PathInput): Result.Result<string, PathError> =>
+  Result.flatMap(parseInShare(base), (from) =>
+    Result.flatMap(parse(path), (to) => {
+      const names = to.path === "" ? [] : to.path.split("\\")
+      const above = from.path === "" ? [] : from.path.split("\\")
+      const isBelow = sameServer(from, to) && fold(from.share) === fold(to.share) &&
+        above.every((name, i) => i < names.length && fold(name) === fold(names[i]!))
+      return isBelow
+        ? Result.succeed(names.slice(above.length).join("/"))
+        : fail(format(to), `it is not in ${format(from)}`)
+    }))
 
 /**
  * The last component, or the share if the path has no components.

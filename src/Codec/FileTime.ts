@@ -4,6 +4,7 @@
  * Ticks are always `bigint`: today's values need 57 bits, and a double would round them to 1.6 µs. Milliseconds are
  * plain numbers, for `Date` and Effect's `DateTime`, and lose all finer digits.
  */
+import * as DateTime from "effect/DateTime"
 import * as Result from "effect/Result"
 import * as Codec from "./Codec.ts"
 import { Malformed } from "./Malformed.ts"
@@ -129,6 +130,36 @@ export const toDate = (time: FileTime): Date | undefined => (isTime(time) ? new 
  * @since 0.1.0
  */
 export const fromDate = (date: Date): FileTime => fromMillis(date.getTime())
+
+/**
+ * As Effect's `DateTime` in UTC, rounded down to the millisecond; `undefined` if it is no time.
+ *
+ * @category conversions
+ * @since 0.2.0
+ */
+export const toDateTime = (time: FileTime): DateTime.Utc | undefined =>
+  isTime(time) ? DateTime.makeUnsafe(toMillis(time)) : undefined
+
+/**
+ * A time to set: ticks, or one of `freeze` and `thaw`; or a `DateTime` or a `Date`, which have milliseconds.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type Input = FileTime | DateTime.DateTime | Date
+
+/**
+ * The ticks of a time to set. A `DateTime` or `Date` out of range becomes the nearest time that a FILETIME holds; the
+ * earliest is 1, since 0 would mean "unchanged". Throws `RangeError` for an invalid `Date`.
+ *
+ * @category conversions
+ * @since 0.2.0
+ */
+export const fromInput = (input: Input): FileTime => {
+  if (typeof input === "bigint") return input
+  const ticks = fromMillis(DateTime.isDateTime(input) ? input.epochMilliseconds : input.getTime())
+  return ticks === unset ? 1n : ticks
+}
 
 /**
  * ISO 8601 in UTC with all seven decimals, `2024-02-29T12:34:56.7654321Z`; `undefined` if it is no time.

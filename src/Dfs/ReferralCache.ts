@@ -208,10 +208,7 @@ export const insertAbsence = (
   const key = DfsPath.key(path)
   absences.delete(key)
   absences.set(key, absence)
-  for (const [old, value] of absences) {
-    if (absences.size <= cache.capacity) break
-    if (now >= value.expiresAt) absences.delete(old)
-  }
+  for (const [old, value] of absences) if (now >= value.expiresAt) absences.delete(old)
   for (const old of absences.keys()) {
     if (absences.size <= cache.capacity) break
     absences.delete(old)

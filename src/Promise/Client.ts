@@ -4,13 +4,23 @@
  * The names are those of `Client/Operations`, and every operation does the same. A promise is rejected with one of
  * `ClientError`, with the `reason` of the caller's signal, or with `ClientClosed`.
  */
+import type { Account } from "../Client/Account.ts"
 import type { ClientError } from "../Client/ClientError.ts"
 import type { Entry } from "../Client/Entry.ts"
-import type { AttributeChanges, Move, NamedStream, ShareEntry } from "../Client/Operations.ts"
+import type {
+  AttributeChanges,
+  Move,
+  NamedStream,
+  ShareEntry,
+  SinkOptions,
+  WriteFileOptions
+} from "../Client/Operations.ts"
+import type { Permissions } from "../Client/Permissions.ts"
+import type { OpenFile, UserSession } from "../Client/ServerUse.ts"
 import type { RangeOptions, WriteOptions } from "../Client/SmbFile.ts"
 import type { PathInput } from "../Client/UncPath.ts"
 import type { Change } from "../Client/Watch.ts"
-import type { SecurityDescriptor } from "../Codec/SecurityDescriptor.ts"
+import type { SecurityDescriptor, Sid } from "../Codec/SecurityDescriptor.ts"
 import type { SmbError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type * as ProtocolShare from "../Protocol/Share.ts"
@@ -120,8 +130,16 @@ export interface File extends AsyncDisposable {
   readonly readTo: (use: Use, range?: RangeOptions & RequestOptions) => Promise<bigint>
   /** Writes all of `data`, which must not change until the promise is settled. */
   readonly write: (offset: bigint | number, data: Uint8Array, options?: RequestOptions) => Promise<void>
-  /** Writes the bytes of `source` from `offset` on; returns the count of bytes. It does not close the file. */
-  readonly sink: (source: Source, options?: WriteOptions & RequestOptions) => Promise<bigint>
+  /**
+   * Writes all of `data` to the end of the file, wherever that is then: two programs that append do not overwrite each
+   * other's bytes. `SmbFile.append` of `effect-smb` says how servers find the end.
+   */
+  readonly append: (data: Uint8Array, options?: RequestOptions) => Promise<void>
+  /**
+   * Writes the bytes of `source` from `offset` on, or with `append` to the end; returns the count of bytes. It does not
+   * close the file.
+   */
+  readonly sink: (source: Source, options?: Omit<SinkOptions, "create"> & RequestOptions) => Promise<bigint>
   /** Writes the bytes that `fill` puts into the buffers that it is lent; returns the count of bytes. */
   readonly writeFrom: (fill: Fill, options?: WriteOptions & RequestOptions) => Promise<bigint>
   readonly flush: (options?: RequestOptions) => Promise<void>
@@ -154,6 +172,8 @@ export interface ReadableFile extends AsyncDisposable {
   readonly path: string
   /** What that server returned when it opened the file. */
   readonly opened: ProtocolShare.Opened
+  /** The bytes in order, read ahead of the consumer. */
+  readonly stream: (range?: RangeOptions & RequestOptions) => AsyncIterable<Uint8Array>
   readonly readTo: (use: Use, range?: RangeOptions & RequestOptions) => Promise<bigint>
   readonly close: () => Promise<void>
 }
@@ -224,8 +244,9 @@ export interface WatchOptions extends RequestOptions {
 }
 
 /**
- * Files on SMB servers. A path is a text such as `//server/share/file` or an `UncPath`; sizes and offsets are bytes,
- * times are ticks of 100 ns since 1601.
+ * Files on SMB servers. A path is a text such as `//server/share/file` or an `UncPath`; sizes and offsets are bytes. The
+ * times of an entry are ticks of 100 ns since 1601, and dates of Effect: `new Date(entry.lastWritten.epochMilliseconds)`.
+ * A time to set is a `Date`, or ticks.
  *
  * An async iterable sends its first request with the first `next`. A loop that ends early, by `break` or by an error,
  * closes what the iteration holds open.
@@ -255,16 +276,14 @@ export interface Client extends AsyncDisposable {
   ) => Promise<Uint8Array>
   /** The whole file as UTF-8 text. */
   readonly readFileString: (path: PathInput, options?: RequestOptions) => Promise<string>
-  /** Creates or replaces a file. With `create`, fails if the file exists. */
+  /**
+   * Creates or replaces a file. With `create`, fails if the file exists. With `atomic`, other programs see the old file
+   * or the whole new one. With `append`, the data goes to the end of the file.
+   */
   readonly writeFile: (
     path: PathInput,
     data: Uint8Array | string,
-    options?: RequestOptions & {
-      readonly create?: boolean | undefined
-      readonly flush?: boolean | undefined
-      readonly lastWriteTime?: bigint | undefined
-      readonly shareAccess?: number | undefined
-    }
+    options?: RequestOptions & WriteFileOptions
   ) => Promise<void>
   /** The bytes of a file, read ahead of the consumer. */
   readonly stream: (path: PathInput, range?: RangeOptions & RequestOptions) => AsyncIterable<Uint8Array>
@@ -272,12 +291,13 @@ export interface Client extends AsyncDisposable {
   readonly readStream: (path: PathInput, options?: ReadStreamOptions) => ReadableStream<Uint8Array>
   /**
    * Creates or replaces a file with the bytes of `source`, and returns the count of bytes. With `offset`, also 0, it
-   * writes from that byte on into the existing file. With `create`, fails if the file exists.
+   * writes from that byte on into the existing file. With `create`, fails if the file exists. With `append`, it writes to
+   * the end of the file.
    */
   readonly sink: (
     path: PathInput,
     source: Source,
-    options?: WriteOptions & RequestOptions & { readonly create?: boolean | undefined }
+    options?: SinkOptions & RequestOptions
   ) => Promise<bigint>
   /**
    * The same as a web stream. `close` is settled when the server has closed the file. `abort` leaves the bytes that
@@ -285,7 +305,7 @@ export interface Client extends AsyncDisposable {
    */
   readonly writeStream: (
     path: PathInput,
-    options?: WriteOptions & RequestOptions & { readonly create?: boolean | undefined }
+    options?: SinkOptions & RequestOptions
   ) => WritableStream<Uint8Array>
   /** Passes the bytes of a file to `use` in order: the fastest way. Returns the count of bytes. */
   readonly readTo: (path: PathInput, use: Use, range?: RangeOptions & RequestOptions) => Promise<bigint>
@@ -335,6 +355,8 @@ export interface Client extends AsyncDisposable {
     to: PathInput,
     options?: RequestOptions & { readonly replace?: boolean | undefined }
   ) => Promise<void>
+  /** Gives a file one more name on its share (a hard link). */
+  readonly makeHardLink: (from: PathInput, to: PathInput, options?: RequestOptions) => Promise<void>
   /** Copies a file; the server copies by itself if it holds both. With `create`, fails if the target exists. */
   readonly copy: (
     from: PathInput,
@@ -353,6 +375,11 @@ export interface Client extends AsyncDisposable {
       path: PathInput,
       options?: RequestOptions & { readonly audit?: boolean | undefined }
     ) => Promise<SecurityDescriptor>
+    /** The same for people: entries with the names of their accounts, and rights in words. */
+    readonly permissions: (
+      path: PathInput,
+      options?: RequestOptions & { readonly audit?: boolean | undefined }
+    ) => Promise<Permissions>
     /** Sets the parts that the descriptor has. */
     readonly set: (path: PathInput, descriptor: SecurityDescriptor, options?: RequestOptions) => Promise<void>
   }
@@ -373,6 +400,22 @@ export interface Client extends AsyncDisposable {
   readonly previousVersions: (path: PathInput, options?: RequestOptions) => Promise<ReadonlyArray<string>>
   /** The shares of a server. */
   readonly shares: (server: PathInput, options?: RequestOptions) => Promise<ReadonlyArray<ShareEntry>>
+  /** The accounts of SIDs, as the server that holds the path knows them. */
+  readonly lookupSids: (
+    path: PathInput,
+    sids: ReadonlyArray<Sid>,
+    options?: RequestOptions
+  ) => Promise<ReadonlyArray<Account>>
+  /** The accounts of names; `undefined` for a name that the server does not know. */
+  readonly lookupNames: (
+    path: PathInput,
+    names: ReadonlyArray<string>,
+    options?: RequestOptions
+  ) => Promise<ReadonlyArray<Account | undefined>>
+  /** The files that users have open on a server, for its administrators. */
+  readonly openFiles: (server: PathInput, options?: RequestOptions) => Promise<ReadonlyArray<OpenFile>>
+  /** The sessions of a server, for its administrators. */
+  readonly sessions: (server: PathInput, options?: RequestOptions) => Promise<ReadonlyArray<UserSession>>
   /**
    * Allows another attempt with an account that a server has refused. Run this after the account was repaired on the
    * server.

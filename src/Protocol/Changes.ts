@@ -4,12 +4,13 @@
  *
  * A caller's single operation can be several requests. If the connection breaks at the third, the caller must know that
  * the first had its effect, although the third was not even sent. So each request that changes something and succeeds
- * is noted in the record of its operation (`CurrentChanges`), and a `TransportError` that ends such an operation says `sent`
- * (`whole`). Records are nested. An attempt at one DFS target has its own record, so that an earlier change by another
+ * is noted in the record of its operation (`CurrentChanges`), and a `TransportError` or `DfsError` that ends such an
+ * operation says `sent` (`whole`). Records are nested. An attempt at one DFS target has its own record, so that an earlier change by another
  * operation does not keep the attempt from the next target.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import { DfsError } from "./DfsError.ts"
 import { afterSending, TransportError } from "./Errors.ts"
 import type * as Operation from "./Operation.ts"
 import type * as Share from "./Share.ts"
@@ -45,15 +46,8 @@ export const opens = (options: Share.OpenOptions): boolean =>
  * @since 0.1.0
  */
 export const operation = (operation: Operation.Any): boolean => {
-  switch (operation._tag) {
-    case "Write":
-    case "SetInfo":
-      return true
-    case "Ioctl":
-      return !harmless.has(operation.ctlCode)
-    default:
-      return false
-  }
+  if (operation._tag === "Ioctl") return !harmless.has(operation.ctlCode)
+  return operation._tag === "Write" || operation._tag === "SetInfo"
 }
 
 /**
@@ -63,6 +57,18 @@ export const operation = (operation: Operation.Any): boolean => {
  */
 export const batch = (options: Share.OpenOptions, operations: ReadonlyArray<Operation.Any>): boolean =>
   opens(options) || operations.some(operation)
+
+/**
+ * The failure of an operation that has changed something: a `TransportError` or `DfsError` says `sent`.
+ *
+ * @since 0.2.0
+ */
+export const afterChange = <E>(error: E): E => {
+  if (error instanceof TransportError) return afterSending<TransportError>(error) as E
+  return error instanceof DfsError && error.sent !== true
+    ? new DfsError({ reason: error.reason, sent: true }) as E
+    : error
+}
 
 /**
  * Whether an operation has changed something so far.
@@ -89,8 +95,7 @@ export class Record {
   }
 
   /** A failure of this operation, with `sent` if something was changed. */
-  readonly mark = <E>(error: E): E =>
-    this.noted && error instanceof TransportError ? afterSending<TransportError>(error) as E : error
+  readonly mark = <E>(error: E): E => this.noted ? afterChange(error) : error
 }
 
 /**
@@ -115,7 +120,8 @@ export const recorded = <A, E, R>(use: (record: Record) => Effect.Effect<A, E, R
   })
 
 /**
- * One operation for its caller: if it fails with a `TransportError` after a change, the error says `sent`.
+ * One operation for its caller: if it fails with a `TransportError` or a `DfsError` after a change, the error says
+ * `sent`.
  *
  * @since 0.1.0
  */

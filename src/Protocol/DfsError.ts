@@ -311,9 +311,15 @@ export type DfsReason = typeof DfsReason.Type
  * @category errors
  * @since 0.1.0
  */
-export class DfsError extends Schema.TaggedError<DfsError>()("DfsError", { reason: DfsReason }) {
+export class DfsError extends Schema.TaggedError<DfsError>()("DfsError", {
+  reason: DfsReason,
+  /** True if the failed operation has changed something by one of its earlier requests, as with `TransportError`. */
+  sent: Schema.optionalKey(Schema.Boolean)
+}) {
   override get message(): string {
-    return this.reason.message
+    return this.sent === true
+      ? `${this.reason.message}; an earlier request of the operation has changed something`
+      : this.reason.message
   }
   /** The failure behind the reason, if there was one. */
   override get cause(): unknown {

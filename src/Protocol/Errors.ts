@@ -242,6 +242,15 @@ const namesPath: ReadonlySet<string> = new Set(["CREATE", "DELETE", "DELETE_DIRE
  */
 export const isMissing = (error: SmbError): boolean => missing.has(error.reason._tag) && namesPath.has(error.command)
 
+const beforePath: ReadonlySet<string> = new Set(["NEGOTIATE", "SESSION_SETUP", "TREE_CONNECT"])
+
+/**
+ * Whether a server refused the connection, the account or the share. Such a status says nothing about a file.
+ *
+ * @since 0.2.0
+ */
+export const refusesShare = ({ command }: SmbError): boolean => beforePath.has(command)
+
 /**
  * Whether any kind of name was not found: a path, the new name of a rename, a share.
  *

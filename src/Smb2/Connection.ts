@@ -237,8 +237,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
       destination,
       complete: (packet, tail) => {
         if (this.failed !== undefined) return
-        const chunks = tail.length === 0 ? [packet, destination] : [packet, destination, tail]
-        this.receive(Header.read(Header.view(packet)), chunks, false, destination)
+        this.receive(Header.read(Header.view(packet)), [packet, destination, tail], false, destination)
         this.pump()
       }
     }

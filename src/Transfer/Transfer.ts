@@ -159,7 +159,7 @@ type Services = Side.Services
 const usualConcurrency = 8
 const usualRetries = 2
 
-const complete = (options: TransferOptions, existing: Choice.Existing): Options.Options => ({
+const complete = (run: Run, options: TransferOptions, existing: Choice.Existing): Options.Options => ({
   rules: Choice.rules(options, existing),
   filter: Filter.make(options),
   times: options.times ?? true,
@@ -167,7 +167,7 @@ const complete = (options: TransferOptions, existing: Choice.Existing): Options.
   dryRun: options.dryRun ?? false,
   concurrency: options.concurrency ?? usualConcurrency,
   throttle: Options.throttle(options.bandwidth),
-  retry: Options.retry(options.retries ?? usualRetries)
+  retry: Options.retry(options.retries ?? usualRetries, (warning) => run.warn(warning))
 })
 
 /** How many events wait for a consumer that is slower than the transfer. */
@@ -185,6 +185,12 @@ const events = (
 const copied = (run: Run) => run.end("copied")
 
 /**
+ * Connects to the share of a path. What can be tried again are failures of a transfer that has begun: a server that does
+ * not answer the first time is reported at once.
+ */
+const reach = (path: UncPath.UncPath) => Effect.flatMap(SmbClient, (smb) => smb.withShare(path, () => Effect.void))
+
+/**
  * Copies a file or a directory from a server. The content of a directory goes into the folder `target`, which is made.
  *
  * @category transfers
@@ -197,7 +203,8 @@ export const download = (
 ): Stream.Stream<TransferEvent, TransferError, SmbClient | FileSystem.FileSystem> =>
   events(Effect.fnUntraced(function*(run) {
     const from = yield* Effect.fromResult(UncPath.parseInShare(source))
-    const all = Download.make(run, complete(options, "replace"), options.resume ?? false)
+    yield* reach(from)
+    const all = Download.make(run, complete(run, options, "replace"), options.resume ?? false)
     if (options.recursive ?? true) {
       const smb = yield* SmbClient
       const { type } = yield* smb.stat(from)
@@ -225,7 +232,8 @@ export const upload = (
     const to = yield* Effect.fromResult(UncPath.parseInShare(target))
     const type = yield* LocalFile.typeOf(source)
     if (type === undefined) return yield* new LocalError({ path: source, detail: notFound(source) })
-    const all = Upload.make(run, complete(options, "replace"), {
+    yield* reach(to)
+    const all = Upload.make(yield* SmbClient, run, complete(run, options, "replace"), {
       inPlace: options.inPlace ?? false,
       mapped: options.mapped ?? false
     })
@@ -254,7 +262,7 @@ export const uploadStream = <E, R>(
     Effect.fnUntraced(function*(queue) {
       const run = new Run((event) => Queue.offer(queue, event))
       const to = yield* Effect.fromResult(UncPath.parseInShare(target))
-      const all = Upload.make(run, complete(options, "replace"), {
+      const all = Upload.make(yield* SmbClient, run, complete(run, options, "replace"), {
         inPlace: options.inPlace ?? false,
         mapped: options.mapped ?? false
       })
@@ -275,7 +283,7 @@ export const copyTree = (
   target: UncPath.PathInput,
   options: TransferOptions = {}
 ): Stream.Stream<TransferEvent, TransferError, SmbClient | FileSystem.FileSystem> =>
-  events((run) => relay(run, source, target, complete(options, "replace")))
+  events((run) => relay(run, source, target, complete(run, options, "replace")))
 
 const relay = Effect.fnUntraced(function*(
   run: Run,
@@ -287,7 +295,8 @@ const relay = Effect.fnUntraced(function*(
   const from = yield* Effect.fromResult(UncPath.parseInShare(source))
   const to = yield* Effect.fromResult(UncPath.parseInShare(target))
   const entry = yield* smb.stat(from)
-  const all = Relay.make(run, options)
+  yield* reach(to)
+  const all = Relay.make(yield* SmbClient, run, options)
   if (entry.type !== "directory") return yield* Relay.single(entry, to, all)
   yield* Relay.tree(from, to, all)
   yield* copied(run)
@@ -338,9 +347,10 @@ export const sync = (
   options: SyncOptions = {}
 ): Stream.Stream<TransferEvent, TransferError, SmbClient | FileSystem.FileSystem> =>
   events(Effect.fnUntraced(function*(run) {
-    const all = complete(options, "different")
+    const all = complete(run, options, "different")
     yield* folder(source)
     const folders = [yield* folderOf(source), yield* folderOf(target)] as const
+    yield* Effect.forEach(folders, (one) => typeof one === "string" ? Effect.void : reach(one))
     if (options.delete === true) yield* Overlap.refuse(...folders, all.filter, all.dryRun)
     if (isText(source) && !isRemote(source)) {
       if (isText(target) && !isRemote(target)) {
@@ -350,7 +360,11 @@ export const sync = (
         })
       }
       const to = yield* Effect.fromResult(UncPath.parseInShare(target))
-      yield* Upload.tree(source, to, Upload.make(run, all, { inPlace: false, mapped: options.mapped ?? false }))
+      yield* Upload.tree(
+        source,
+        to,
+        Upload.make(yield* SmbClient, run, all, { inPlace: false, mapped: options.mapped ?? false })
+      )
     } else if (isText(target) && !isRemote(target)) {
       const from = yield* Effect.fromResult(UncPath.parseInShare(source))
       yield* Download.tree(from, target, Download.make(run, all, false))
@@ -382,7 +396,7 @@ export const check = (
       yield* Comparison.compare(
         sideOf(yield* folderOf(source)),
         sideOf(yield* folderOf(target)),
-        complete(options, "different"),
+        complete(new Run(() => Effect.void), options, "different"),
         (difference) => Effect.asVoid(Queue.offer(queue, difference))
       )
       yield* Queue.end(queue)

@@ -38,13 +38,22 @@ export interface Progress {
  * - `Loop`: a folder that leads back to a folder above it, which is not read again.
  * - `Unfinished`: a file of an unfinished copy is left at `path`, or may be.
  * - `TimeNotKept`: the file at `path` was copied, and its server did not set the time of the original.
+ * - `TriedAgain`: the copy or the removal of `path` failed for a reason that may pass, and is tried again after a pause.
  * - `TargetChanged`: a read went on at another DFS target: `move` says from where to where, and at which byte.
  *
  * @category models
  * @since 0.2.0
  */
 export interface Warning {
-  readonly kind: "SymbolicLink" | "NoFile" | "IntoItself" | "Loop" | "Unfinished" | "TimeNotKept" | "TargetChanged"
+  readonly kind:
+    | "SymbolicLink"
+    | "NoFile"
+    | "IntoItself"
+    | "Loop"
+    | "Unfinished"
+    | "TimeNotKept"
+    | "TriedAgain"
+    | "TargetChanged"
   readonly path: string
   readonly message: string
   readonly move?: { readonly from: string; readonly to: string; readonly offset: bigint } | undefined

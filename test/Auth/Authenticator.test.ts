@@ -44,6 +44,16 @@ describe("the NTLM authenticator", () => {
       yield* session.accept(hex(final))
     }))
 
+  it.effect("says what the server announced of itself when its challenge has come, and nothing before", () =>
+    Effect.gen(function*() {
+      const session = yield* ntlm.make(smbauth, target)
+      assert.deepStrictEqual([session.announced!(), session.sessionKey()], [undefined, undefined])
+      yield* session.step(hex(samba.ours[0]))
+      assert.isUndefined(session.announced!())
+      yield* session.step(hex(samba.ours[2]))
+      assert.strictEqual(session.announced!()?.computer, "AUTHLAB")
+    }))
+
   it.effect("fails with IntegrityFailure when the last token is signed by another session's key", () =>
     Effect.gen(function*() {
       const session = yield* ntlm.make(smbauth, target)

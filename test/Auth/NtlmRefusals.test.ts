@@ -167,6 +167,9 @@ describe("an NTLM logon", () => {
       encryptedKey: new Uint8Array(0)
     }],
     ["a response of NTLMv1", "WeakSecurity", { response: new Uint8Array(24) }],
+    ["a response that is longer than one of NTLMv1, and too short for NTLMv2", "MalformedToken", {
+      response: new Uint8Array(25)
+    }],
     ["an announced MIC that is missing", "IntegrityFailure", { mic: "none" }],
     ["a MIC of zeros", "IntegrityFailure", { mic: zeros }],
     ["a MIC of something else", "IntegrityFailure", { mic: new Uint8Array(16).fill(7) }],

@@ -71,6 +71,29 @@ describe("recorded SPNEGO tokens of Windows", () => {
   }
 })
 
+describe("the mechListMIC of a NegTokenInit", () => {
+  const der = (tag: number, ...content: ReadonlyArray<number>) => [tag, content.length, ...content]
+  const mic = der(0x04, 1, 2, 3)
+  /** A NegTokenInit in its frame (RFC 4178 4.2), with these fields. */
+  const token = (...fields: ReadonlyArray<ReadonlyArray<number>>) => {
+    const init = der(0xa0, ...der(0x30, ...fields.flat()))
+    return Uint8Array.from(der(0x60, ...der(0x06, 0x2b, 6, 1, 5, 5, 2), ...init))
+  }
+  const hints = der(0xa3, ...der(0x30, ...der(0xa0, ...der(0x1b, 0x78))))
+
+  it.each([
+    // RFC 4178 4.2.1 has the MIC in field 3; NegTokenInit2 (MS-SPNG 2.2.1) has hints there, and the MIC in field 4.
+    ["in field 3", token(der(0xa3, ...mic)), undefined],
+    ["in field 4", token(der(0xa4, ...mic)), undefined],
+    ["in field 4, behind the hints", token(hints, der(0xa4, ...mic)), "x"]
+  ])("is read %s", (_, bytes, hintName) => {
+    const read = Result.getOrThrow(Spnego.decode(bytes))
+    assert(read._tag === "NegTokenInit")
+    assert.strictEqual(toHex(read.mechListMic!), "010203")
+    assert.strictEqual(read.hintName, hintName)
+  })
+})
+
 describe("Spnego.encode", () => {
   // With the long forms of lengths, the hints and the MIC.
   const captured = [...windows.tokens, ...samba.user, ...samba.anonymous, ...samba.guest]

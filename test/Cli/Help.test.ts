@@ -65,3 +65,16 @@ it.live("help has at most 80 columns and its own part first, and the documents n
     }
     assert.isAbove(flags, 150)
   }))
+
+it.live.each([
+  { name: "get", usage: "get [flags] <remote...> [<local>]", argument: "remote... [local] string" },
+  { name: "put", usage: "put [flags] <local...> <remote>", argument: "local... remote string" },
+  { name: "cp", usage: "cp [flags] <from...> <to>", argument: "from... to string" },
+  { name: "sync", usage: "sync [flags] <from> <to>", argument: "to string" },
+  { name: "check", usage: "check [flags] <from> <to>", argument: "to string" }
+])("the usage of $name shows the sources and the target", ({ argument, name, usage }) =>
+  Effect.gen(function*() {
+    const help = yield* helpOf(name)
+    assert.include(help, `\n  effect-smb ${usage}\n`)
+    assert.match(help, new RegExp(`^ {2}${argument.replaceAll(/[.[\]]/g, "\\$&")}`, "m"))
+  }))

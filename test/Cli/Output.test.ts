@@ -28,6 +28,11 @@ const entry = {
   lastAccessTime: newYear2020 + 15_000_000n,
   lastWriteTime: newYear2020,
   changeTime: 0n,
+  relativePath: "a.txt",
+  created: undefined,
+  lastAccessed: undefined,
+  lastWritten: undefined,
+  changed: undefined,
   fileAttributes: FileAttributes.FILE_ATTRIBUTE_READONLY | FileAttributes.FILE_ATTRIBUTE_ARCHIVE,
   reparseTag: 0
 } as const

@@ -24,6 +24,9 @@ const provide = (
   credentials: Layer.Layer<Credentials.CredentialProvider> = Credentials.layer(user)
 ) => Effect.provide(SmbClient.layer(options).pipe(Layer.provideMerge(servers), Layer.provide(credentials)))
 
+/** The provider is asked for each operation. */
+const asked: SmbClient.Options = { credentialTimeToLive: 0 }
+
 const count = (list: ReadonlyArray<unknown>, of: unknown) => list.filter((item) => item === of).length
 
 /** Lets all running fibers continue, without time passing. */
@@ -106,7 +109,7 @@ describe("a client's connections", () => {
       now = user
       assert.strictEqual(yield* smb.readFileString(f), "text")
     }).pipe(
-      provide(TestTransport.layerFiles(files, { users: { joe: "secret", user: "password" } }), {}, credentials)
+      provide(TestTransport.layerFiles(files, { users: { joe: "secret", user: "password" } }), asked, credentials)
     )
   })
 
@@ -137,7 +140,7 @@ describe("a client's connections", () => {
       assert.strictEqual(yield* refused, 10)
       now = user
       assert.strictEqual(yield* smb.readFileString(f), "text")
-    }).pipe(provide(TestTransport.layerFiles(files, { users: { user: "password" } }), {}, credentials))
+    }).pipe(provide(TestTransport.layerFiles(files, { users: { user: "password" } }), asked, credentials))
   })
 
   it.effect("report a refused rename with both paths", () =>
@@ -166,7 +169,9 @@ describe("a client's connections", () => {
         new Set(logged.filter(({ command }) => command === "CREATE").map(({ header }) => header.sessionId)).size,
         2
       )
-    }).pipe(provide(TestTransport.layerFiles(files, { users: { user: "password", joe: "secret" } }), {}, credentials))
+    }).pipe(
+      provide(TestTransport.layerFiles(files, { users: { user: "password", joe: "secret" } }), asked, credentials)
+    )
   })
 
   it.effect("send requests one by one, and no compound, to a server that grants one credit", () =>

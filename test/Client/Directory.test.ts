@@ -38,6 +38,11 @@ const entry = (path: string, what: Tree | "file" | number): Entry => ({
   lastAccessTime: 0n,
   lastWriteTime: 0n,
   changeTime: 0n,
+  created: undefined,
+  lastAccessed: undefined,
+  lastWritten: undefined,
+  changed: undefined,
+  relativePath: "",
   fileAttributes: 0,
   reparseTag: typeof what === "number" ? what : 0
 })

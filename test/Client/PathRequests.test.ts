@@ -3,7 +3,7 @@
  * symbolic links. The bytes are those of MS-FSCC; the shares are scripted.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Logger, Result } from "effect"
+import { DateTime, Effect, Logger, Result } from "effect"
 import * as PathOperations from "../../src/Client/internal/PathOperations.ts"
 import * as Locator from "../../src/Client/Locator.ts"
 import * as OpenMode from "../../src/Client/OpenMode.ts"
@@ -29,6 +29,9 @@ const setInfo = (one: Operation.Any) =>
     ? [one.information.fileInformationClass, Buffer.from(one.data)] as const
     : undefined
 
+/** The date of the first ticks. */
+const in1601 = DateTime.makeUnsafe("1601-01-01T00:00:00Z")
+
 describe("stat and exists", () => {
   const entry = {
     endOfFile: 7n,
@@ -50,8 +53,10 @@ describe("stat and exists", () => {
         assert.deepStrictEqual(yield* smb.stat(`${base}\\d\\f`, options), {
           name: "f",
           path: `${base}\\d\\f`,
+          relativePath: "",
           type: "file",
           size: 7n,
+          ...{ created: in1601, lastAccessed: in1601, lastWritten: in1601, changed: in1601 },
           ...{ allocationSize: 8n, creationTime: 1n, lastAccessTime: 2n, lastWriteTime: 3n, changeTime: 4n },
           fileAttributes: 0x420,
           reparseTag: 0
@@ -111,6 +116,27 @@ it.effect("setAttributes sends 0 for each value that does not change (MS-FSCC 2.
       else due.writeBigUInt64LE(0x0123_4567_89ab_cdefn, place)
       assert.deepStrictEqual(sent.map(({ operations }) => operations.map(setInfo)), [[[4, due]]], name)
       assert.deepStrictEqual(sent[0]!.options, OpenMode.setAttributes)
+    }
+  }))
+
+it.effect("setAttributes and writeFile take a DateTime or a Date for a time, as its ticks", () =>
+  Effect.gen(function*() {
+    // MS-DTYP 2.3.3, and GNU date for the milliseconds.
+    const ticks = 133_536_152_967_650_000n
+    for (const time of [DateTime.makeUnsafe(1_709_141_696_765), new Date(1_709_141_696_765), ticks]) {
+      const { sent, smb } = made(ok)
+      yield* smb.setAttributes(`${base}\\f`, {
+        creationTime: time,
+        lastAccessTime: time,
+        lastWriteTime: time,
+        changeTime: time
+      })
+      yield* smb.writeFile(`${base}\\f`, "", { lastWriteTime: time })
+      const due = Buffer.alloc(40)
+      for (const place of [0, 8, 16, 24]) due.writeBigUInt64LE(ticks, place)
+      const lastWrite = Buffer.alloc(40)
+      lastWrite.writeBigUInt64LE(ticks, 16)
+      assert.deepStrictEqual(sent.map(({ operations }) => operations.map(setInfo)), [[[4, due]], [[4, lastWrite]]])
     }
   }))
 

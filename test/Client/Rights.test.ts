@@ -11,6 +11,7 @@ import { AccessMask, FileAttributes } from "../../src/Smb2/Message/Constants.ts"
 const {
   ACCESS_SYSTEM_SECURITY: SACL,
   DELETE,
+  FILE_APPEND_DATA: APPEND_DATA,
   FILE_READ_ATTRIBUTES: READ_ATTRIBUTES,
   FILE_READ_DATA: READ_DATA,
   FILE_WRITE_ATTRIBUTES: WRITE_ATTRIBUTES,
@@ -74,6 +75,18 @@ const table: ReadonlyArray<readonly [string, Run, ReadonlyArray<number>, string]
     "MS-FSA 2.1.5.17"
   ],
   ["writeFile", (smb) => smb.writeFile(file, "x"), [writer], "WRITE: MS-FSA 2.1.5.4"],
+  [
+    "writeFile, append",
+    (smb) => smb.writeFile(file, "x", { append: true }),
+    [writer | APPEND_DATA],
+    "WRITE to the end: MS-FSA 2.1.5.4"
+  ],
+  [
+    "open, append",
+    (smb) => Effect.scoped(smb.open(file, OpenMode.append)),
+    [APPEND_DATA | READ_ATTRIBUTES | SYNCHRONIZE],
+    ""
+  ],
   ["sink", (smb) => Stream.run(Stream.make(new Uint8Array(3)), smb.sink(file)), [writer], ""],
   [
     "sink, at an offset",

@@ -1,11 +1,20 @@
 /**
- * A connection that breaks at each request of an operation in turn, over scripted servers of SMB 2 and SMB 1.
- * `TransportError.sent` must be true when the operation had or could have changed something by then, also if the
+ * A connection that breaks at each request of an operation in turn, over scripted servers of SMB 2 and SMB 1, and in a
+ * DFS namespace. `sent` of `TransportError` and `DfsError` must be true when the operation had or could have changed something by then, also if the
  * broken request changes nothing.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, Redacted } from "effect"
-import { Credentials, OpenMode, SmbClient, TestTransport, type Transport, TransportError } from "effect-smb"
+import {
+  Credentials,
+  DfsAdapter,
+  DfsError,
+  OpenMode,
+  SmbClient,
+  TestTransport,
+  type Transport,
+  TransportError
+} from "effect-smb"
 import { Command } from "../../src/Smb1/Message/Constants.ts"
 import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import * as Peer from "../Smb1/peer.ts"
@@ -28,7 +37,7 @@ const outcome = (run: (smb: SmbClient.Client) => Effect.Effect<unknown, unknown>
     Effect.as("success" as const),
     Effect.catch((error) => {
       const reason = reasonOf(error)
-      return reason instanceof TransportError
+      return reason instanceof TransportError || reason instanceof DfsError
         ? Effect.succeed(reason.sent === true ? "sent" : "not sent")
         : Effect.fail(error)
     })
@@ -79,6 +88,61 @@ for (const [way, options] of [["compound", {}], ["one by one", { credits: 1 }]] 
   })
 }
 
+describe("sent of TransportError and DfsError, when the only target of a DFS link that is left goes away", () => {
+  const link = "\\\\ns\\dfs\\l"
+  /** Operations of several requests, which the connection can leave between two of them. */
+  const several = new Set([
+    "writeFile, atomic, over another",
+    "writeFile, append",
+    "sink, into a file",
+    "makeDirectory, recursive",
+    "remove, a tree",
+    "copy, through the client"
+  ])
+  it.effect.each(mutations.filter(({ name }) => several.has(name)))(
+    "is true exactly when something could have changed: $name",
+    ({ faults = [], run }) =>
+      Effect.gen(function*() {
+        const hosts = (faults: ReadonlyArray<TestTransport.Fault>): TestTransport.Hosts => ({
+          ns: {
+            shares: { dfs: { l: {} } },
+            referrals: {
+              "\\\\ns\\dfs": { targets: ["\\\\ns\\dfs"] },
+              "\\\\ns\\dfs\\l": { targets: ["\\\\nas\\data", "\\\\other\\data"] }
+            }
+          },
+          nas: { shares: { data: files() }, faults },
+          other: "down"
+        })
+        const provideDfs = (faults: ReadonlyArray<TestTransport.Fault>) =>
+          Effect.provide(
+            DfsAdapter.layerWithoutDiscovery().pipe(
+              Layer.provide(SmbClient.layer()),
+              Layer.provideMerge(TestTransport.layer(hosts(faults))),
+              Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password")))),
+              Layer.provideMerge(Logger.layer([]))
+            )
+          )
+        const log = yield* Effect.gen(function*() {
+          yield* run(yield* SmbClient.SmbClient, link)
+          return (yield* (yield* TestTransport.TestServers).requests).filter(({ server }) => server === "nas")
+        }).pipe(provideDfs(faults))
+        assert.isAbove(log.length, 4)
+        for (const [i, { command }] of log.entries()) {
+          // A change that is not answered is tested above. This is about the next request.
+          if (command === "CLOSE" || setUp.has(command) || changes(log[i]!)) continue
+          let end = i + 1
+          while (end < log.length && (log[end]!.header.flags & 4) !== 0) end++
+          const changed = log.slice(0, end).some(changes)
+          let count = 0
+          const gone: TestTransport.Fault = { when: () => count++ >= i, is: "drop" }
+          const ended = yield* outcome((smb) => run(smb, link)).pipe(provideDfs([gone, ...faults]))
+          assert.strictEqual(ended, changed ? "sent" : "not sent", `${command}, request ${i} of ${log.length}`)
+        }
+      })
+  )
+})
+
 describe("TransportError.sent, when an SMB 1 connection breaks at any request", () => {
   const nt1: SmbClient.Options = { dialects: ["NT1"], signing: "if-required" }
   const skipped = new Set(["remove, a folder", "remove, a tree", "copy, by the server"])
@@ -120,7 +184,15 @@ describe("TransportError.sent, when an SMB 1 connection breaks at any request", 
           const where = `command ${header.command}, request ${i} of ${log.length}`
           if (ended === "success") {
             assert.include([Command.SMB_COM_NEGOTIATE, Command.SMB_COM_CLOSE], header.command, where)
-            assert.isTrue(header.command === Command.SMB_COM_NEGOTIATE || !log.slice(i).some(changes), where)
+            // The file was only read: what follows has another connection.
+            const opened = log.slice(0, i).findLastIndex(({ header }) =>
+              header.command === Command.SMB_COM_NT_CREATE_ANDX
+            )
+            assert.isTrue(
+              header.command === Command.SMB_COM_NEGOTIATE || !log.slice(i).some(changes) ||
+                !log.slice(opened, i + 1).some(changes),
+              where
+            )
           } else {
             assert.strictEqual(ended, changed ? "sent" : "not sent", where)
           }

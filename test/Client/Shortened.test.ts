@@ -101,6 +101,11 @@ describe("a file that became shorter since it was opened", () => {
         shortened(yield* Effect.flip(smb.readTo(big, into(chunks))), size, end)
         assert.isTrue(Buffer.concat(chunks).equals(content.subarray(0, end)))
         shortened(yield* Effect.flip(Effect.flatMap(smb.openToRead(big), (file) => file.readTo(into([])))), size, end)
+        shortened(
+          yield* Effect.flip(Effect.flatMap(smb.openToRead(big), (file) => Stream.runDrain(file.stream()))),
+          size,
+          end
+        )
         shortened(yield* Effect.flip(Effect.flatMap(smb.open(big), (file) => file.readTo(into([])))), size, end)
         shortened(yield* Effect.flip(smb.readFile(big)), size, end)
         shortened(yield* Effect.flip(smb.copy(big, `${base}\\copy`)), size, end)

@@ -60,6 +60,11 @@ const removing = (top: Node, refuse: (path: string) => ClientError | undefined) 
       lastAccessTime: 0n,
       lastWriteTime: 0n,
       changeTime: 0n,
+      created: undefined,
+      lastAccessed: undefined,
+      lastWritten: undefined,
+      changed: undefined,
+      relativePath: "",
       fileAttributes: 0,
       reparseTag: 0
     }

@@ -275,6 +275,77 @@ describe("UncPath.resolve", () => {
   })
 })
 
+describe("UncPath.relative", () => {
+  it.each([
+    ["//nas/data", "//nas/data", ""],
+    ["//nas/data", "//nas/data/a", "a"],
+    ["//nas/data/a", "//nas/data/a/b c/d", "b c/d"],
+    ["\\\\NAS\\DATA\\ÄB", "//nas/data/äb/C.txt", "C.txt"],
+    ["smb://ann@nas/data/a", "//nas:445/data/a/b/", "b"],
+    ["//nas/data/a", "//nas/data/a/x/../f:stream", "f:stream"]
+  ])("from %s to %s is %j", (base, path, expected) => {
+    assert.deepStrictEqual(UncPath.relative(base, path), Result.succeed(expected))
+  })
+
+  it.each([
+    ["//nas/data/a", "//nas/data", /is not in \\\\nas\\data\\a/],
+    ["//nas/data/a", "//nas/data/ab", /is not in/],
+    ["//nas/data/a", "//nas/data/b/a", /is not in/],
+    ["//nas/data", "//nas/data2/a", /is not in/],
+    ["//nas/data", "//other/data/a", /is not in/],
+    ["//nas/data", "//nas:4450/data/a", /is not in/],
+    ["//nas/data", "//nas", /is not in/],
+    ["//nas", "//nas/data", /share is missing/],
+    ["//nas/data", "data/a", /no path on a share/]
+  ])("from %s to %s is refused", (base, path, why) => {
+    const result = UncPath.relative(base, path)
+    assert(Result.isFailure(result) && result.failure.reason._tag === "InvalidPath")
+    assert.match(result.failure.message, why)
+  })
+
+  it("is what join and resolve turn into the same path again, for random paths; and it never leads above the base", () => {
+    const next = random(17)
+    const names = ["a", "B", "b c", "x.txt", "public", "ß", "Ä", "...x", "𐐀", "%2F"]
+    const pick = (count: number) => Array.from({ length: count }, () => names[next(names.length)]!)
+    let inside = 0
+    for (let i = 0; i < 5000; i++) {
+      const above = pick(next(4))
+      const path = parse(["//nas/data", ...next(2) === 0 ? above : pick(above.length), ...pick(next(4))].join("/"))!
+      const base = parse(["//NAS/Data", ...above.map((name) => next(2) === 0 ? name : name.toLowerCase())].join("/"))!
+      const result = UncPath.relative(base, path)
+      const isInside = above.every((name, at) => path.path.split("\\")[at]?.toUpperCase() === name.toUpperCase())
+      assert.strictEqual(Result.isSuccess(result), isInside, `${UncPath.format(base)} ${UncPath.format(path)}`)
+      if (Result.isFailure(result)) continue
+      inside++
+      for (
+        const again of [UncPath.join(base, result.success), Result.getOrThrow(UncPath.resolve(base, result.success))]
+      ) {
+        assert.strictEqual(UncPath.format(again).toUpperCase(), UncPath.format(path).toUpperCase())
+        assert.strictEqual(Result.getOrThrow(UncPath.relative(base, again)), result.success)
+      }
+      assert.notMatch(result.success, /^\/|\\|(?:^|\/)\.\.(?:\/|$)/)
+    }
+    assert.isAbove(inside, 1000)
+  })
+
+  it("of every path that resolve gives is the normal form of the text, for random text", () => {
+    const next = random(19)
+    const base = parse("//nas/web/public")!
+    const pieces = ["..", ".", "/", "\\", "a", "b c", "", "public", "%2e", "..."]
+    for (let i = 0; i < 5000; i++) {
+      const text = Array.from({ length: next(9) }, () => pieces[next(pieces.length)]).join("")
+      const resolved = UncPath.resolve(base, text)
+      if (Result.isFailure(resolved)) continue
+      const relative = Result.getOrThrow(UncPath.relative(base, resolved.success))
+      assert.deepStrictEqual(UncPath.resolve(base, relative), resolved)
+      assert.strictEqual(
+        resolved.success.path,
+        ["public", ...relative.split("/").filter((one) => one !== "")].join("\\")
+      )
+    }
+  })
+})
+
 describe("PreviousVersion", () => {
   const time = FileTime.fromMillis(Date.UTC(2026, 10, 21, 8, 30, 0))
 

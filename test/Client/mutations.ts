@@ -33,11 +33,16 @@ export const others: ReadonlySet<string> = new Set([
     "walk",
     "watch",
     "security.get",
+    "security.permissions",
     "namedStreams",
     "readLink",
     "removable",
     "previousVersions",
     "shares",
+    "lookupSids",
+    "lookupNames",
+    "openFiles",
+    "sessions",
     "retryLogons"
   ]
 ])
@@ -86,6 +91,13 @@ const controls: Fault = {
 const descriptors: Fault = {
   on: "SET_INFO",
   when: ({ request }) => request._tag === "SET_INFO" && request.body.infoType === InfoType.SMB2_0_INFO_SECURITY,
+  is: { response: { _tag: "SET_INFO", body: {} } }
+}
+
+/** The server in memory has files with one name each. */
+const links: Fault = {
+  on: "SET_INFO",
+  when: ({ request }) => request._tag === "SET_INFO" && request.body.fileInfoClass === 11,
   is: { response: { _tag: "SET_INFO", body: {} } }
 }
 
@@ -141,6 +153,28 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   { name: "writeFile, 60,000 bytes", of: "writeFile", run: (smb, base) => smb.writeFile(`${base}\\n`, bytes(60_000)) },
   { name: "writeFile, large", of: "writeFile", run: (smb, base) => smb.writeFile(`${base}\\n`, bytes(200_000)) },
+  {
+    name: "writeFile, atomic, new",
+    of: "writeFile",
+    run: (smb, base) => smb.writeFile(`${base}\\n`, "x", { atomic: true })
+  },
+  {
+    name: "writeFile, atomic, over another",
+    of: "writeFile",
+    run: (smb, base) =>
+      smb.writeFile(`${base}\\f.txt`, bytes(200_000), { atomic: true, flush: true, lastWriteTime: 5n })
+  },
+  {
+    name: "writeFile, append",
+    of: "writeFile",
+    run: (smb, base) =>
+      smb.writeFile(`${base}\\f.txt`, bytes(200_000), { append: true, flush: true, lastWriteTime: 5n })
+  },
+  {
+    name: "sink, append",
+    of: "sink",
+    run: (smb, base) => Stream.run(chunks(), smb.sink(`${base}\\f.txt`, { append: true }))
+  },
   { name: "sink", of: "sink", run: (smb, base) => Stream.run(chunks(), smb.sink(`${base}\\n`)) },
   {
     name: "sink, into a file",
@@ -163,6 +197,12 @@ export const mutations: ReadonlyArray<Mutation> = [
     name: "rename, over another",
     of: "rename",
     run: (smb, base) => smb.rename(`${base}\\f.txt`, `${base}\\g.txt`, { replace: true })
+  },
+  {
+    name: "makeHardLink",
+    of: "makeHardLink",
+    run: (smb, base) => smb.makeHardLink(`${base}\\f.txt`, `${base}\\n.txt`),
+    faults: [links]
   },
   { name: "copy, through the client", of: "copy", run: (smb, base) => smb.copy(`${base}\\big.bin`, `${base}\\n`) },
   {
@@ -191,6 +231,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   { name: "open, write, close", of: "open", run: opened((file) => file.write(0, bytes(200_000))) },
   { name: "open, sink, close", of: "open", run: opened((file) => Stream.run(chunks(), file.sink({ truncate: true }))) },
+  { name: "open, append, close", of: "open", run: opened((file) => file.append(bytes(200_000))) },
   { name: "open, writeFrom, close", of: "open", run: opened((file) => file.writeFrom(filling())) },
   { name: "open, truncate, close", of: "open", run: opened((file) => file.truncate(1)) }
 ]

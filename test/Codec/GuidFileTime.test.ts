@@ -3,7 +3,7 @@
  * special values and limits.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Result } from "effect"
+import { DateTime, Result } from "effect"
 import * as Codec from "../../src/Codec/Codec.ts"
 import * as FileTime from "../../src/Codec/FileTime.ts"
 import * as Guid from "../../src/Codec/Guid.ts"
@@ -108,5 +108,27 @@ describe("FileTime", () => {
     assert.strictEqual(FileTime.fromMillis(-0.5), FileTime.epoch - 5_000n)
     assert.strictEqual(FileTime.toMillis(FileTime.epoch - 1n), -1)
     assert.throws(() => FileTime.fromMillis(NaN), RangeError)
+  })
+
+  it("is a DateTime and comes from one, from a Date or from ticks, within its range", () => {
+    const ticks = 133_536_152_967_654_321n
+    const date = FileTime.toDateTime(ticks)!
+    // GNU date: `date -u -d @1709141696.765 +%FT%T.%3NZ`.
+    assert.strictEqual(DateTime.formatIso(date), "2024-02-28T17:34:56.765Z")
+    const toMillis = ticks - ticks % 10_000n
+    const zoned = DateTime.makeZonedUnsafe(date, { timeZone: "Asia/Tokyo" })
+    for (const input of [date, zoned, FileTime.toDate(ticks)!]) assert.strictEqual(FileTime.fromInput(input), toMillis)
+    for (const input of [ticks, FileTime.freeze, FileTime.thaw, FileTime.unset]) {
+      assert.strictEqual(FileTime.fromInput(input), input)
+    }
+    for (const none of [FileTime.unset, FileTime.freeze, FileTime.thaw]) assert.isUndefined(FileTime.toDateTime(none))
+    // 0 would mean "unchanged".
+    for (const early of ["1601-01-01T00:00:00Z", "1500-01-01T00:00:00Z"]) {
+      assert.strictEqual(FileTime.fromInput(DateTime.makeUnsafe(early)), 1n)
+      assert.strictEqual(FileTime.fromInput(new Date(early)), 1n)
+    }
+    assert.strictEqual(FileTime.fromInput(new Date(8.64e15)), FileTime.latest)
+    assert.isDefined(FileTime.toDateTime(FileTime.latest))
+    assert.throws(() => FileTime.fromInput(new Date(Number.NaN)), RangeError)
   })
 })

@@ -31,6 +31,14 @@ const { samples }: { readonly samples: ReadonlyArray<Sample> } = JSON.parse(
   readFileSync(new URL("./fixtures/security.json", import.meta.url), "utf8")
 )
 
+/** Samba 4.17 writes each mask with eight digits. Windows, and Samba since 4.18, name the rights to a file. */
+const asWindows = (sddl: string): string =>
+  sddl.replace(/0x[0-9a-f]{8}/g, (mask) => {
+    const names: Record<string, string> = { "1f01ff": "FA", "120089": "FR", "120116": "FW", "1200a0": "FX" }
+    const digits = Number(mask).toString(16)
+    return names[digits] ?? `0x${digits}`
+  })
+
 describe("a recorded security descriptor of smbd, smbcacls and smbtorture", () => {
   it.each(samples.map((sample, i) => [i, sample] as const))(
     "has tshark's values and Samba's SDDL, and is encoded to the same bytes: sample %i",
@@ -45,7 +53,7 @@ describe("a recorded security descriptor of smbd, smbcacls and smbtorture", () =
       assert.deepStrictEqual(aces.map((ace) => ace.aceFlags), [...fields.aceFlags])
       assert.deepStrictEqual(aces.map((ace) => (ace._tag === "Raw" ? undefined : ace.mask)), [...fields.mask])
       assert.strictEqual(value.control, fields.control)
-      assert.strictEqual(toSddl(value), sddl)
+      assert.strictEqual(toSddl(value), asWindows(sddl))
       assert.strictEqual(Buffer.from(Codec.encode(Security.SecurityDescriptor)(value)).toString("hex"), bytes)
     }
   )
@@ -63,6 +71,117 @@ describe("the SDDL of a security descriptor", () => {
         sacl: sacl?.aces
       })
       assert.deepStrictEqual(shown(read), shown(value), sddl)
+      assert.strictEqual(toSddl(read), asWindows(sddl))
+    }
+  })
+
+  const installer = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"
+  const service = "CCDCLCSWRPWPDTLOCRSDRCWDWO"
+
+  // What Windows itself has written: folders and a drive (icacls /save), a service (sc sdshow), labels, and an object of
+  // a directory.
+  it.each([
+    `O:${installer}G:${installer}D:PAI(A;OICIIO;GA;;;CO)(A;OICIIO;GA;;;SY)(A;;0x1301bf;;;SY)(A;OICIIO;GA;;;BA)` +
+    `(A;;0x1301bf;;;BA)(A;OICIIO;GXGR;;;BU)(A;;0x1200a9;;;BU)(A;CIIO;GA;;;${installer})(A;;FA;;;${installer})` +
+    "(A;;0x1200a9;;;AC)(A;OICIIO;GXGR;;;AC)(A;;0x1200a9;;;S-1-15-2-2)(A;OICIIO;GXGR;;;S-1-15-2-2)",
+    "D:PAI(A;OICIIO;SDGXGWGR;;;AU)(A;;LC;;;AU)(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1200a9;;;BU)",
+    "O:BAG:S-1-5-21-1004336348-1177238915-682003330-513D:AI(D;OICI;FW;;;AN)(A;OICIID;FA;;;SY)(A;ID;FR;;;WD)",
+    `D:(A;;CCLCSWRPWPDTLOCRRC;;;SY)(A;;${service};;;BA)(A;;CCLCSWLOCRRC;;;IU)(A;;CCLCSWLOCRRC;;;SU)S:(AU;FA;${service};;;WD)`,
+    "S:(ML;OICI;NW;;;LW)",
+    "S:P(ML;;NWNRNX;;;MP)",
+    "D:ARAI(OA;CIIO;RP;4c164200-20c0-11d0-a768-00aa006e0529;4828cc14-1437-45bc-9b07-ad6f015e5f28;RU)" +
+    "(OA;;CR;ab721a53-1e2f-11d0-9819-00aa0040529b;;PS)(A;;LCRPLORC;;;ED)",
+    "O:SYD:PNO_ACCESS_CONTROL"
+  ])("of Windows is read, and written as the same text: %s", (sddl) => {
+    const read = Result.getOrThrow(fromSddl(sddl))
+    assert.strictEqual(toSddl(read), sddl)
+    const bytes = Codec.encode(Security.SecurityDescriptor)(read)
+    const again = Result.getOrThrow(Codec.decode("SECURITY_DESCRIPTOR", Security.SecurityDescriptor)(bytes))
+    assert.strictEqual(toSddl(again), sddl)
+  })
+
+  // MS-DTYP 2.5.1.1 names them, and 2.4.2.4 has the SIDs, in the order of the syntax.
+  it("has letters for each SID that MS-DTYP 2.5.1.1 names", () => {
+    const domain = "S-1-5-21-1-2-3"
+    const rootDomain = "S-1-5-21-4-5-6"
+    const machine = "S-1-5-21-7-8-9"
+    const builtin = { BA: 544, BG: 546, BU: 545, AO: 548, BO: 551, PO: 550, SO: 549, PU: 547, RE: 552, RU: 554 }
+    const more = { RD: 555, NO: 556, MU: 558, LU: 559, IS: 568, CY: 569, ER: 573, CD: 574, RA: 575, ES: 576, MS: 577 }
+    const last = { HA: 578, AA: 579, RM: 580 }
+    const inDomain = { DA: 512, DG: 514, DU: 513, DD: 516, DC: 515, CA: 517, RS: 553, PA: 520, CN: 522 }
+    const expected = {
+      ...Object.fromEntries(Object.entries({ ...builtin, ...more, ...last }).map(([k, rid]) => [k, `S-1-5-32-${rid}`])),
+      ...Object.fromEntries(Object.entries(inDomain).map(([k, rid]) => [k, `${domain}-${rid}`])),
+      ...{ LA: `${machine}-500`, LG: `${machine}-501` },
+      ...{ SA: `${rootDomain}-518`, EA: `${rootDomain}-519`, RO: `${rootDomain}-498` },
+      ...{ ED: "S-1-5-9", AU: "S-1-5-11", PS: "S-1-5-10", CO: "S-1-3-0", CG: "S-1-3-1", SY: "S-1-5-18", WD: "S-1-1-0" },
+      ...{ IU: "S-1-5-4", NU: "S-1-5-2", SU: "S-1-5-6", RC: "S-1-5-12", WR: "S-1-5-33", AN: "S-1-5-7", LS: "S-1-5-19" },
+      ...{ NS: "S-1-5-20", OW: "S-1-3-4", AC: "S-1-15-2-1", UD: "S-1-5-84-0-0-0-0-0", LW: "S-1-16-4096" },
+      ...{ ME: "S-1-16-8192", MP: "S-1-16-8448", HI: "S-1-16-12288", SI: "S-1-16-16384" }
+    }
+    // The syntax has 61 of them.
+    assert.strictEqual(Object.keys(expected).length, 61)
+    for (const [letters, sid] of Object.entries(expected)) {
+      const read = Result.getOrThrow(fromSddl(`O:${letters}`, { domain, machine, rootDomain }))
+      assert.strictEqual(read.owner, sid, letters)
+      assert.strictEqual(toSddl(read, { domain, machine, rootDomain }), `O:${letters}`)
+    }
+    // A domain is its own root unless the caller knows better; without a domain the letters mean nothing.
+    assert.strictEqual(Result.getOrThrow(fromSddl("O:EA", { domain })).owner, `${domain}-519`)
+    const refused = fromSddl("O:EA")
+    assert(Result.isFailure(refused))
+    assert.include(refused.failure.message, "EA depends on a domain")
+    assert.strictEqual(toSddl(Result.getOrThrow(fromSddl(`O:${domain}-519`))), `O:${domain}-519`)
+  })
+
+  it("refuses entries with a condition and resource attributes by their type", () => {
+    for (
+      const [entry, type] of [
+        ["(XA;;FX;;;S-1-1-0;(@User.Title==\"PM\"))", "XA"],
+        ["(XD;;FX;;;S-1-1-0;(Member_of {SID(BA)}))", "XD"],
+        ["(ZA;;FX;;;WD;(a))", "ZA"]
+      ] as const
+    ) {
+      const result = fromSddl(`D:${entry}`)
+      assert(Result.isFailure(result))
+      assert.strictEqual(result.failure.offset, 3)
+      assert.include(result.failure.message, `without a condition: the bytes of ${type} are kept`)
+    }
+    for (const entry of ["(XU;;FX;;;WD;(a))", "(RA;;;;;WD;(\"Secrecy\",TU,0,3))"]) {
+      assert.strictEqual(Result.getOrThrow(Result.flip(fromSddl(`S:${entry}`))).offset, 3)
+    }
+    // An entry of type 9 with its condition has no text.
+    const raw: Security.Ace = { _tag: "Raw", aceType: 9, aceFlags: 0, data: new Uint8Array(24) }
+    const control = Security.Control.SE_DACL_PRESENT
+    const descriptor = { sbz1: 0, control, owner: undefined, group: undefined, sacl: undefined }
+    assert.isUndefined(toSddl({ ...descriptor, dacl: { aclRevision: 2, aces: [raw] } }))
+  })
+
+  it("of arbitrary descriptors gives the same descriptor again, and the same text", () => {
+    const next = random(2_512)
+    const { Control } = Security
+    for (let turn = 0; turn < 2000; turn++) {
+      const made = descriptorOf(next)
+      // What SDDL has no text for: other bits of Control, other flags of entries, and entries that are kept as bytes.
+      const written = Control.SE_DACL_PROTECTED | Control.SE_DACL_AUTO_INHERITED | Control.SE_DACL_AUTO_INHERIT_REQ |
+        Control.SE_SACL_PROTECTED | Control.SE_SACL_AUTO_INHERITED | Control.SE_SACL_AUTO_INHERIT_REQ
+      const only = (acl: Security.Acl | undefined) => {
+        if (acl === undefined) return undefined
+        const aces = acl.aces.flatMap((ace) => ace._tag === "Raw" ? [] : [{ ...ace, aceFlags: ace.aceFlags & 0xdf }])
+        return { aclRevision: aces.some(({ _tag }) => _tag === "Object") ? 4 : 2, aces }
+      }
+      const value: Security.SecurityDescriptor = {
+        ...made,
+        sbz1: 0,
+        control: Control.SE_SELF_RELATIVE |
+          (made.dacl === undefined ? 0 : Control.SE_DACL_PRESENT | (made.control & written & ~0x2a00)) |
+          (made.sacl === undefined ? 0 : Control.SE_SACL_PRESENT | (made.control & written & 0x2a00)),
+        dacl: only(made.dacl),
+        sacl: only(made.sacl)
+      }
+      const sddl = toSddl(value)!
+      const read = Result.getOrThrow(fromSddl(sddl))
+      assert.deepEqual(read, value, sddl)
       assert.strictEqual(toSddl(read), sddl)
     }
   })
@@ -80,6 +199,13 @@ describe("the SDDL of a security descriptor", () => {
       [0, 0, 7, "S-1-1-0"]
     ])
     assert.deepStrictEqual(aces("D:(A;;GRGW;;;AU)"), [[0, 0, 0xc000_0000, "S-1-5-11"]])
+    // Octal and decimal numbers, and the rights of a key of the registry.
+    assert.deepStrictEqual(aces("D:(A;;017;;;AU)(A;;17;;;AU)(A;;0;;;AU)(A;;KAKR;;;AU)"), [
+      [0, 0, 0o17, "S-1-5-11"],
+      [0, 0, 17, "S-1-5-11"],
+      [0, 0, 0, "S-1-5-11"],
+      [0, 0, 0xf003f, "S-1-5-11"]
+    ])
     const { control, dacl, sacl } = Result.getOrThrow(fromSddl("D:PAIS:AR(AU;SAFA;FA;;;WD)"))
     assert.deepStrictEqual(dacl?.aces, [])
     assert.strictEqual(sacl?.aces.length, 1)
@@ -101,6 +227,7 @@ describe("the SDDL of a security descriptor", () => {
     ["D:(A;;XX;;;BA)", 6],
     ["D:(A;;0x123456789;;;BA)", 6],
     ["D:(A;;4294967296;;;BA)", 6],
+    ["D:(A;;019;;;BA)", 6],
     ["D:(Z;;FA;;;BA)", 3],
     ["D:(A;QQ;FA;;;BA)", 5],
     ["D:(A;;FA;;BA)", 10],

@@ -176,6 +176,30 @@ describe("a stream whose target dies", () => {
       assert.isTrue(moves.every(({ cause, path: of }) => of === path && cause._tag === "TransportError"))
       assert.isTrue(7n < moves[0]!.offset && moves[0]!.offset <= moves[1]!.offset)
     }))
+  it.effect("continues for the stream of a file from openToRead, with its range, and calls onMove for each move", () =>
+    Effect.gen(function*() {
+      const dying = (skip: number) => target(file, [TestTransport.fault("READ", "drop", { skip, times: 100 })])
+      const moves: Array<Move> = []
+      const found = yield* run(
+        { a: dying(12), b: dying(3), c: target(file) },
+        (smb, servers) =>
+          Effect.scoped(Effect.gen(function*() {
+            const open = yield* smb.openToRead(path, { onMove: (move) => Effect.sync(() => moves.push(move)) })
+            const bytes = yield* Stream.runCollect(open.stream({ offset: 7, length: size - 10 }))
+            // The stream begins with the file that is open.
+            const creates = (yield* servers.requests).filter(({ command, server }) =>
+              command === "CREATE" && server !== "ns"
+            )
+            assert.deepStrictEqual(creates.map(({ server }) => server), ["a", "b", "c"])
+            return collected(bytes)
+          })),
+        ["\\\\a\\data", "\\\\b\\data", "\\\\c\\data"]
+      )
+      assert.isTrue(found.equals(content.subarray(7, size - 3)))
+      const at = (server: string) => `\\\\${server}\\data\\large.bin`
+      assert.deepStrictEqual(moves.map(({ from, to }) => [from, to]), [[at("a"), at("b")], [at("b"), at("c")]])
+      assert.isTrue(7n < moves[0]!.offset && moves[0]!.offset <= moves[1]!.offset)
+    }))
   it.effect("continues for a file from openToRead whose target dies before the first read", () =>
     run({ a: target(file), b: target(file) }, (smb, servers) =>
       Effect.scoped(Effect.gen(function*() {
@@ -185,6 +209,7 @@ describe("a stream whose target dies", () => {
           const parts: Array<Buffer> = []
           yield* open.readTo((chunk) => Effect.sync(() => parts.push(Buffer.from(chunk))))
           assert.isTrue(Buffer.concat(parts).equals(content))
+          assert.isTrue(collected(yield* Stream.runCollect(open.stream())).equals(content))
         }
       }))))
   it.effect("continues for 20 readers at once, and all opens at the next target are closed", () =>

@@ -403,8 +403,8 @@ describe("the security descriptor of a share", () => {
       const { get } = yield* place(yield* SubscriptionRef.make(given))
       const without = yield* place(undefined)
       for (const level of [502, 1501]) {
-        assert.strictEqual(yield* get(level), "D:(A;;0x00120089;;;AU)")
-        assert.strictEqual(yield* without.get(level), "O:BAG:BAD:(A;;0x001f01ff;;;WD)")
+        assert.strictEqual(yield* get(level), "D:(A;;FR;;;AU)")
+        assert.strictEqual(yield* without.get(level), "O:BAG:BAD:(A;;FA;;;WD)")
       }
     }))
 
@@ -466,7 +466,7 @@ describe("the security descriptor of a share", () => {
       assert.strictEqual(yield* get(1501), "O:BAD:")
       assert.strictEqual(yield* set("data", 1501, bytes), 0)
       // The owner stays.
-      assert.strictEqual(yield* get(1501), "O:BAD:(A;;0x00120089;;;AU)")
+      assert.strictEqual(yield* get(1501), "O:BAD:(A;;FR;;;AU)")
     }))
 })
 

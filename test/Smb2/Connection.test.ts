@@ -8,8 +8,9 @@ import { Malformed } from "../../src/Codec/Malformed.ts"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import { ProtocolError, TransportError } from "../../src/Protocol/Errors.ts"
 import * as Connection from "../../src/Smb2/Connection.ts"
+import * as Encryption from "../../src/Smb2/Encryption.ts"
 import * as Header from "../../src/Smb2/Header.ts"
-import { Command, HeaderFlags, SigningAlgorithm } from "../../src/Smb2/Message/Constants.ts"
+import { Cipher, Command, HeaderFlags, SigningAlgorithm } from "../../src/Smb2/Message/Constants.ts"
 import * as Signing from "../../src/Smb2/Signing.ts"
 import { random } from "../random.ts"
 import * as Peer from "./peer.ts"
@@ -620,6 +621,18 @@ describe("an SMB 2 connection's timeouts", () => {
     tick(peer, 31)
     assert.strictEqual((peer.failures[0] as TransportError).reason._tag, "TimedOut")
   })
+
+  for (const encryptsAll of [false, true]) {
+    it(`send an ECHO that is ${encryptsAll ? "encrypted" : "plain"} as all requests of the session are`, () => {
+      const chunks: Array<Uint8Array> = []
+      const peer = Peer.make()
+      const encrypt = Encryption.makeEncrypt(Cipher.AES_128_GCM, new Uint8Array(16), 7n)
+      peer.connection.addSession({ ...security(), encrypt, encryptsAll })
+      peer.connection.attach({ send: (all) => void chunks.push(...all), close: () => {} })
+      tick(peer, 15)
+      assert.strictEqual(Buffer.concat(chunks).subarray(4, 8).toString("latin1"), encryptsAll ? "\xfdSMB" : "\xfeSMB")
+    })
+  }
 
   it("fail a connection whose server sends nothing at all for the timeout of a request, without keep-alive too", () => {
     const peer = Peer.make({ keepAlive: 1_000_000 })

@@ -6,7 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Stream } from "effect"
 import { Authenticator, Credentials, SmbClient, TestTransport } from "effect-smb"
 import * as Header from "../../src/Smb2/Header.ts"
-import { Capabilities, Cipher, Dialect } from "../../src/Smb2/Message/Constants.ts"
+import { Capabilities, Cipher, Dialect, HeaderFlags } from "../../src/Smb2/Message/Constants.ts"
 import { deriveKeys } from "../../src/Smb2/Session.ts"
 
 const files = { data: { "f.txt": new Uint8Array(200_000).fill(7) } }
@@ -381,4 +381,32 @@ describe("a logon", () => {
         ])
       )
     )))
+})
+
+describe("the requests after a logon", () => {
+  // MS-SMB2 3.2.4.1.1: a client signs if its own policy or the server's NEGOTIATE response demands it.
+  it.effect.each(
+    [
+      { client: "if-required", server: undefined, isSigned: false },
+      { client: "if-required", server: "required", isSigned: true },
+      { client: "required", server: undefined, isSigned: true }
+    ] as const
+  )(
+    "are signed if a side demands it: client $client, server $server",
+    ({ client, isSigned, server }) =>
+      Effect.gen(function*() {
+        for (const dialect of ["2.0.2", "2.1"] as const) {
+          const { all, result } = yield* requests({
+            client: { signing: client, dialects: [dialect] },
+            server: server === undefined ? {} : { signing: server }
+          })
+          assert.strictEqual(result._tag, "Success")
+          const flags = all.filter(({ request }) => ["CREATE", "READ"].includes(request._tag)).map(({ header }) =>
+            header.flags
+          )
+          assert.isNotEmpty(flags)
+          for (const one of flags) assert.strictEqual((one & HeaderFlags.SMB2_FLAGS_SIGNED) !== 0, isSigned)
+        }
+      })
+  )
 })

@@ -6,6 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
 import { basename, join, relative, win32 } from "node:path"
 import * as Remote from "../../src/Cli/Remote.ts"
+import * as PartNames from "../../src/Client/PartNames.ts"
 import * as LocalName from "../../src/Transfer/internal/LocalName.ts"
 
 describe("a file name of a server", () => {
@@ -140,7 +141,7 @@ describe("the temporary name of an upload", () => {
   }, ({ name }) => {
     if (LocalName.objectionThere(name) !== undefined || LocalName.objection(name, "linux") !== undefined) return
     for (const whole of [name, `.${name}`, `._${name}`, `_${name}`, name.repeat(300)]) {
-      const [usual, bare] = LocalName.parts(whole, "0123456789ab")
+      const [usual, bare] = PartNames.parts(whole, "0123456789ab")
       for (const part of [usual, bare]) {
         assert.notMatch(part, /^[.~]?$|^\./)
         assert.isAtMost(Buffer.byteLength(part), 255)
@@ -152,11 +153,11 @@ describe("the temporary name of an upload", () => {
   })
 
   it("begins with the final name without leading dots", () => {
-    assert.deepStrictEqual(LocalName.parts("_init_.py", "0123456789ab"), [
+    assert.deepStrictEqual(PartNames.parts("_init_.py", "0123456789ab"), [
       "_init_.py.0123456789ab.part",
       "_init_.py.0123456789ab"
     ])
-    assert.deepStrictEqual(LocalName.parts("._x", "0123456789ab")[0], "_x.0123456789ab.part")
-    assert.deepStrictEqual(LocalName.parts("...", "0123456789ab")[0], "file.0123456789ab.part")
+    assert.deepStrictEqual(PartNames.parts("._x", "0123456789ab")[0], "_x.0123456789ab.part")
+    assert.deepStrictEqual(PartNames.parts("...", "0123456789ab")[0], "file.0123456789ab.part")
   })
 })

@@ -91,7 +91,7 @@ const extras = Effect.fnUntraced(function*(source: Folder, target: Folder, exclu
       dryRun: false,
       concurrency: 1,
       throttle: Options.throttle(undefined),
-      retry: Options.retry(0)
+      retry: (_, effect) => effect
     },
     run,
     100

@@ -65,6 +65,26 @@ describe("a server that refuses the part for another reason", () => {
   )
 })
 
+describe("a server that refuses the account or the share", () => {
+  for (
+    const [on, status] of [
+      ["SESSION_SETUP", "STATUS_LOGON_FAILURE"],
+      ["TREE_CONNECT", "STATUS_BAD_NETWORK_NAME"]
+    ] as const
+  ) {
+    it.effect(`is asked once for ${on}, and not taken for one that hides the old file`, () =>
+      run([{ on, is: { status } }], (put) =>
+        Effect.gen(function*() {
+          const error = yield* Effect.flip(put())
+          assert.deepStrictEqual([error.statusName, error.command], [status, on])
+          assert.notMatch(error.message, /not tried again/)
+          const servers = yield* TestTransport.TestServers
+          const asked = (yield* servers.requests).filter(({ request }) => request._tag === on)
+          assert.strictEqual(asked.length, 1)
+        })))
+  }
+})
+
 describe("a folder that allows new files, and not their times", () => {
   it.effect("gets the file through a part that is made without the right to its times", () =>
     run(

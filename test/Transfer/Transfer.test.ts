@@ -340,6 +340,42 @@ describe("a transfer", () => {
       assert.deepStrictEqual(Fs.readdirSync(here), ["a"])
     }).pipe(Effect.scoped, provide({ a: "a".repeat(100_000) }, drops)))
 
+  for (
+    const [name, start] of [
+      ["download", (here) => Transfer.download("\\\\gone\\data\\a", join(here, "a"))],
+      ["upload", (here) => Transfer.upload(join(here, "here"), "\\\\gone\\data\\a")],
+      ["upload of a folder", (here) => Transfer.upload(here, "\\\\gone\\data")],
+      ["copyTree from it", () => Transfer.copyTree("\\\\gone\\data\\a", data)],
+      ["copyTree to it", () => Transfer.copyTree(`${data}\\a`, "\\\\gone\\data\\a")],
+      ["sync from it", (here) => Transfer.sync("\\\\gone\\data", here)],
+      ["sync to it", (here) => Transfer.sync(here, "\\\\gone\\data")]
+    ] as ReadonlyArray<readonly [string, (here: string) => ReturnType<typeof Transfer.sync>]>
+  ) {
+    it.effect(`asks a server once that does not answer at its beginning: ${name}`, () =>
+      Effect.gen(function*() {
+        const here = yield* folder
+        write(here, { here: "text" })
+        const { end, told } = yield* inTime(run(start(here)))
+        assert.deepStrictEqual([end, told], ["TransportError", []])
+        assert.isBelow(yield* Clock.currentTimeMillis, 1000)
+      }).pipe(Effect.scoped, provide({ a: "text" })))
+  }
+
+  it.effect("tells each new attempt, with its reason, its pause and its number", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      const { end, events } = yield* inTime(run(Transfer.download(`${data}\\a`, join(here, "a"))))
+      assert.strictEqual(end, "TransportError")
+      const messages = events.flatMap((event) => event._tag === "Warned" ? [event.warning] : [])
+      assert.deepStrictEqual(messages.map(({ kind, path }) => [kind, path]), [
+        ["TriedAgain", "\\\\nas\\data\\a"],
+        ["TriedAgain", "\\\\nas\\data\\a"]
+      ])
+      const [first, second] = messages.map(({ message }) => message)
+      assert.match(first!, /^\\\\nas\\data\\a: nas:445 closed the connection.*\. Trying again in 1 s \(1 of 2\)$/)
+      assert.match(second!, /\. Trying again in 2 s \(2 of 2\)$/)
+    }).pipe(Effect.scoped, provide({ a: "a".repeat(100_000) }, { faults: [{ on: "READ", is: "drop" }] })))
+
   it.effect("ends with the connection's error when retries are used up", () =>
     Effect.gen(function*() {
       const here = yield* folder

@@ -1,12 +1,12 @@
-/** `RemoteFile` over a server in memory, with faults: what it sends, what it reports, and which files exist afterwards. */
+/** `FileReplacement` over a server in memory, with faults: what it sends, what it reports, and which files exist afterwards. */
 import { Effect, Layer, Redacted, Result, Stream } from "effect"
 import { Credentials, SmbClient, TestTransport } from "effect-smb"
+import * as FileReplacement from "../../src/Client/FileReplacement.ts"
 import * as UncPath from "../../src/Client/UncPath.ts"
 import * as Codec from "../../src/Codec/Codec.ts"
 import * as FileInformation from "../../src/Codec/FileInformation.ts"
 import type { SmbError } from "../../src/Protocol/Errors.ts"
 import { CreateDisposition, HeaderFlags } from "../../src/Smb2/Message/Constants.ts"
-import * as RemoteFile from "../../src/Transfer/internal/RemoteFile.ts"
 import type { Warning } from "../../src/Transfer/TransferEvent.ts"
 
 /** A path on the server. */
@@ -97,7 +97,7 @@ const words = (all: ReadonlyArray<TestTransport.Logged>): ReadonlyArray<string> 
 export interface World {
   readonly smb: SmbClient.Client
   readonly told: ReadonlyArray<Warning>
-  readonly replace: RemoteFile.Replace
+  readonly replace: FileReplacement.Replace
   /** The names and attributes of all CREATEs of new files. */
   readonly creates: Effect.Effect<ReadonlyArray<readonly [string, number]>>
   /** What the effect sends, see `words`. */
@@ -112,7 +112,7 @@ export const run = <A, E>(
   use: (
     put: (path?: UncPath.UncPath, isNew?: boolean) => Effect.Effect<bigint, SmbError, SmbClient.SmbClient>,
     world: World
-  ) => Effect.Effect<A, E, SmbClient.SmbClient>,
+  ) => Effect.Effect<A, E, SmbClient.SmbClient | TestTransport.TestServers>,
   files: TestTransport.Files = {},
   says: Says = {},
   options: SmbClient.Options = {}
@@ -121,7 +121,10 @@ export const run = <A, E>(
     const smb = yield* SmbClient.SmbClient
     const servers = yield* TestTransport.TestServers
     const told: Array<Warning> = []
-    const replace = RemoteFile.make((warning) => Effect.sync(() => void told.push(warning)))
+    const replace = FileReplacement.make(saying(smb, says), {
+      tell: (warning) => Effect.sync(() => void told.push(warning)),
+      hint: "--in-place writes into the file itself"
+    })
     const put = (path = target, isNew?: boolean) =>
       replace(path, { _tag: "Bytes", bytes: content }, { isNew }) as Effect.Effect<
         bigint,

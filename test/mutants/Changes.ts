@@ -82,11 +82,14 @@ export const pick = (keys: ReadonlyArray<string>, seed: string, count: number | 
   return new Set(keys.map((key) => [order(key), key] as const).sort().slice(0, count).map(([, key]) => key))
 }
 
+/** What a loop of effects forgets: only the memory that it needs depends on it. */
+const forgets = (node: any): boolean => node.type === "ObjectProperty" && node.key.name === "discard"
+
 /** The mutator, limited to the changes that `wanted` accepts. `file` is the file that is read now. */
 export const limited = (mutator: Mutator, file: () => string, wanted: (key: string) => boolean): Mutator => ({
   ...mutator,
   *mutate(path) {
-    if (within(path, observes)) return
+    if (within(path, (node) => observes(node) || forgets(node))) return
     let nth = 0
     for (const replacement of mutator.mutate(path)) {
       if (wanted(key(file(), path.node, mutator.name, nth++))) yield replacement

@@ -90,7 +90,7 @@ export const rooms: ReadonlyArray<Room> = [
     folder: "src/Transfer",
     modules: words(
       `internal/Choice internal/Filter internal/Extras internal/Comparison internal/Download internal/Upload
-       internal/Relay internal/RemoteFile internal/LocalFile internal/LocalName internal/CaseClash internal/Run
+       internal/Relay internal/LocalFile internal/LocalName internal/CaseClash internal/Run
        internal/Options internal/Same internal/Side Incomplete`
     ),
     tests: ["test/Transfer", "test/Cli/Copies.test.ts", "test/Cli/TreeCopies.test.ts"]

@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import type * as Copying from "../Copying.ts"
 import { UsageError } from "../Failure.ts"
 import type { Remote } from "../Remote.ts"
+import { CurrentDirectory } from "../Shell/CurrentDirectory.ts"
 import { boolean, root, withClient } from "./Root.ts"
 import * as TransferFlags from "./TransferFlags.ts"
 
@@ -15,11 +16,25 @@ const quiet = boolean("quiet", "Show no progress on a terminal", "q")
 const copying = Effect.promise(() => import("../Copying.ts"))
 
 /** Words that are paths of either kind. */
-const words = (name: string, least: number, description: string) =>
-  Argument.String(name).pipe(Argument.withDescription(description), Argument.variadic({ min: least }))
+const words = (name: string, description: string) =>
+  Argument.String(name).pipe(Argument.withDescription(description), Argument.variadic({ min: 1 }))
 
-const places = (all: typeof Copying, texts: ReadonlyArray<string>) =>
-  Effect.forEach(texts, (text) => Effect.fromResult(all.place(text)))
+/** The sources and the target. */
+const split = (paths: ReadonlyArray<string>, target: string) =>
+  paths.length > 1
+    ? Effect.succeed([paths.slice(0, -1), paths.at(-1)!] as const)
+    : Effect.fail(new UsageError({ detail: `${paths[0]}: say where to copy it to: ${target} is missing` }))
+
+/** The paths that words stand for. `side`: of a word in a shell, by its position. */
+const places = (
+  all: typeof Copying,
+  texts: ReadonlyArray<string>,
+  side: (position: number) => Copying.Side = () => "either"
+) =>
+  Effect.flatMap(
+    CurrentDirectory,
+    (here) => Effect.forEach(texts, (text, position) => Effect.fromResult(all.place(text, here, side(position))))
+  )
 
 const remotes = (all: ReadonlyArray<Copying.Place>): ReadonlyArray<Remote> =>
   all.flatMap((place) => place._tag === "Remote" ? [place.path] : [])
@@ -46,8 +61,7 @@ export const get = Command.make(
     quiet,
     ...TransferFlags.copy,
     paths: words(
-      "remote",
-      1,
+      "remote [local]",
       "Files, with -r directories; a pattern with * and ? as the last name. Then, if you like, LOCAL: a file, a folder, or - " +
         "for standard output. Default: the same name, here"
     )
@@ -56,7 +70,11 @@ export const get = Command.make(
     const { json } = yield* root
     const all = yield* copying
     const transfer = yield* TransferFlags.options(flags)
-    const read = yield* places(all, paths)
+    const read = yield* places(
+      all,
+      paths,
+      (position) => position > 0 && position === paths.length - 1 ? "local" : "remote"
+    )
     const last = read.at(-1)!
     const local = read.length > 1 && last._tag === "Local" ? Option.some(last.path) : Option.none<string>()
     const sources = yield* Effect.forEach(Option.isSome(local) ? read.slice(0, -1) : read, remoteOf)
@@ -87,8 +105,7 @@ export const put = Command.make(
     quiet,
     ...TransferFlags.copy,
     paths: words(
-      "local",
-      2,
+      "local remote",
       "Files, with -r folders, or - for standard input. Then REMOTE: a file, or a directory to put them into"
     )
   },
@@ -96,10 +113,17 @@ export const put = Command.make(
     const { json, names } = yield* root
     const all = yield* copying
     const transfer = yield* TransferFlags.options(flags)
-    const target = yield* Effect.flatMap(Effect.fromResult(all.place(paths.at(-1)!)), remoteOf)
+    const [texts, lastText] = yield* split(paths, "REMOTE")
+    const [last] = yield* places(all, [lastText], () => "remote")
+    const target = yield* remoteOf(last!)
+    const here = yield* CurrentDirectory
+    const sources = texts.map((text) => here === undefined ? text : all.localPath(text))
+    if (here !== undefined && sources.includes("-")) {
+      return yield* new UsageError({ detail: "the standard input belongs to the shell: put takes files here" })
+    }
     yield* withClient(
       [target],
-      all.putAll(paths.slice(0, -1), target, {
+      all.putAll(sources, target, {
         json,
         quiet,
         recursive,
@@ -130,8 +154,7 @@ export const cp = Command.make(
     quiet,
     ...TransferFlags.copy,
     paths: words(
-      "from",
-      2,
+      "from to",
       "Files, with -r directories, here or on a server. Then TO: a file or a directory, here or there"
     )
   },
@@ -139,10 +162,12 @@ export const cp = Command.make(
     const { json, names } = yield* root
     const all = yield* copying
     const transfer = { ...yield* TransferFlags.options(flags), attributes }
-    const read = yield* places(all, paths)
+    const [from, to] = yield* split(paths, "TO")
+    const sources = yield* places(all, from)
+    const [target] = yield* places(all, [to])
     yield* withClient(
-      remotes(read),
-      all.copy(read.slice(0, -1), read.at(-1)!, { json, quiet, recursive, mapped: names === "mapped", transfer })
+      remotes([...sources, target!]),
+      all.copy(sources, target!, { json, quiet, recursive, mapped: names === "mapped", transfer })
     )
   })
 ).pipe(
@@ -170,13 +195,13 @@ export const sync = Command.make(
     attributes: boolean("preserve", "From server to server, also keep read-only, hidden, system and archive", "p"),
     quiet,
     ...TransferFlags.copy,
-    paths: words("from", 2, "A folder, here or on a server. Then TO: the folder that becomes like it, here or there")
+    from: Argument.String("from").pipe(Argument.withDescription("A folder, here or on a server")),
+    to: Argument.String("to").pipe(Argument.withDescription("The folder that becomes like it, here or on a server"))
   },
-  Effect.fnUntraced(function*({ attributes, delete: removes, maximumDeletions, paths, quiet, ...flags }) {
+  Effect.fnUntraced(function*({ attributes, delete: removes, from, maximumDeletions, quiet, to, ...flags }) {
     const { json, names } = yield* root
     const all = yield* copying
-    if (paths.length !== 2) return yield* new UsageError({ detail: "sync takes two folders: FROM and TO" })
-    const [from, to] = yield* places(all, paths)
+    const [source, target] = yield* places(all, [from, to])
     const sync = {
       ...yield* TransferFlags.options(flags),
       attributes,
@@ -184,7 +209,7 @@ export const sync = Command.make(
       mapped: names === "mapped",
       ...(Option.isSome(maximumDeletions) ? { maximumDeletions: maximumDeletions.value } : {})
     }
-    yield* withClient(remotes([from!, to!]), all.sync(from!, to!, { json, quiet, sync }))
+    yield* withClient(remotes([source!, target!]), all.sync(source!, target!, { json, quiet, sync }))
   })
 ).pipe(
   Command.withDescription(
@@ -204,15 +229,15 @@ export const check = Command.make(
   {
     ...TransferFlags.filter,
     ...TransferFlags.comparison,
-    paths: words("from", 2, "Two folders, each here or on a server")
+    from: Argument.String("from").pipe(Argument.withDescription("A folder, here or on a server")),
+    to: Argument.String("to").pipe(Argument.withDescription("Another folder, here or on a server"))
   },
-  Effect.fnUntraced(function*({ paths, ...flags }) {
+  Effect.fnUntraced(function*({ from, to, ...flags }) {
     const { json } = yield* root
     const all = yield* copying
-    if (paths.length !== 2) return yield* new UsageError({ detail: "check takes two folders" })
-    const [from, to] = yield* places(all, paths)
+    const [source, target] = yield* places(all, [from, to])
     const compared = yield* TransferFlags.comparing(flags)
-    yield* withClient(remotes([from!, to!]), all.check(from!, to!, { json, quiet: true, check: compared }))
+    yield* withClient(remotes([source!, target!]), all.check(source!, target!, { json, quiet: true, check: compared }))
   })
 ).pipe(
   Command.withDescription(

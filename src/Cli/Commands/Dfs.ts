@@ -49,8 +49,8 @@ const cache = Command.make(
 const tree = Command.make(
   "tree",
   {
-    format: Flag.Literals("format", ["text", "mermaid"]).pipe(
-      Flag.withDescription("Draw text, or a mermaid flowchart"),
+    format: Flag.Literals("format", ["text", "mermaid", "svg", "html"]).pipe(
+      Flag.withDescription("Draw text, a mermaid flowchart, a picture (svg), or a page for a browser (html)"),
       Flag.withDefault("text")
     ),
     path: Flags.remote("root", "The root of a namespace, //server/root or //domain/root")
@@ -62,10 +62,16 @@ const tree = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Draw a namespace: its links, their targets, and whether each answers. With --json: path, targets (target, state up " +
-      "or down, error), links with the same. The exit code is 1 if a target does not answer."
+    "Draw a namespace: its links, their targets in the order in which clients try them, and whether each answers. " +
+      "svg and html are files for a browser that need no network. With --json: path, targets (target, state up or " +
+      "down, set, error), timeToLive in seconds, targetFailback, links with the same. The exit code is 1 if a target " +
+      "does not answer."
   ),
-  Command.withShortDescription("Draw a namespace")
+  Command.withShortDescription("Draw a namespace"),
+  Command.withExamples([
+    { command: "effect-smb dfs tree //corp.test/public", description: "On the terminal" },
+    { command: "effect-smb dfs tree --format html //corp.test/public > public.html", description: "For a browser" }
+  ])
 )
 
 const decode = Command.make(

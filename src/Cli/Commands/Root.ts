@@ -11,6 +11,7 @@ import type { Credential } from "../../Auth/Credentials.ts"
 import type { SmbClient } from "../../Client/SmbClient.ts"
 import type { DfsResolver } from "../../Dfs/DfsResolver.ts"
 import type * as Actions from "../Actions.ts"
+import { CurrentSession } from "../CurrentSession.ts"
 import * as Flags from "../Flags.ts"
 import type { Remote } from "../Remote.ts"
 
@@ -24,14 +25,38 @@ const description = `Files on Windows and Samba servers: SMB 2.0.2 to 3.1.1, DFS
 
   Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted. A failure is one line on standard error.`
 
-export const root = Command.make("effect-smb").pipe(
+/** The command above all subcommands. */
+export const top = Command.make("effect-smb").pipe(
   Command.withSharedFlags(Flags.shared),
   Command.withDescription(description)
+)
+
+/** The command above the lines of a shell: it has the same name, and only the flag that makes sense for one line. */
+export const topOfLines = Command.make("effect-smb").pipe(
+  Command.withSharedFlags({ json: Flags.shared.json }),
+  Command.withDescription(
+    "Paths are relative to the current directory; /path begins at the share, and //host/share/path names another. A " +
+      "local path has file: before it in cp, sync and check. Quotes and backslashes are as in a POSIX shell, ; separates " +
+      "commands."
+  )
+)
+
+/** The shared flags: those of the command, or in a shell those that it was started with, with --json of the line. */
+export const root = Effect.flatMap(
+  CurrentSession,
+  (session) =>
+    Effect.map(
+      top,
+      (given): Flags.Shared =>
+        session === undefined ? given : { ...session.options, json: session.options.json || given.json }
+    )
 )
 
 /** The options that come before a subcommand, and the session's layers for these paths: it asks for a password here. */
 export const logon = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>) {
   const options = yield* root
+  const current = yield* CurrentSession
+  if (current !== undefined) return { ...current, options }
   const session = yield* Effect.promise(() => import("../Session.ts"))
   const user = yield* session.credential(options, paths)
   // A referral names no port: its targets use the port of the first path.

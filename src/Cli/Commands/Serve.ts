@@ -4,6 +4,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import { boolean, root } from "./Root.ts"
+import { serveHttp } from "./ServeHttp.ts"
 
 /** `effect-smb serve` */
 export const serve = Command.make(
@@ -78,5 +79,6 @@ export const serve = Command.make(
     { command: "SMB_PASSWORD=... effect-smb serve --user joe ~/Public", description: "A folder, to one user" },
     { command: "effect-smb serve --guest --read-only --host 0.0.0.0 .", description: "To everybody, to read" },
     { command: "effect-smb serve --users users --share media=/srv/media --namespace dfs.json", description: "More" }
-  ])
+  ]),
+  Command.withSubcommands([serveHttp])
 )

@@ -1,15 +1,27 @@
 /** Attributes by path: whether an entry exists, what it is, and its times and flags. */
 import * as Effect from "effect/Effect"
+import * as FileTime from "../../Codec/FileTime.ts"
 import * as Defaults from "../../Protocol/Defaults.ts"
 import { isMissing } from "../../Protocol/Errors.ts"
 import * as Entry from "../Entry.ts"
 import * as Information from "../Information.ts"
 import * as OpenMode from "../OpenMode.ts"
-import type { Operations } from "../Operations.ts"
+import type { AttributeChanges, Operations } from "../Operations.ts"
 import * as UncPath from "../UncPath.ts"
 import { batch, firstResult, reparseTag } from "./Opening.ts"
 import { annotateSpan, spanOptions } from "./PathNames.ts"
 import type { PathContext } from "./TargetAttempt.ts"
+
+const ticks = (time: FileTime.Input | undefined): bigint | undefined =>
+  time === undefined ? undefined : FileTime.fromInput(time)
+
+const ticksOf = ({ changeTime, creationTime, fileAttributes, lastAccessTime, lastWriteTime }: AttributeChanges) => ({
+  creationTime: ticks(creationTime),
+  lastAccessTime: ticks(lastAccessTime),
+  lastWriteTime: ticks(lastWriteTime),
+  changeTime: ticks(changeTime),
+  fileAttributes
+})
 
 /**
  * The operations on attributes.
@@ -40,7 +52,7 @@ export const operations = (context: PathContext): Pick<Operations, "stat" | "exi
     setAttributes: Effect.fn("SmbClient.setAttributes")(function*(path, changes) {
       yield* annotateSpan(path)
       const { results } = yield* batch(context, path, OpenMode.setAttributes, [
-        Information.setFile("FileBasicInformation", Defaults.complete(Information.unchanged, changes))
+        Information.setFile("FileBasicInformation", Defaults.complete(Information.unchanged, ticksOf(changes)))
       ])
       yield* firstResult(results)
     })

@@ -1,6 +1,6 @@
 /**
  * Makes each operation one unit for its caller, no matter how many requests it takes: if the connection breaks after
- * the operation has changed something, its `TransportError` says `sent`.
+ * the operation has changed something, its `TransportError` or `DfsError` says `sent`.
  */
 import type * as Effect from "effect/Effect"
 import * as Sink from "effect/Sink"
@@ -29,6 +29,7 @@ export const recordEach = (each: Operations): Operations => ({
   makeDirectory: recorded(each.makeDirectory),
   remove: recorded(each.remove),
   rename: recorded(each.rename),
+  makeHardLink: recorded(each.makeHardLink),
   copy: recorded(each.copy),
   setAttributes: recorded(each.setAttributes),
   truncate: recorded(each.truncate),

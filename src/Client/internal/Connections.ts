@@ -18,6 +18,8 @@ import * as Transport from "../../Protocol/Transport.ts"
 import type * as Settings from "../../Smb2/Settings.ts"
 import type { Target } from "../Locator.ts"
 import type { ServerSession } from "../ServerSession.ts"
+import * as CredentialCache from "./CredentialCache.ts"
+import { Key, lower, separator } from "./Key.ts"
 import * as ProtocolChoice from "./ProtocolChoice.ts"
 import { Refusals } from "./RefusedCredentials.ts"
 
@@ -47,34 +49,27 @@ const accountName = (credential: Credential): string => {
   }
 }
 
-/**
- * A name as a key of connections, sessions and trees. Only ASCII letters lose their case: JavaScript gives one lower case to
- * some names that differ by Windows' table, such as `İ` and `i` with a dot. Two keys for one share cost a request only.
- */
-const lower = (name: string): string => name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
-
-/** The keys are texts, so that the maps compare them by value. No name contains NUL. */
-const separator = "\0"
-
-const connectionKeyOf = ({ port, server }: Target): string => `${lower(server)}${separator}${port}`
+const connectionKeyOf = ({ port, server }: Pick<Target, "port" | "server">): string =>
+  `${lower(server)}${separator}${port}`
 
 /** An account stays the same, no matter which domain a referral names for the server. */
-const accountOf = (server: string, port: string, user: string): string => [server, port, user].join(separator)
+const accountOf = (server: string, port: number, user: string): string =>
+  [lower(server), String(port), user].join(separator)
 
 const request = (server: string, domain: string): CredentialRequest => domain === "" ? { server } : { server, domain }
 
-/** The kept entry, or a new one if that entry has ended since its last use. */
-const getUsable = <A extends { readonly failed: () => unknown }, E>(
-  map: RcMap.RcMap<string, A, E>,
-  key: string
-): Effect.Effect<A, E, Scope.Scope> =>
-  Effect.flatMap(
-    RcMap.get(map, key),
-    (kept) =>
-      kept.failed() === undefined
-        ? Effect.succeed(kept)
-        : Effect.andThen(RcMap.invalidate(map, key), RcMap.get(map, key))
-  )
+/** What a new session is made from. */
+interface SessionSource {
+  readonly target: Target
+  readonly answer: CredentialCache.Answer
+  readonly credentialKey: CredentialCache.CredentialKey
+}
+
+/** What a new tree is made from. */
+interface TreeSource {
+  readonly share: string
+  readonly sessionKey: Key<SessionSource>
+}
 
 /** A client that gets one of these has no session any more, no matter which command it answers. */
 const endsSession: ReadonlySet<string> = new Set<Reason>(["UserSessionDeleted", "NetworkSessionExpired"])
@@ -86,14 +81,15 @@ const endsSession: ReadonlySet<string> = new Set<Reason>(["UserSessionDeleted", 
  */
 export const make = Effect.fnUntraced(function*(
   settings: Settings.Settings,
-  idle: Duration.Input
+  idle: Duration.Input,
+  credentialTimeToLive: Duration.Input | undefined
 ): Effect.fn.Return<
   Connections,
   never,
   Transport.Transport | Authenticator.Authenticator | CredentialProvider | Scope.Scope
 > {
   const authenticator = yield* Authenticator.Authenticator
-  const provider = yield* CredentialProvider
+  const credentials = yield* CredentialCache.make(yield* CredentialProvider, credentialTimeToLive)
   const transport = yield* Transport.Transport
 
   const connections = yield* RcMap.make({
@@ -109,58 +105,112 @@ export const make = Effect.fnUntraced(function*(
     )
   })
 
+  /** The kept connection, or a new one if that has ended since its last use. */
+  const getConnection = (key: string) =>
+    Effect.flatMap(RcMap.get(connections, key), (kept) =>
+      kept.failed() === undefined
+        ? Effect.succeed(kept)
+        : Effect.andThen(RcMap.invalidate(connections, key), RcMap.get(connections, key)))
+
   const refusals = new Refusals()
+
+  /** Sessions that the server has ended, on connections that still live. */
+  const lost = new WeakSet<ProtocolChoice.LoggedOn>()
+
+  /** A credential that the server has refused is not used. The next operation asks the provider again. */
+  const unlessRefused = (
+    account: string,
+    answer: CredentialCache.Answer,
+    credentialKey: CredentialCache.CredentialKey
+  ): Effect.Effect<void, ConnectError> => {
+    const refused = refusals.find(account, answer.credential)
+    return refused === undefined
+      ? Effect.void
+      : Effect.andThen(credentials.failed(credentialKey, answer), Effect.fail(refused))
+  }
 
   const sessions = yield* RcMap.make({
     idleTimeToLive: idle,
     lookup: Effect.fnUntraced(function*(
-      key: string
+      { from: { answer: known, credentialKey, target: { port, server } } }: Key<SessionSource>
     ): Effect.fn.Return<ProtocolChoice.LoggedOn, ConnectError, Scope.Scope> {
-      const [server, port, user, domain] = key.split(separator) as [string, string, string, string]
+      const user = accountName(known.credential)
       const account = accountOf(server, port, user)
-      const connected = yield* getUsable(connections, `${server}${separator}${port}`)
-      const credential = yield* provider.get(request(server, domain))
-      const logon = yield* authenticator.make(credential, { server })
-      return yield* connected.logon(logon, credential).pipe(
-        Effect.tapError((error) => Effect.sync(() => refusals.note(account, credential, error))),
+      // The provider is asked again if the session before this one has ended: the password can be a new one by now.
+      const kept = yield* credentials.get(credentialKey)
+      const answer = accountName(kept.credential) === user ? kept : known
+      const { credential } = answer
+      yield* Effect.addFinalizer(() => credentials.sessionEnded(credentialKey, answer))
+      yield* unlessRefused(account, answer, credentialKey)
+      const connected = yield* getConnection(connectionKeyOf({ port, server }))
+      return yield* Effect.flatMap(
+        authenticator.make(credential, { server: lower(server) }),
+        (logon) => connected.logon(logon, credential)
+      ).pipe(
+        Effect.tapError((error) => {
+          refusals.note(account, credential, error)
+          // A connection that breaks says nothing about the credential.
+          return error._tag === "TransportError" ? Effect.void : credentials.failed(credentialKey, answer)
+        }),
         Effect.tap(Effect.sync(() => refusals.forget(account)))
       )
     })
   })
 
+  /** The next caller logs on again. Before that, the provider is asked again, unless its answer is still valid. */
+  const forgetSession = (sessionKey: Key<SessionSource>): Effect.Effect<void> =>
+    Effect.andThen(
+      RcMap.invalidate(sessions, sessionKey),
+      credentials.sessionEnded(sessionKey.from.credentialKey, sessionKey.from.answer)
+    )
+
+  /** The same, and the next caller connects again too. */
+  const forgetConnection = (sessionKey: Key<SessionSource>): Effect.Effect<void> =>
+    Effect.andThen(
+      forgetSession(sessionKey),
+      RcMap.invalidate(connections, connectionKeyOf(sessionKey.from.target))
+    )
+
+  /** The kept session, or a new one if that is over. The new one stays for the other shares of the old one. */
+  const getSession = (key: Key<SessionSource>) =>
+    Effect.flatMap(RcMap.get(sessions, key), (kept) => {
+      const isLost = lost.has(kept)
+      if (!isLost && kept.failed() === undefined) return Effect.succeed(kept)
+      return Effect.andThen(isLost ? forgetConnection(key) : forgetSession(key), RcMap.get(sessions, key))
+    })
+
   const trees = yield* RcMap.make({
     idleTimeToLive: idle,
     lookup: Effect.fnUntraced(function*(
-      key: string
+      { from: { sessionKey, share } }: Key<TreeSource>
     ): Effect.fn.Return<
       { readonly share: ConnectedShare; readonly session: ProtocolChoice.LoggedOn },
       ConnectError,
       Scope.Scope
     > {
-      const [server, port, user, domain, share] = key.split(separator) as [string, string, string, string, string]
-      const session = yield* getUsable(sessions, [server, port, user, domain].join(separator))
+      const session = yield* getSession(sessionKey)
       return { session, share: yield* session.tree(share) }
     })
   })
 
-  /** The keys of a target's connection and session, for the user that the credential provider gives now. */
-  const keysOf = (
-    target: Target
-  ): Effect.Effect<{ readonly connectionKey: string; readonly sessionKey: string }, ConnectError> =>
+  /** The key of a target's session, for the user that the credential provider has given. */
+  const sessionKeyOf = (target: Target): Effect.Effect<Key<SessionSource>, ConnectError> =>
     Effect.gen(function*() {
       const domain = target.domain ?? ""
-      const credential = yield* provider.get(request(target.server, domain))
-      const user = accountName(credential)
-      const refused = refusals.find(accountOf(lower(target.server), String(target.port), user), credential)
-      if (refused !== undefined) return yield* Effect.fail(refused)
-      const connectionKey = connectionKeyOf(target)
-      return { connectionKey, sessionKey: [connectionKey, user, lower(domain)].join(separator) }
+      const credentialKey: CredentialCache.CredentialKey = new Key(
+        [connectionKeyOf(target), lower(domain)],
+        request(target.server, domain)
+      )
+      const answer = yield* credentials.get(credentialKey)
+      const user = accountName(answer.credential)
+      yield* unlessRefused(accountOf(target.server, target.port, user), answer, credentialKey)
+      return new Key([connectionKeyOf(target), user, lower(domain)], { target, answer, credentialKey })
     })
 
   const negotiate = (target: Target): Effect.Effect<ServerInformation, RequestError, Scope.Scope> =>
     Effect.suspend(() => {
       const connectionKey = connectionKeyOf(target)
-      return getUsable(connections, connectionKey).pipe(
+      return getConnection(connectionKey).pipe(
         Effect.tapError(() => RcMap.invalidate(connections, connectionKey)),
         Effect.map(({ information }) => information)
       )
@@ -168,45 +218,47 @@ export const make = Effect.fnUntraced(function*(
 
   const logOn = (target: Target): Effect.Effect<ServerSession, ConnectError, Scope.Scope> =>
     Effect.gen(function*() {
-      const { connectionKey, sessionKey } = yield* keysOf(target)
-      const { information } = yield* getUsable(sessions, sessionKey).pipe(Effect.tapError(() =>
-        Effect.all([
-          RcMap.invalidate(sessions, sessionKey),
-          RcMap.invalidate(connections, connectionKey)
-        ])
-      ))
+      const sessionKey = yield* sessionKeyOf(target)
+      const { information } = yield* getSession(sessionKey).pipe(
+        Effect.tapError(() => forgetConnection(sessionKey))
+      )
       return information
     })
 
   const share = (target: Target): Effect.Effect<Share.Share, ConnectError, Scope.Scope> =>
     Effect.gen(function*() {
-      const { connectionKey, sessionKey } = yield* keysOf(target)
-      const treeKey = `${sessionKey}${separator}${lower(target.share)}`
-      const forget = Effect.all([
-        RcMap.invalidate(trees, treeKey),
-        RcMap.invalidate(sessions, sessionKey),
-        RcMap.invalidate(connections, connectionKey)
-      ])
-      // A failed entry is not kept: the next caller tries again. If only the tree failed, the session stays.
-      const get = RcMap.get(trees, treeKey).pipe(
-        Effect.tapError((error) =>
-          error._tag === "SmbError" && error.command === "TREE_CONNECT" && !endsSession.has(error.reason._tag)
-            ? RcMap.invalidate(trees, treeKey)
-            : forget
+      const forget = (treeKey: Key<TreeSource>) =>
+        Effect.andThen(RcMap.invalidate(trees, treeKey), forgetConnection(treeKey.from.sessionKey))
+      const get = Effect.gen(function*() {
+        const sessionKey = yield* sessionKeyOf(target)
+        const share = lower(target.share)
+        const treeKey: Key<TreeSource> = new Key([sessionKey.text, share], { share, sessionKey })
+        // A failed entry is not kept: the next caller tries again. If only the tree failed, the session stays.
+        const tree = yield* RcMap.get(trees, treeKey).pipe(
+          Effect.tapError((error) =>
+            error._tag === "SmbError" && error.command === "TREE_CONNECT" && !endsSession.has(error.reason._tag)
+              ? RcMap.invalidate(trees, treeKey)
+              : forget(treeKey)
+          )
         )
-      )
-      let tree = yield* get
-      const lost = tree.share.lost()
-      if (tree.session.failed() !== undefined || lost === "session") {
-        yield* forget
-        tree = yield* get
-      } else if (lost === "share") {
-        yield* RcMap.invalidate(trees, treeKey)
-        tree = yield* get
+        return { tree, treeKey }
+      })
+      const first = yield* get
+      let { tree } = first
+      const isLost = tree.share.lost()
+      if (isLost === "session") lost.add(tree.session)
+      if (tree.session.failed() !== undefined || isLost !== undefined) {
+        yield* RcMap.invalidate(trees, first.treeKey)
+        tree = (yield* get).tree
       }
       // Only a share that says it is in DFS gets the flag (MS-SMB2 3.2.4.3).
       return target.dfsName === undefined || !tree.share.isDfs ? tree.share : tree.share.withDfsName(target.dfsName)
     })
 
-  return { share, negotiate, logOn, retryLogons: Effect.sync(() => refusals.clear()) }
+  return {
+    share,
+    negotiate,
+    logOn,
+    retryLogons: Effect.andThen(Effect.sync(() => refusals.clear()), credentials.clear)
+  }
 })

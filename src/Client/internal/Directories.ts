@@ -13,18 +13,19 @@ import { annotateSpan, spanOptions, text } from "./PathNames.ts"
 import * as ReadFailover from "./ReadFailover.ts"
 import type { PathContext, RefuseTarget } from "./TargetAttempt.ts"
 
-/** The entries of a directory that match `pattern`, with `.` and `..`. */
+/** The entries of a directory that match `pattern`, with `.` and `..`. `from` is the directory's relative path. */
 export const listed = (
   context: PathContext,
   path: UncPath.PathInput,
   pattern = "*",
-  refuse?: RefuseTarget
+  refuse?: RefuseTarget,
+  from?: string
 ): Stream.Stream<Directory.Listed, ClientError> =>
   Stream.unwrap(Effect.map(Effect.fromResult(UncPath.parseInShare(path)), (unc) =>
     ReadFailover.list(
       openForFailover(context, "SmbClient.list", unc, OpenMode.directory, refuse),
       context.locator.goesOn,
-      ({ file, share }) => Directory.listed(share, file, unc, pattern)
+      ({ file, share }) => Directory.listed(share, file, unc, pattern, from)
     )))
 
 const makeOne = (context: PathContext, path: UncPath.UncPath): Effect.Effect<void, ClientError> =>
@@ -64,7 +65,12 @@ export const operations = (
   stat: Operations["stat"]
 ): Pick<Operations, "list" | "walk" | "makeDirectory" | "watch"> => ({
   list: (path, options) => Directory.entries(listed(context, path, options?.pattern)),
-  walk: (path, options) => Directory.walk((path) => listed(context, path), text(path), options),
+  walk: (path, options) =>
+    Directory.walk(
+      (path, from) => listed(context, path, "*", undefined, from),
+      text(path),
+      options
+    ),
   makeDirectory: Effect.fn("SmbClient.makeDirectory")(function*(path, options) {
     yield* annotateSpan(path)
     const unc = yield* Effect.fromResult(UncPath.parseInShare(path))

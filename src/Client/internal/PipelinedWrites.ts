@@ -95,6 +95,18 @@ export const write = <E, R>(
     )
   })
 
+/** Passes a stream of chunks to `write`, `chunk` bytes at a time and one after the other; returns the count of bytes. */
+export const inOrder = <E, R, E1>(
+  chunk: number,
+  chunks: Stream.Stream<Uint8Array, E, R>,
+  write: (data: Uint8Array) => Effect.Effect<void, E1>
+): Effect.Effect<bigint, E | E1, R> =>
+  Stream.runFoldEffect(
+    regroup(chunk)(chunks),
+    () => 0n,
+    (count, data) => Effect.as(write(data), count + BigInt(data.length))
+  )
+
 /**
  * Writes the bytes that `fill` puts into the buffers that it is lent, one after another, from `offset` on; returns the
  * count of bytes. `fill` returns how many bytes it put there, 0 at the end, and must not keep the buffer. While `fill`

@@ -102,19 +102,46 @@ const rest = ({ length, offset }: Range, at: bigint): Range => ({
   length: length === undefined ? undefined : offset + length - at
 })
 
-/** A stream of bytes. */
+/** An open file with which a read begins, and the caller's function that is called for each move to another target. */
+export interface Start {
+  readonly opened: Opened
+  readonly onMove: OnMove | undefined
+}
+
+/** The first file to read: the one that is already open, which the caller closes, or one that is opened here. */
+const begin = (
+  open: Open,
+  path: string,
+  progress: Progress,
+  start: Start | undefined
+): Effect.Effect<Opened, ClientError, Scope.Scope> =>
+  start !== undefined && progress.first === undefined
+    ? Effect.succeed(start.opened)
+    : Effect.tap(openSame(open, path, progress), (to) => {
+      const { at, failed, last } = progress
+      return start?.onMove === undefined || last === undefined || failed === undefined
+        ? Effect.void
+        : start.onMove({ path, from: nameOf(last), to: nameOf(to), offset: at, cause: failed.error })
+    })
+
+/** A stream of bytes. With `start`, the read begins with that open file. */
 export const stream = (
   open: Open,
   canContinue: CanContinue,
   path: string,
   range: Range,
-  read: (opened: Opened, range: Range) => Stream.Stream<Uint8Array, RequestError | FileShortened>
+  read: (opened: Opened, range: Range) => Stream.Stream<Uint8Array, RequestError | FileShortened>,
+  start?: Start
 ): Stream.Stream<Uint8Array, ClientError> => {
-  if (canContinue === undefined) return Stream.unwrap(Effect.map(open(undefined), (opened) => read(opened, range)))
+  if (canContinue === undefined) {
+    return Stream.unwrap(
+      Effect.map(begin(open, path, atStart(range.offset), start), (opened) => read(opened, range))
+    )
+  }
   const from = (progress: Progress): Stream.Stream<Uint8Array, ClientError> => {
     let { at } = progress
     let opened: Opened | undefined
-    return Stream.unwrap(Effect.map(openSame(open, path, progress), (found) => {
+    return Stream.unwrap(Effect.map(begin(open, path, progress, start), (found) => {
       opened = found
       return Stream.map(read(found, rest(range, at)), (chunk) => {
         at += BigInt(chunk.length)
@@ -138,12 +165,6 @@ type Read = <E, R>(
   use: (chunk: Uint8Array, offset: bigint) => Effect.Effect<unknown, E, R>
 ) => Effect.Effect<bigint, E | RequestError | FileShortened, R>
 
-/** An open file with which a read begins, and the caller's function that is called for each move to another target. */
-export interface Start {
-  readonly opened: Opened
-  readonly onMove: OnMove | undefined
-}
-
 /**
  * Lends the bytes to `use`; returns their count. An error of `use` is never taken for a target's failure. With `start`,
  * the read begins with that open file.
@@ -157,18 +178,12 @@ export const readTo = <E, R>(
   read: Read,
   start?: Start
 ): Effect.Effect<bigint, E | ClientError, R> => {
-  /** The first file to read: the one that is already open, which the caller closes, or one that is opened here. */
-  const begin = (progress: Progress) =>
-    start !== undefined && progress.first === undefined
-      ? Effect.succeed(start.opened)
-      : openSame(open, path, progress)
   if (canContinue === undefined) {
-    return Effect.scoped(Effect.flatMap(begin(atStart(range.offset)), (opened) => read(opened, range, use)))
+    return Effect.scoped(Effect.flatMap(
+      begin(open, path, atStart(range.offset), start),
+      (opened) => read(opened, range, use)
+    ))
   }
-  const reportMove = ({ at, failed, last }: Progress, to: Opened): Effect.Effect<void> =>
-    start?.onMove === undefined || last === undefined || failed === undefined
-      ? Effect.void
-      : start.onMove({ path, from: nameOf(last), to: nameOf(to), offset: at, cause: failed.error })
   const from = (progress: Progress): Effect.Effect<bigint, E | ClientError, R> =>
     Effect.suspend(() => {
       let { at } = progress
@@ -181,9 +196,9 @@ export const readTo = <E, R>(
           at = offset + BigInt(chunk.length)
         })
       }
-      return Effect.scoped(Effect.flatMap(begin(progress), (found) => {
+      return Effect.scoped(Effect.flatMap(begin(open, path, progress, start), (found) => {
         opened = found
-        return Effect.andThen(reportMove(progress, found), read(found, rest(range, at), lend))
+        return read(found, rest(range, at), lend)
       })).pipe(
         Effect.map(() => at - range.offset),
         Effect.catch((error): Effect.Effect<bigint, E | ClientError, R> =>

@@ -1,5 +1,6 @@
 /** Reads files by path: a whole file in memory, or a range of it that can go on at another target. */
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import type { ClientError } from "../ClientError.ts"
 import { FileShortened } from "../FileShortened.ts"
 import { FileTooLarge } from "../FileTooLarge.ts"
@@ -66,6 +67,22 @@ const readRange = <E, R>(
     start
   ).pipe(Effect.withSpan("SmbClient.readTo", spanOptions(path)))
 
+/** The bytes of a range. With `start`, the read begins with a file that is already open. */
+const streamRange = (
+  context: PathContext,
+  path: UncPath.PathInput,
+  range: SmbFile.RangeOptions | undefined,
+  start?: ReadFailover.Start
+): Stream.Stream<Uint8Array, ClientError> =>
+  ReadFailover.stream(
+    openForFailover(context, "SmbClient.stream", path, OpenMode.readSequentially),
+    context.locator.goesOn,
+    text(path),
+    toRange(range),
+    ({ file, share }, range) => SmbFile.make(share, file).stream(range),
+    start
+  )
+
 /**
  * The operations that read files. `readFile` reads small files in one compound.
  *
@@ -93,24 +110,19 @@ export const operations = (
       yield* annotateSpan(path)
       return new TextDecoder().decode(yield* readFile(path))
     }),
-    stream: (path, range) =>
-      ReadFailover.stream(
-        openForFailover(context, "SmbClient.stream", path, OpenMode.readSequentially),
-        context.locator.goesOn,
-        text(path),
-        toRange(range),
-        ({ file, share }, range) => SmbFile.make(share, file).stream(range)
-      ),
+    stream: (path, range) => streamRange(context, path, range),
     readTo: (path, use, range) => readRange(context, path, use, range),
     openToRead: (path, options) =>
       Effect.map(
         openForFailover(context, "SmbClient.openToRead", path, OpenMode.readSequentially)(undefined),
         (opened) => {
           const file = SmbFile.make(opened.share, opened.file)
+          const start: ReadFailover.Start = { opened, onMove: options?.onMove }
           return {
             path: file.path,
             opened: file.opened,
-            readTo: (use, range) => readRange(context, path, use, range, { opened, onMove: options?.onMove })
+            stream: (range) => Stream.suspend(() => streamRange(context, path, range, start)),
+            readTo: (use, range) => readRange(context, path, use, range, start)
           }
         }
       )

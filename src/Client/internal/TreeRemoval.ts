@@ -15,7 +15,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { ReparseTag } from "../../Codec/Reparse.ts"
-import { afterSending, fromStatus, isGone, isMissing, perhapsGone, SmbError } from "../../Protocol/Errors.ts"
+import * as Changes from "../../Protocol/Changes.ts"
+import { fromStatus, isGone, isMissing, perhapsGone, SmbError } from "../../Protocol/Errors.ts"
 import type { ClientError } from "../ClientError.ts"
 import type * as Directory from "../Directory.ts"
 import type { Entry } from "../Entry.ts"
@@ -349,7 +350,7 @@ class Removal {
       if (this.removed === 0 && this.failed === 0) return ended
       this.failed++
       if (this.failures.length === namedFailures) this.failures.pop()
-      this.failures.push({ path: this.start, error: this.removed > 0 ? afterSending(ended) : ended })
+      this.failures.push({ path: this.start, error: this.removed > 0 ? Changes.afterChange(ended) : ended })
     }
     const only = this.failures[0]!
     // Only the path itself failed, and nothing was removed: its own error is enough.

@@ -36,6 +36,16 @@ export const Operation = {
 } as const
 
 /**
+ * Rights to a policy handle (MS-LSAD 2.2.1.1.2): those that this client asks for.
+ *
+ * @since 0.2.0
+ */
+export const PolicyAccess = {
+  POLICY_VIEW_LOCAL_INFORMATION: 0x0000_0001,
+  POLICY_LOOKUP_NAMES: 0x0000_0800
+} as const
+
+/**
  * POLICY_INFORMATION_CLASS (2.2.4.1): the classes that this module supports.
  *
  * @since 0.1.0

@@ -91,7 +91,7 @@ const sids = { use: Ndr.enumeration, relativeId: Ndr.u32, domainIndex: Ndr.i32 }
 const TranslatedSids = Ndr.counted(Ndr.struct(sids))
 const TranslatedSidsEx = Ndr.counted(Ndr.struct({ ...sids, flags: Ndr.u32 }))
 const TranslatedSidsEx2 = Ndr.counted(
-  Ndr.struct({ use: Ndr.enumeration, sid: Ndr.pointer(Ndr.sid), domainIndex: Ndr.i32, flags: Ndr.u32 })
+  Ndr.struct({ use: Ndr.enumeration, sid: Ndr.pointer(Ndr.sidOrZeros), domainIndex: Ndr.i32, flags: Ndr.u32 })
 )
 
 /** LSAPR_SID_ENUM_BUFFER (2.2.18). */

@@ -244,6 +244,26 @@ export const sid: Type<string> = {
   }
 }
 
+/**
+ * The same, `undefined` for zeros, which are no SID: smbd sends them for a name that it does not know.
+ *
+ * @since 0.2.0
+ */
+export const sidOrZeros: Type<string | undefined> = {
+  ...sid,
+  read: (r) => {
+    const isZeros = r.remaining >= 12 && r.bytes.subarray(r.offset, r.offset + 12).every((byte) => byte === 0)
+    if (!isZeros) return sid.read(r)
+    r.claim(12)
+    return () => undefined
+  },
+  write: (w, value) => {
+    if (value !== undefined) return sid.write(w, value)
+    w.writer.zeros(12)
+    return nothing
+  }
+}
+
 // -----------------------------------------------------------------------------
 // compounds
 // -----------------------------------------------------------------------------

@@ -44,7 +44,7 @@ export const locate = <E>(state: State<E>, lenient: boolean, work: Work): Step<E
     }
   }
   const entry = ReferralCache.lookup(cache, state.path)
-  const renewing = entry !== undefined && state.renew !== undefined && DfsPath.key(entry.prefix) === state.renew
+  const renewing = entry !== undefined && DfsPath.key(entry.prefix) === state.renew
   if (entry !== undefined && !renewing && !ReferralCache.isExpired(entry, now)) {
     work.notes.push({
       _tag: "CacheHit",

@@ -4,6 +4,7 @@ import type { PlatformError } from "effect/PlatformError"
 import type { ClientError } from "../../Client/ClientError.ts"
 import type * as SmbClient from "../../Client/SmbClient.ts"
 import type * as UncPath from "../../Client/UncPath.ts"
+import * as Changes from "../../Protocol/Changes.ts"
 import { failure, fromClient, type Place } from "./Failures.ts"
 import { locate, type Located } from "./Paths.ts"
 
@@ -15,14 +16,18 @@ export interface Root {
   readonly temporaryDirectory: string
 }
 
-/** Runs an operation of the client at a path. */
+/**
+ * Runs an operation of the client at a path. For the program it is one operation, no matter how many operations of the
+ * client it takes: if the connection breaks after one of them has changed something, the cause of the failure says
+ * `sent`.
+ */
 export const at = <A, R>(
   { base }: Root,
   place: Place,
   use: (found: Located) => Effect.Effect<A, ClientError | PlatformError, R>
 ): Effect.Effect<A, PlatformError, R> =>
   Effect.catch(
-    Effect.flatMap(locate(base, place), use),
+    Changes.whole(Effect.flatMap(locate(base, place), use)),
     (error) => Effect.fail(error._tag === "PlatformError" ? error : fromClient(place)(error))
   )
 

@@ -137,7 +137,7 @@ export const methods = (
         !flag.writes
           ? Effect.fail(failure(place, "BadResource", "the file was not opened for writing"))
           : Effect.mapError(
-            Effect.andThen(flag.appends ? OpenedFile.append(file, data) : file.write(0, data), file.close),
+            Effect.andThen(flag.appends ? file.append(data) : file.write(0, data), file.close),
             fromClient(place)
           ))
     )
@@ -165,10 +165,7 @@ export const methods = (
       ({ file, flag }): Sink.Sink<void, Uint8Array, never, PlatformError> => {
         const place: Place = { method: "sink", path }
         if (!flag.writes) return Sink.fail(failure(place, "BadResource", "the file was not opened for writing"))
-        // Writes to the end have no order while several are in flight.
-        const written = flag.appends
-          ? Sink.forEach((chunk: Uint8Array) => OpenedFile.append(file, chunk))
-          : Sink.map(file.sink({ offset: 0 }), () => undefined)
+        const written = Sink.map(file.sink(flag.appends ? { append: true } : { offset: 0 }), () => undefined)
         return written.pipe(Sink.mapEffect(() => file.close), Sink.mapError(fromClient(place)))
       }
     ))

@@ -7,47 +7,14 @@ import type { ClientError } from "../../Client/ClientError.ts"
 import * as Information from "../../Client/Information.ts"
 import type { SmbFile } from "../../Client/SmbFile.ts"
 import * as Allocate from "../../Codec/Allocate.ts"
-import type * as Operation from "../../Protocol/Operation.ts"
 import { badArgument, failure, fromClient, type Place } from "./Failures.ts"
 import * as FileInfo from "./FileInfo.ts"
 import type { Flag } from "./OpenFlags.ts"
-
-/** The offset of a WRITE to the end of the file (MS-SMB2 2.2.21, MS-FSA 2.1.5.4). */
-const endOfFile = 0xffff_ffff_ffff_ffffn
 
 /** The largest offset in a file: offsets on the wire are signed. */
 const largest = (1n << 63n) - 1n
 
 const allInformation = Information.queryFile("FileAllInformation")
-
-/** A range that no file reaches: programs that append lock it, if the server cannot find the end by itself. */
-const appending = { offset: largest - 1n, length: 1n }
-
-/**
- * Writes to the end for a server that does not know such a WRITE, such as smbd. A lock keeps the other programs that
- * append in this way from writing between the two requests.
- */
-const appendLocked = (file: SmbFile, data: Uint8Array): Effect.Effect<number, ClientError> =>
-  Effect.scoped(Effect.gen(function*() {
-    yield* file.lock([appending])
-    const { endOfFile } = yield* file.run(Information.queryFile("FileStandardInformation"))
-    yield* file.write(endOfFile, data)
-    return data.length
-  }))
-
-/**
- * Writes all bytes to the end of the file, wherever that is then. The server finds the end, so that two programs that
- * append do not overwrite each other's bytes.
- */
-export const append = (file: SmbFile, data: Uint8Array): Effect.Effect<void, ClientError> =>
-  Effect.suspend(() => {
-    if (data.length === 0) return Effect.void
-    const piece = data.subarray(0, file.share.limits.write)
-    return file.run<Operation.Write>({ _tag: "Write", offset: endOfFile, data: piece }).pipe(
-      Effect.catchReason("SmbError", "InvalidParameter", () => appendLocked(file, piece)),
-      Effect.flatMap((count) => append(file, data.subarray(count)))
-    )
-  })
 
 /** The size of a truncated file: without a length 0, and less than 0 is 0 too, as in Node. */
 export const toLength = (method: string, length: number | undefined): Effect.Effect<number, PlatformError> =>
@@ -96,7 +63,7 @@ export const make = (path: string, file: SmbFile, flag: Flag): FileSystem.File =
       return Effect.andThen(
         allowed(method, flag.writes, "writing"),
         flag.appends
-          ? to(method, append(file, buffer))
+          ? to(method, file.append(buffer))
           : Effect.map(to(method, file.write(offset, buffer)), () => {
             cursor = offset + BigInt(buffer.length)
           })

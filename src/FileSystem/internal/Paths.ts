@@ -21,8 +21,8 @@ const toClientName = (name: string): string =>
 export const fromClientName = (name: string): string =>
   name.replace(/\uf07f?\uf026/g, (one) => one === "\uf026" ? "\\" : "\uf026")
 
-/** A relative path, from the client. */
-export const fromClientPath = (path: string): string => path.split("\\").map(fromClientName).join("/")
+/** A relative path, from the client: with `/` from a walk, with `\\` from a watch. No name has one of them. */
+export const fromClientPath = (path: string): string => path.split(/[\\/]/).map(fromClientName).join("/")
 
 const isDots = (name: string): boolean => name === "." || name === ".."
 

@@ -164,10 +164,9 @@ export const methods = (
           (entries) => entries.map(({ name }) => fromClientName(name))
         )
       }
-      const start = UncPath.format(unc).length + 1
       return Effect.map(
         Stream.runCollect(root.smb.walk(unc)),
-        (entries) => entries.map((entry) => fromClientPath(entry.path.slice(start)))
+        (entries) => entries.map(({ relativePath }) => fromClientPath(relativePath))
       )
     }),
   readDirectoryEntries: (path) =>

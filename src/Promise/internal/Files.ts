@@ -32,6 +32,7 @@ export const file = (runner: Runner, part: Part, opened: SmbFile.SmbFile): File 
     readTo: (use, range) =>
       runner.run(opened.readTo((chunk, offset) => call(() => use(chunk, offset)), range), range?.signal),
     write: (offset, data, options) => runner.run(opened.write(offset, data), options?.signal),
+    append: (data, options) => runner.run(opened.append(data), options?.signal),
     sink: (source, options) => runner.run(Stream.run(fromIterable(source), opened.sink(options)), options?.signal),
     writeFrom: (fill, options) =>
       runner.run(opened.writeFrom((buffer, offset) => call(() => fill(buffer, offset)), options), options?.signal),
@@ -57,6 +58,7 @@ export const readableFile = (runner: Runner, part: Part, opened: Operations.Read
   return {
     path: opened.path,
     opened: opened.opened,
+    stream: (range) => iterate(runner, Stream.suspend(() => opened.stream(range)), range?.signal),
     readTo: (use, range) =>
       runner.run(opened.readTo((chunk, offset) => call(() => use(chunk, offset)), range), range?.signal),
     close,

@@ -286,6 +286,21 @@ export const GenericAccess = {
 } as const
 
 /**
+ * A mask with the specific rights that its generic bits stand for (2.2.13.1.1; MS-FSA 2.1.5.1).
+ *
+ * @since 0.2.0
+ */
+export const mapGeneric = (mask: number): number => {
+  const { GENERIC_ALL, GENERIC_EXECUTE, GENERIC_READ, GENERIC_WRITE } = AccessMask
+  let mapped = mask & ~(GENERIC_ALL | GENERIC_EXECUTE | GENERIC_READ | GENERIC_WRITE)
+  if ((mask & GENERIC_ALL) !== 0) mapped |= GenericAccess.FILE_ALL_ACCESS
+  if ((mask & GENERIC_EXECUTE) !== 0) mapped |= GenericAccess.FILE_GENERIC_EXECUTE
+  if ((mask & GENERIC_READ) !== 0) mapped |= GenericAccess.FILE_GENERIC_READ
+  if ((mask & GENERIC_WRITE) !== 0) mapped |= GenericAccess.FILE_GENERIC_WRITE
+  return mapped
+}
+
+/**
  * ImpersonationLevel (2.2.13).
  *
  * @since 0.1.0

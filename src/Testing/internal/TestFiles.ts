@@ -209,13 +209,17 @@ const resize = (node: Tree.Node, length: number): void => {
   node.data = data
 }
 
+/** The offset of a WRITE to the end of the file (MS-FSA 2.1.5.4). */
+const endOfFile = 0xffff_ffff_ffff_ffffn
+
 const write = (handle: Handle, body: Body<"WRITE">, now: bigint): Outcome => {
   const { node } = handle
   if (node.children !== undefined) return refuse(NtStatus.STATUS_INVALID_DEVICE_REQUEST)
-  const end = body.offset + BigInt(body.buffer.length)
+  const offset = body.offset === endOfFile ? BigInt(node.data.length) : body.offset
+  const end = offset + BigInt(body.buffer.length)
   if (end > BigInt(largest)) return refuse(NtStatus.STATUS_DISK_FULL)
   if (end > BigInt(node.data.length)) resize(node, Number(end))
-  node.data.set(body.buffer, Number(body.offset))
+  node.data.set(body.buffer, Number(offset))
   node.lastWriteTime = now
   return done({ _tag: "WRITE", body: { count: body.buffer.length } })
 }

@@ -113,6 +113,7 @@ const smallSize = 60_000n
 /** Copies one file, again after failures that may pass. */
 export const file = (source: UncPath.PathInput, target: string, options: Download, known: Known) =>
   options.retry(
+    text(source),
     known.size <= smallSize && !options.resume
       ? small(source, target, options, known)
       : large(source, target, options)
@@ -121,7 +122,9 @@ export const file = (source: UncPath.PathInput, target: string, options: Downloa
 /** Copies one file by itself, if the rules say so. */
 export const single = Effect.fnUntraced(function*(source: UncPath.UncPath, target: string, options: Download) {
   const { dryRun, rules, run } = options
-  if (rules.existing === "replace" && !dryRun) return yield* options.retry(large(source, target, options, true))
+  if (rules.existing === "replace" && !dryRun) {
+    return yield* options.retry(text(source), large(source, target, options, true))
+  }
   const smb = yield* SmbClient
   const entry = yield* smb.stat(source)
   run.only(entry.size)

@@ -52,7 +52,7 @@ export const remove = (
       })
     }
     if (options.dryRun) return yield* run.tell({ _tag: "Planned", action: "Remove", path })
-    yield* target.remove(names)
+    yield* options.retry(path, target.remove(names))
     yield* run.tell({ _tag: "Removed", path })
   })
 

@@ -6,6 +6,7 @@
  * backslash would be a separator, and the text after a colon would be a stream of another file.
  */
 import { createHash } from "node:crypto"
+import { cut, longestName } from "../../Client/PartNames.ts"
 
 /** The devices that Windows finds in every folder, with any extension. */
 const device = /^(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:\.|$)/i
@@ -38,44 +39,10 @@ export const objectionThere = (name: string, mapped = false): string | undefined
 /** The most that a component of a path can have, in UTF-16 code units (MS-FSCC 2.1.5.2). */
 const longestThere = 255
 
-/** The longest local name in bytes: most file systems allow 255. */
-const longestName = 255
-
-/** Cuts a text at whole characters, to at most `bytes` bytes of UTF-8. */
-const cut = (text: string, bytes: number): string => {
-  let result = ""
-  let left = bytes
-  for (const character of text) {
-    left -= Buffer.byteLength(character)
-    if (left < 0) break
-    result += character
-  }
-  return result
-}
-
 /** The local name of a file until it is complete: `.name.tag.part` next to `name`. */
 export const partial = (name: string, tag: string): string => {
   const end = `.${tag}.part`
   return `.${cut(name, longestName - 1 - end.length)}${end}`
-}
-
-/** The end of the usual name of a part on a server. */
-export const partEnd = ".part"
-
-/**
- * The names of a file on a server until it is complete, the preferred one first: `name.tag.part`, and `name.tag` if the
- * server refuses such endings.
- *
- * Administrators veto names that begin with a dot, and most often those with `._`, as macOS names its resource forks;
- * Samba treats them as hidden. So the name does not begin with a dot. It also does not have the file's own ending: a
- * program that watches a folder for `*.pdf` must not find an incomplete file.
- */
-export const parts = (name: string, tag: string): readonly [string, string] => {
-  const visible = name.replace(/^\.+/, "") || "file"
-  return [
-    `${cut(visible, longestName - 1 - tag.length - partEnd.length)}.${tag}${partEnd}`,
-    `${cut(visible, longestName - 1 - tag.length)}.${tag}`
-  ]
 }
 
 /** The tag of a download that can be resumed: another file, or a changed version of the same file, has another tag. */

@@ -4,8 +4,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { isTransient } from "../../Client/ClientError.ts"
+import type { EntryError, Warning } from "../TransferEvent.ts"
 import type * as Choice from "./Choice.ts"
 import type * as Filter from "./Filter.ts"
+import * as Warnings from "./Warnings.ts"
 
 export interface Options {
   readonly rules: Choice.Rules
@@ -19,8 +21,8 @@ export interface Options {
   readonly concurrency: number
   /** Waits until `count` bytes may pass, and runs. */
   readonly throttle: <A, E, R>(count: number, effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** Runs again after a failure that may pass. */
-  readonly retry: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Runs again after a failure that may pass, and tells the user, who knows the work by this path. */
+  readonly retry: <A, E extends EntryError, R>(path: string, effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
 /** The search runs ahead of the copies by at most this many entries, so that the total is known early. */
@@ -44,11 +46,18 @@ export const throttle = (rate: number | undefined): Options["throttle"] => {
 }
 
 /** Tries `times` more times, with pauses from one second on that double up to half a minute. */
-export const retry = (times: number): Options["retry"] => (effect) =>
-  times === 0 ? effect : Effect.retry(effect, {
-    while: isTransient,
-    schedule: Schedule.exponential("1 second").pipe(
+export const retry =
+  (times: number, warn: (warning: Warning) => Effect.Effect<void>): Options["retry"] => (path, effect) => {
+    const pauses = Schedule.exponential("1 second").pipe(
       Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(30)))),
       Schedule.upTo({ times })
     )
-  })
+    type Failure = Effect.Error<typeof effect>
+    const schedule = Schedule.setInputType<Failure>()(pauses).pipe(
+      Schedule.while(({ input }) => Effect.succeed(isTransient(input))),
+      Schedule.modifyDelay(({ attempt, duration, input }) =>
+        Effect.as(warn(Warnings.triedAgain(path, input, duration, attempt, times)), duration)
+      )
+    )
+    return times === 0 ? effect : Effect.retry(effect, schedule)
+  }

@@ -7,7 +7,9 @@ import * as Stream from "effect/Stream"
 import { randomBytes } from "node:crypto"
 import type { ClientError } from "../../Client/ClientError.ts"
 import type { Entry } from "../../Client/Entry.ts"
-import { SmbClient } from "../../Client/SmbClient.ts"
+import * as FileReplacement from "../../Client/FileReplacement.ts"
+import * as PartNames from "../../Client/PartNames.ts"
+import { type Client, SmbClient } from "../../Client/SmbClient.ts"
 import * as UncPath from "../../Client/UncPath.ts"
 import { fold } from "../../Codec/UpCase.ts"
 import { isMissing, SmbError } from "../../Protocol/Errors.ts"
@@ -16,10 +18,8 @@ import { concernsOne } from "../Incomplete.ts"
 import { LocalError } from "../LocalError.ts"
 import type { EntryError } from "../TransferEvent.ts"
 import * as CaseClash from "./CaseClash.ts"
-import * as LocalName from "./LocalName.ts"
 import * as Mark from "./Mark.ts"
 import * as Options from "./Options.ts"
-import * as RemoteFile from "./RemoteFile.ts"
 import type { Run } from "./Run.ts"
 import * as Same from "./Same.ts"
 import * as Warnings from "./Warnings.ts"
@@ -27,13 +27,13 @@ import * as Warnings from "./Warnings.ts"
 /** The options, and the state that all files of a run share. */
 export interface Relay extends Options.Options {
   readonly run: Run
-  readonly replace: RemoteFile.Replace
+  readonly replace: FileReplacement.Replace
 }
 
-export const make = (run: Run, options: Options.Options): Relay => ({
+export const make = (smb: Client, run: Run, options: Options.Options): Relay => ({
   ...options,
   run,
-  replace: RemoteFile.make((warning) => run.warn(warning))
+  replace: FileReplacement.make(smb, run.replacing)
 })
 
 /** The attributes that a copy gets from its original: read-only, hidden, system, archive. */
@@ -56,16 +56,16 @@ const areTogether = (source: UncPath.UncPath, target: UncPath.UncPath): boolean 
 const byServer = Effect.fnUntraced(function*(entry: Entry, target: UncPath.UncPath, relay: Relay) {
   const { run } = relay
   const smb = yield* SmbClient
-  const found = yield* RemoteFile.look(target)
-  const [name] = LocalName.parts(UncPath.name(target), randomBytes(6).toString("hex"))
+  const found = yield* FileReplacement.look(smb, target)
+  const [name] = PartNames.parts(UncPath.name(target), randomBytes(6).toString("hex"))
   const part = UncPath.join(UncPath.parent(target), name)
   const about = timesOf(entry, relay)
-  const fileAttributes = about.fileAttributes ?? RemoteFile.passedOn(found)
+  const fileAttributes = about.fileAttributes ?? FileReplacement.passedOn(found)
   const finish = Effect.gen(function*() {
     if (about.lastWriteTime !== undefined || fileAttributes !== undefined) {
       yield* smb.setAttributes(part, { ...about, fileAttributes }).pipe(
         // All content is there.
-        Effect.catchTag("SmbError", (error) => run.warn(RemoteFile.timeNotKept(target, error)))
+        Effect.catchTag("SmbError", (error) => run.warn(FileReplacement.timeNotKept(target, error)))
       )
     }
     yield* smb.rename(part, target, { replace: true })
@@ -75,13 +75,13 @@ const byServer = Effect.fnUntraced(function*(entry: Entry, target: UncPath.UncPa
       restore(smb.copy(entry.path, part, { create: true })),
       Effect.onError(
         restore(finish),
-        () => RemoteFile.partRemoval((warning) => run.warn(warning))(part, smb.remove(part, { force: true }))
+        () => FileReplacement.partRemoval((warning) => run.warn(warning))(part, smb.remove(part, { force: true }))
       )
     )
   ).pipe(
     // The user knows the final name.
     Effect.catchTag("SmbError", (error) => {
-      const { detail: _, ...rest } = RemoteFile.named(error, name, UncPath.name(target))
+      const { detail: _, ...rest } = FileReplacement.named(error, name, UncPath.name(target))
       return Effect.fail(rest.command === "SET_INFO" ? new SmbError(rest) : error)
     })
   )
@@ -113,7 +113,8 @@ const once = Effect.fnUntraced(function*(entry: Entry, target: UncPath.UncPath, 
 }, Effect.scoped)
 
 /** Copies one file, again after failures that may pass. */
-export const file = (entry: Entry, target: UncPath.UncPath, relay: Relay) => relay.retry(once(entry, target, relay))
+export const file = (entry: Entry, target: UncPath.UncPath, relay: Relay) =>
+  relay.retry(entry.path, once(entry, target, relay))
 
 /** Copies one file by itself, if the rules say so. */
 export const single = Effect.fnUntraced(function*(entry: Entry, target: UncPath.UncPath, relay: Relay) {
@@ -166,7 +167,8 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
       const key = fold(UncPath.format(there))
       const known = directories.get(key)
       if (dryRun || known !== undefined) return known ?? Effect.void
-      return Effect.flatMap(Effect.cached(relay.retry(smb.makeDirectory(there, { recursive: true }))), (made) => {
+      const making = relay.retry(UncPath.format(there), smb.makeDirectory(there, { recursive: true }))
+      return Effect.flatMap(Effect.cached(making), (made) => {
         directories.set(key, made)
         return made
       })
@@ -183,9 +185,12 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
       const listed = smb.list(there).pipe(
         Stream.runFold(() => new Map<string, Entry>(), (all, entry) => all.set(fold(entry.name), entry)),
         // A dry run makes no directory.
-        Effect.catchTag("SmbError", (error) => dryRun ? Effect.succeed(new Map<string, Entry>()) : Effect.fail(error))
+        Effect.catchIf(
+          (error) => dryRun && error._tag === "SmbError" && isMissing(error),
+          () => Effect.succeed(new Map<string, Entry>())
+        )
       )
-      return Effect.flatMap(Effect.cached(relay.retry(listed)), (cached) => {
+      return Effect.flatMap(Effect.cached(relay.retry(UncPath.format(there), listed)), (cached) => {
         if (listings.size >= mostListings) listings.delete(listings.keys().next().value!)
         listings.set(key, cached)
         return cached

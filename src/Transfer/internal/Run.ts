@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
+import type * as FileReplacement from "../../Client/FileReplacement.ts"
 import { concernsOne, Incomplete } from "../Incomplete.ts"
 import type { EntryError, Progress, TransferEvent, Warning } from "../TransferEvent.ts"
 
@@ -37,6 +38,11 @@ export class Run {
 
   warn(warning: Warning): Effect.Effect<void> {
     return this.tell({ _tag: "Warned", warning })
+  }
+
+  /** How the replacement of a file on a server tells this run. */
+  get replacing(): FileReplacement.Options {
+    return { tell: (warning) => this.warn(warning), hint: "--in-place writes into the file itself" }
   }
 
   /** Adds a found file to the total. */

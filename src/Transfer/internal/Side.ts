@@ -98,7 +98,10 @@ export const remote = (base: UncPath.UncPath): Side => {
         )),
     refuseLink: (names) =>
       Effect.flatMap(SmbClient, (smb) => Effect.asVoid(smb.removable(at(names), { recursive: true }))),
-    remove: (names) => Effect.flatMap(SmbClient, (smb) => smb.remove(at(names), { recursive: true })),
+    remove: (names) =>
+      Effect.flatMap(SmbClient, (smb) =>
+        // Another attempt finds nothing if the first one has removed it.
+        smb.remove(at(names), { recursive: true, force: true })),
     hash: (names) => Same.remoteHash(at(names))
   }
 }

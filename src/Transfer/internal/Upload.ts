@@ -13,10 +13,11 @@ import { createReadStream } from "node:fs"
 import { join } from "node:path"
 import type { ClientError } from "../../Client/ClientError.ts"
 import type { Entry } from "../../Client/Entry.ts"
-import { SmbClient } from "../../Client/SmbClient.ts"
+import * as FileReplacement from "../../Client/FileReplacement.ts"
+import { type Client, SmbClient } from "../../Client/SmbClient.ts"
 import * as UncPath from "../../Client/UncPath.ts"
 import { fold } from "../../Codec/UpCase.ts"
-import { isMissing, SmbError } from "../../Protocol/Errors.ts"
+import { isMissing, refusesShare, SmbError } from "../../Protocol/Errors.ts"
 import { LocalError } from "../LocalError.ts"
 import { checkedThere } from "../LocalNames.ts"
 import type { EntryError } from "../TransferEvent.ts"
@@ -24,7 +25,6 @@ import * as CaseClash from "./CaseClash.ts"
 import type { Facts } from "./Choice.ts"
 import * as Mark from "./Mark.ts"
 import * as Options from "./Options.ts"
-import * as RemoteFile from "./RemoteFile.ts"
 import type { Run } from "./Run.ts"
 import * as Same from "./Same.ts"
 import * as Warnings from "./Warnings.ts"
@@ -35,14 +35,15 @@ export interface Upload extends Options.Options {
   readonly inPlace: boolean
   /** Whether the client maps names, so that a colon in a path is a part of a name. */
   readonly mapped: boolean
-  readonly replace: RemoteFile.Replace
+  readonly replace: FileReplacement.Replace
 }
 
 export const make = (
+  smb: Client,
   run: Run,
   options: Options.Options,
   how: { readonly inPlace: boolean; readonly mapped: boolean }
-): Upload => ({ ...options, ...how, run, replace: RemoteFile.make((warning) => run.warn(warning)) })
+): Upload => ({ ...options, ...how, run, replace: FileReplacement.make(smb, run.replacing) })
 
 /** The error for a file that ended too early. */
 const shorter = (path: string, count: bigint, size: bigint): LocalError =>
@@ -59,7 +60,7 @@ const setTime = (target: UncPath.UncPath, lastWriteTime: bigint | undefined, { r
     : Effect.flatMap(SmbClient, (smb) => smb.setAttributes(target, { lastWriteTime })).pipe(
       Effect.catchIf(
         (error): error is SmbError => error instanceof SmbError,
-        (error) => run.warn(RemoteFile.timeNotKept(target, error))
+        (error) => run.warn(FileReplacement.timeNotKept(target, error))
       )
     )
 
@@ -67,8 +68,8 @@ const setTime = (target: UncPath.UncPath, lastWriteTime: bigint | undefined, { r
 const send = <E, R>(
   target: UncPath.UncPath,
   upload: Upload,
-  content: RemoteFile.Content<E, R>,
-  about: RemoteFile.About = {}
+  content: FileReplacement.Content<E, R>,
+  about: FileReplacement.About = {}
 ) =>
   Effect.flatMap(SmbClient, (smb): Effect.Effect<bigint, E | ClientError, R | SmbClient> => {
     const isStream = !upload.mapped && UncPath.name(target).includes(":")
@@ -140,12 +141,14 @@ const once = Effect.fnUntraced(function*(
 
 /** Copies one file, again after failures that may pass. */
 export const file = (source: string, target: UncPath.UncPath, upload: Upload, isNew: boolean) =>
-  upload.retry(once(source, target, upload, isNew))
+  upload.retry(source, once(source, target, upload, isNew))
 
 /** Copies one file by itself, if the rules say so. */
 export const single = Effect.fnUntraced(function*(source: string, target: UncPath.UncPath, upload: Upload) {
   const { dryRun, rules, run } = upload
-  if (rules.existing === "replace" && !dryRun) return yield* upload.retry(once(source, target, upload, false, true))
+  if (rules.existing === "replace" && !dryRun) {
+    return yield* upload.retry(source, once(source, target, upload, false, true))
+  }
   const fs = yield* FileSystem.FileSystem
   const smb = yield* SmbClient
   const facts = Same.localFacts(yield* fs.stat(source))
@@ -229,7 +232,10 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
     if (!dryRun) {
       const isMade = yield* smb.makeDirectory(there).pipe(
         Effect.as(true),
-        Effect.catchTag("SmbError", () => Effect.as(smb.makeDirectory(there, { recursive: true }), false))
+        Effect.catchIf(
+          (error) => error._tag === "SmbError" && !refusesShare(error),
+          () => Effect.as(smb.makeDirectory(there, { recursive: true }), false)
+        )
       )
       if (isMade) {
         made.add(UncPath.format(there))
@@ -240,7 +246,10 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
     return yield* smb.list(there).pipe(
       Stream.runFold(() => none, (all, entry) => all.set(fold(entry.name), entry)),
       // A dry run makes no directory.
-      Effect.catchTag("SmbError", (error) => dryRun ? Effect.succeed(none) : Effect.fail(error))
+      Effect.catchIf(
+        (error) => dryRun && error._tag === "SmbError" && isMissing(error),
+        () => Effect.succeed(none)
+      )
     )
   })
 
@@ -272,7 +281,7 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
       const path = join(here, name)
       yield* run.fail(path, new LocalError({ path, detail: CaseClash.notCopied(other) }))
     }
-    const there = yield* upload.retry(makeThere(UncPath.join(target, names.join("\\"))))
+    const there = yield* upload.retry(here, makeThere(UncPath.join(target, names.join("\\"))))
     const listed: Array<Listed[number]> = []
     for (const entry of taken) {
       if (clashes.has(entry.name)) continue

@@ -1,7 +1,8 @@
 /** The warnings of transfers, in words. */
+import * as Duration from "effect/Duration"
 import type { Entry } from "../../Client/Entry.ts"
 import type { Move } from "../../Client/Operations.ts"
-import type { Warning } from "../TransferEvent.ts"
+import type { EntryError, Warning } from "../TransferEvent.ts"
 
 const warning = (kind: Warning["kind"], path: string, what: string): Warning => ({
   kind,
@@ -27,4 +28,19 @@ export const targetChanged = ({ cause, from, offset, path, to }: Move): Warning 
   path,
   message: `${from} went away at byte ${offset} (${cause.message}): reading on at ${to}`,
   move: { from, to, offset }
+})
+
+/** `attempt` is the number of the next attempt after the first one, from 1 to `times`. */
+export const triedAgain = (
+  path: string,
+  { message }: EntryError,
+  pause: Duration.Duration,
+  attempt: number,
+  times: number
+): Warning => ({
+  kind: "TriedAgain",
+  path,
+  message: `${message.includes(path) ? "" : `${path}: `}${message}. Trying again in ${
+    Duration.toSeconds(pause)
+  } s (${attempt} of ${times})`
 })

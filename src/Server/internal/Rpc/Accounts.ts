@@ -5,111 +5,15 @@
 import * as Effect from "effect/Effect"
 import * as Lsat from "../../../Codec/Rpc/Lsat.ts"
 import { fold } from "../../../Codec/UpCase.ts"
+import * as WellKnownSids from "../../../Codec/WellKnownSids.ts"
+import type { Account, Domain } from "../../../Codec/WellKnownSids.ts"
 import type { User } from "../../UserStore.ts"
 import * as AppStores from "../State/AppStores.ts"
 import type { Server } from "../State/Model.ts"
 
-/** A user, group or domain. */
-export interface Account {
-  readonly name: string
-  readonly sid: string
-  /** SID_NAME_USE. */
-  readonly use: number
-  readonly domain: Domain
-}
+export type { Account, Domain }
 
-/** The domain of an account; a domain belongs to itself. */
-export interface Domain {
-  readonly name: string
-  readonly sid: string
-}
-
-const { SidTypeAlias, SidTypeDomain, SidTypeGroup, SidTypeLabel, SidTypeUser, SidTypeWellKnownGroup } = Lsat.SidNameUse
-
-/** Predefined accounts by the part after the domain's SID (MS-DTYP 2.4.2.4; MS-LSAT 3.1.1.1.1). */
-const predefined: ReadonlyArray<readonly [Domain, number, Readonly<Record<string, string>>]> = [
-  [{ name: "", sid: "S-1-0" }, SidTypeWellKnownGroup, { 0: "NULL SID" }],
-  [{ name: "", sid: "S-1-1" }, SidTypeWellKnownGroup, { 0: "Everyone" }],
-  [{ name: "", sid: "S-1-2" }, SidTypeWellKnownGroup, { 0: "LOCAL", 1: "CONSOLE LOGON" }],
-  [{ name: "", sid: "S-1-3" }, SidTypeWellKnownGroup, {
-    0: "CREATOR OWNER",
-    1: "CREATOR GROUP",
-    2: "CREATOR OWNER SERVER",
-    3: "CREATOR GROUP SERVER",
-    4: "OWNER RIGHTS"
-  }],
-  [{ name: "NT AUTHORITY", sid: "S-1-5" }, SidTypeWellKnownGroup, {
-    1: "DIALUP",
-    2: "NETWORK",
-    3: "BATCH",
-    4: "INTERACTIVE",
-    6: "SERVICE",
-    7: "ANONYMOUS LOGON",
-    8: "PROXY",
-    9: "ENTERPRISE DOMAIN CONTROLLERS",
-    10: "SELF",
-    11: "Authenticated Users",
-    12: "RESTRICTED",
-    13: "TERMINAL SERVER USER",
-    14: "REMOTE INTERACTIVE LOGON",
-    15: "This Organization",
-    17: "IUSR",
-    18: "SYSTEM",
-    19: "LOCAL SERVICE",
-    20: "NETWORK SERVICE",
-    113: "Local account",
-    114: "Local account and member of Administrators group"
-  }],
-  [{ name: "BUILTIN", sid: "S-1-5-32" }, SidTypeAlias, {
-    544: "Administrators",
-    545: "Users",
-    546: "Guests",
-    547: "Power Users",
-    548: "Account Operators",
-    549: "Server Operators",
-    550: "Print Operators",
-    551: "Backup Operators",
-    552: "Replicator",
-    555: "Remote Desktop Users",
-    556: "Network Configuration Operators",
-    558: "Performance Monitor Users",
-    559: "Performance Log Users",
-    562: "Distributed COM Users",
-    568: "IIS_IUSRS",
-    569: "Cryptographic Operators",
-    573: "Event Log Readers",
-    578: "Hyper-V Administrators",
-    579: "Access Control Assistance Operators",
-    580: "Remote Management Users"
-  }],
-  [{ name: "Mandatory Label", sid: "S-1-16" }, SidTypeLabel, {
-    0: "Untrusted Mandatory Level",
-    4096: "Low Mandatory Level",
-    8192: "Medium Mandatory Level",
-    8448: "Medium Plus Mandatory Level",
-    12288: "High Mandatory Level",
-    16384: "System Mandatory Level"
-  }]
-]
-
-const bySid = new Map<string, Account>()
-const byName = new Map<string, Account>()
-
-const keyOf = (domain: string, name: string): string => fold(`${domain}\\${name}`)
-
-const add = (account: Account, ...keys: ReadonlyArray<string>): void => {
-  bySid.set(account.sid, account)
-  for (const key of keys) byName.set(key, account)
-}
-
-for (const [domain, use, names] of predefined) {
-  if (domain.name !== "") {
-    add({ name: domain.name, sid: domain.sid, use: SidTypeDomain, domain }, keyOf("", domain.name))
-  }
-  for (const [rid, name] of Object.entries(names)) {
-    add({ name, sid: `${domain.sid}-${rid}`, use, domain }, keyOf("", name), keyOf(domain.name, name))
-  }
-}
+const { SidTypeDomain, SidTypeGroup, SidTypeUser } = Lsat.SidNameUse
 
 const guestRid = 501
 const noneRid = 513
@@ -140,7 +44,7 @@ export const ofSid = Effect.fnUntraced(function*(
   sid: string
 ): Effect.fn.Return<Account | undefined> {
   const domain = ownDomain(server)
-  const known = bySid.get(sid) ?? ownAccounts(domain).find((account) => account.sid === sid)
+  const known = WellKnownSids.bySid(sid) ?? ownAccounts(domain).find((account) => account.sid === sid)
   if (known !== undefined) return known
   const name = yield* nameOf(server, sid)
   if (name === undefined) return undefined
@@ -172,11 +76,11 @@ export const ofName = Effect.fnUntraced(function*(
   const [domain, name] = [text.slice(0, Math.max(cut, 0)), text.slice(cut + 1)]
   if (name === "") {
     const wanted = cut < 0 ? "BUILTIN" : domain
-    const found = byName.get(keyOf("", wanted)) ??
+    const found = WellKnownSids.byName("", wanted) ??
       ownAccounts(own).find((account) => fold(account.name) === fold(wanted))
     return found?.use === SidTypeDomain ? found : undefined
   }
-  const known = byName.get(keyOf(domain, name))
+  const known = WellKnownSids.byName(domain, name)
   if (known !== undefined) return known
   if (domain !== "" && fold(domain) !== fold(own.name)) return undefined
   const user = yield* find(server, name, own)

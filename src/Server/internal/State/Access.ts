@@ -7,8 +7,9 @@
  * the share itself allows.
  */
 import * as Codec from "../../../Codec/Codec.ts"
+import { inheritedAces } from "../../../Codec/Inheritance.ts"
 import * as Sd from "../../../Codec/SecurityDescriptor.ts"
-import { AccessMask as A, GenericAccess } from "../../../Smb2/Message/Constants.ts"
+import { AccessMask as A, GenericAccess, mapGeneric } from "../../../Smb2/Message/Constants.ts"
 import type { Identity } from "./Identity.ts"
 
 /** Well-known SIDs (MS-DTYP 2.4.2.4). */
@@ -37,15 +38,7 @@ export const generic = {
 /** The rights that a read-only share allows. */
 export const readOnlyAccess = generic.read | generic.execute
 
-/** A mask with the specific rights that its generic bits stand for. */
-export const mapGeneric = (mask: number): number => {
-  let mapped = mask & ~(A.GENERIC_ALL | A.GENERIC_EXECUTE | A.GENERIC_READ | A.GENERIC_WRITE)
-  if ((mask & A.GENERIC_ALL) !== 0) mapped |= generic.all
-  if ((mask & A.GENERIC_EXECUTE) !== 0) mapped |= generic.execute
-  if ((mask & A.GENERIC_READ) !== 0) mapped |= generic.read
-  if ((mask & A.GENERIC_WRITE) !== 0) mapped |= generic.write
-  return mapped
-}
+export { mapGeneric }
 
 const ace = (sid: string, mask: number, aceFlags: number): Sd.BasicAce => ({
   _tag: "Basic",
@@ -115,41 +108,6 @@ export const maximal = (descriptor: Sd.SecurityDescriptor, user: Identity): numb
  */
 export const mayOwn = (user: Identity, owner: string): boolean => user.administrator || owner === user.sid
 
-const childAces = (parent: Sd.SecurityDescriptor, directory: boolean, owner: string, group: string): Array<Sd.Ace> => {
-  const aces: Array<Sd.Ace> = []
-  const F = Sd.AceFlags
-  const inherited = (parent.control & Sd.Control.SE_DACL_AUTO_INHERITED) !== 0 ? F.INHERITED_ACE : 0
-  for (const entry of parent.dacl?.aces ?? []) {
-    if (entry._tag !== "Basic") continue
-    const { aceFlags } = entry
-    const toObjects = (aceFlags & F.OBJECT_INHERIT_ACE) !== 0
-    const toContainers = (aceFlags & F.CONTAINER_INHERIT_ACE) !== 0
-    const stops = (aceFlags & F.NO_PROPAGATE_INHERIT_ACE) !== 0
-    const sid = entry.sid === sids.creatorOwner ? owner : entry.sid === sids.creatorGroup ? group : entry.sid
-    if (!directory) {
-      if (toObjects) aces.push({ ...entry, sid, mask: mapGeneric(entry.mask), aceFlags: inherited })
-      continue
-    }
-    const passedOn = aceFlags & (F.OBJECT_INHERIT_ACE | F.CONTAINER_INHERIT_ACE)
-    if (toContainers) {
-      // An entry for the creator, or with generic rights, is mapped for this directory, and passed on unmapped to those
-      // below.
-      const differs = sid !== entry.sid || mapGeneric(entry.mask) !== entry.mask
-      if (stops) {
-        aces.push({ ...entry, sid, mask: mapGeneric(entry.mask), aceFlags: inherited })
-      } else if (differs) {
-        aces.push({ ...entry, sid, mask: mapGeneric(entry.mask), aceFlags: inherited })
-        aces.push({ ...entry, aceFlags: passedOn | F.INHERIT_ONLY_ACE | inherited })
-      } else {
-        aces.push({ ...entry, aceFlags: passedOn | inherited })
-      }
-    } else if (toObjects && !stops) {
-      aces.push({ ...entry, aceFlags: passedOn | F.INHERIT_ONLY_ACE | inherited })
-    }
-  }
-  return aces
-}
-
 /**
  * The descriptor of a new file: the one that its creator asked for, or inherited entries, or full rights for its
  * creator.
@@ -169,7 +127,13 @@ export const forChild = (
       : { ...asked.dacl, aces: asked.dacl.aces.map((one) => settled(one, owner, group)) }
     return { ...asked, owner, group, dacl }
   }
-  const inherited = childAces(parent, directory, owner, group)
+  const inherited = inheritedAces(parent.dacl, {
+    isDirectory: directory,
+    owner,
+    group,
+    mapGeneric,
+    marked: (parent.control & Sd.Control.SE_DACL_AUTO_INHERITED) !== 0
+  })
   const aces = inherited.length > 0
     ? inherited
     : [ace(owner, generic.all, 0), ace(sids.system, generic.all, 0)]

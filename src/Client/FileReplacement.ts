@@ -1,6 +1,6 @@
 /**
- * Files on a server that are being written: they have another name next to the final one until they are complete. Such
- * an incomplete file is called a part.
+ * Files that are replaced as a whole: `writeFile` with `atomic`, and the copies of transfers. Until a file is complete,
+ * it has another name next to the final one. Such an incomplete file is called a part.
  *
  * The part is created with the right to delete it. The creator of a file has this right while the file is open, also in
  * a folder where nothing can be deleted. So this open can rename or remove the part. If files of the folder can be
@@ -16,21 +16,59 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
 import { randomBytes } from "node:crypto"
-import type { ClientError } from "../../Client/ClientError.ts"
-import * as Information from "../../Client/Information.ts"
-import * as OpenMode from "../../Client/OpenMode.ts"
-import { SmbClient } from "../../Client/SmbClient.ts"
-import * as SmbFile from "../../Client/SmbFile.ts"
-import * as UncPath from "../../Client/UncPath.ts"
-import { Malformed } from "../../Codec/Malformed.ts"
-import { NtStatus } from "../../Codec/NtStatus.ts"
-import { fromStatus, isMissing, ProtocolError, SmbError, TransportError } from "../../Protocol/Errors.ts"
-import type * as Share from "../../Protocol/Share.ts"
-import { AccessMask } from "../../Smb2/Message/Constants.ts"
-import type { Warning } from "../TransferEvent.ts"
-import * as LocalName from "./LocalName.ts"
+import { Malformed } from "../Codec/Malformed.ts"
+import { NtStatus } from "../Codec/NtStatus.ts"
+import * as Changes from "../Protocol/Changes.ts"
+import { fromStatus, isMissing, ProtocolError, refusesShare, SmbError, TransportError } from "../Protocol/Errors.ts"
+import type * as Share from "../Protocol/Share.ts"
+import { AccessMask } from "../Smb2/Message/Constants.ts"
+import type { ClientError } from "./ClientError.ts"
+import * as Information from "./Information.ts"
+import * as OpenMode from "./OpenMode.ts"
+import type { Operations } from "./Operations.ts"
+import * as PartNames from "./PartNames.ts"
+import * as SmbFile from "./SmbFile.ts"
+import * as UncPath from "./UncPath.ts"
 
-/** The file that content is written to. */
+/**
+ * The operations of a client that a replacement uses.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type Files = Pick<Operations, "withShare" | "writeFile" | "stat" | "exists" | "remove" | "rename">
+
+/**
+ * What a caller is told, and what is no failure: an incomplete file may be left (`Unfinished`), or the server does not
+ * set the time of the file (`TimeNotKept`).
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Notice {
+  readonly kind: "Unfinished" | "TimeNotKept"
+  readonly path: string
+  readonly message: string
+}
+
+/**
+ * How a replacement tells its caller.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Options {
+  readonly tell: (notice: Notice) => Effect.Effect<void>
+  /** What a person can do if the server refuses all names for the part: the end of an error's message. */
+  readonly hint: string
+}
+
+/**
+ * The file that content is written to.
+ *
+ * @category models
+ * @since 0.2.0
+ */
 export interface Writable {
   readonly writeFrom: <E, R>(
     fill: (buffer: Uint8Array) => Effect.Effect<number, E, R>
@@ -38,7 +76,12 @@ export interface Writable {
   readonly sink: () => Sink.Sink<bigint, Uint8Array, never, ClientError>
 }
 
-/** The content of a file: bytes in memory, or bytes that arrive over time. Writing it returns the count of bytes. */
+/**
+ * The content of a file: bytes in memory, or bytes that arrive over time. Writing it returns the count of bytes.
+ *
+ * @category models
+ * @since 0.2.0
+ */
 export type Content<E, R> =
   | { readonly _tag: "Bytes"; readonly bytes: Uint8Array }
   | { readonly _tag: "Flow"; readonly run: (to: Writable) => Effect.Effect<bigint, E, R> }
@@ -50,8 +93,13 @@ const FILE_ATTRIBUTE_ARCHIVE = 0x20
 /** The attributes that a replaced file passes on to the new file: hidden, system. */
 const kept = 0x02 | 0x04
 
-/** The attributes of the file to replace; `undefined` if no file exists. */
-type Found = { readonly fileAttributes: number | undefined } | undefined
+/**
+ * The attributes of the file to replace; `undefined` if no file exists.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type Found = { readonly fileAttributes: number | undefined } | undefined
 
 /** Whether an error means that the server refuses the name, or refuses it to this user. */
 const isUnwelcome = (error: SmbError): boolean =>
@@ -61,15 +109,21 @@ const isUnwelcome = (error: SmbError): boolean =>
 /** The meaning of a server's error that a file to be created does not exist. */
 const vetoed = "The server takes no file of this name. Its administrator may have vetoed it: use another name."
 
-const hint = "--in-place writes into the file itself"
-
-/** The attributes of a new file that replaces another, if that one has some to pass on. */
+/**
+ * The attributes of a new file that replaces another, if that one has some to pass on.
+ *
+ * @since 0.2.0
+ */
 export const passedOn = (found: Found): number | undefined => {
   const hiding = (found?.fileAttributes ?? 0) & kept
   return hiding === 0 ? undefined : hiding | FILE_ATTRIBUTE_ARCHIVE
 }
 
-/** The error with the final name: the user does not know the name of the part. */
+/**
+ * The error with the final name: the user does not know the name of the part.
+ *
+ * @since 0.2.0
+ */
 export const named = (error: SmbError, part: string, name: string): SmbError => {
   if (error.path?.endsWith(`\\${part}`) !== true) return error
   return new SmbError({ ...error, path: error.path.slice(0, -part.length) + name })
@@ -104,41 +158,26 @@ interface Made {
 const isDeletable = ({ file: { opened: { maximalAccess }, share } }: Made): boolean =>
   maximalAccess !== undefined && (maximalAccess & AccessMask.DELETE) !== 0 && share.dialect !== "NT1"
 
-const open = Effect.fnUntraced(function*(
-  path: UncPath.UncPath,
-  options: Share.OpenOptions,
-  isPart: boolean
-): Effect.fn.Return<Made, ClientError, SmbClient | Scope.Scope> {
-  const smb = yield* SmbClient
-  return yield* smb.withShare(
-    path,
-    (share, below) =>
-      Effect.map(share.open(below, options), (file) => ({
-        file: SmbFile.make(share, file),
-        below,
-        path,
-        isPart,
-        mayBePlaced: false
-      }))
-  )
-})
-
-const warning = (kind: Warning["kind"], path: UncPath.UncPath, what: string): Warning => {
+const warning = (kind: Notice["kind"], path: UncPath.UncPath, what: string): Notice => {
   const name = UncPath.format(path)
   return { kind, path: name, message: `${name}: ${what}` }
 }
 
-const unfinished = (path: UncPath.UncPath, what: string): Warning => warning("Unfinished", path, what)
+const unfinished = (path: UncPath.UncPath, what: string): Notice => warning("Unfinished", path, what)
 
 /** The warning about a part that could not be removed; `known` if it is sure to exist. */
-const left = (path: UncPath.UncPath, why: string, known: boolean): Warning =>
+const left = (path: UncPath.UncPath, why: string, known: boolean): Notice =>
   known
     ? unfinished(path, `an unfinished file is left there, since it could not be removed (${why}). Remove it.`)
     : unfinished(path, `an unfinished file may be left there, since the server could not be asked (${why}). Remove it.`)
 
-/** The warning about a server that does not set the time of a copied file. */
-export const timeNotKept = (target: UncPath.UncPath, error: SmbError): Warning =>
-  warning("TimeNotKept", target, `the file was copied, but the server does not set its time (${error.message})`)
+/**
+ * The notice about a server that does not set the time of a complete file.
+ *
+ * @since 0.2.0
+ */
+export const timeNotKept = (target: UncPath.UncPath, error: SmbError): Notice =>
+  warning("TimeNotKept", target, `the file is complete, but the server does not set its time (${error.message})`)
 
 /** Whether the result of a request is unknown: no response has come that can be trusted. */
 const isUnanswered = (exit: Exit.Exit<unknown, unknown>): boolean =>
@@ -150,10 +189,19 @@ const isUnanswered = (exit: Exit.Exit<unknown, unknown>): boolean =>
       : error instanceof ProtocolError || error instanceof Malformed
   })
 
-/** What is known about a file that is written, and what it gets. */
+/**
+ * What is known about a file that is written, and what it gets.
+ *
+ * @category models
+ * @since 0.2.0
+ */
 export interface About {
   /** No file can exist there, as in a directory that was just created. */
   readonly isNew?: boolean | undefined
+  /** An existing file is not replaced: the write fails with `ObjectNameCollision`. */
+  readonly create?: boolean | undefined
+  /** The content is on the server's disk before the file gets its name. */
+  readonly flush?: boolean | undefined
   /** The last write time that the file gets, in ticks of 100 ns since 1601. Default: the time of the copy. */
   readonly lastWriteTime?: bigint | undefined
   /** The attributes that the file gets (MS-FSCC 2.6). Default: those of a new file, and hidden and system of the old one. */
@@ -165,18 +213,26 @@ const hasTime = ({ fileAttributes, lastWriteTime }: About): boolean =>
   fileAttributes !== undefined || lastWriteTime !== undefined
 
 /**
- * Writes a file. After success the complete file is at its name; after a failure its name is unchanged.
+ * Writes a file, and returns the count of bytes. After success the complete file is at its name; after a failure its
+ * name is unchanged.
+ *
+ * @category models
+ * @since 0.2.0
  */
 export type Replace = <E, R>(
   target: UncPath.UncPath,
   content: Content<E, R>,
   about?: About
-) => Effect.Effect<bigint, E | ClientError, R | SmbClient>
+) => Effect.Effect<bigint, E | ClientError, R>
 
-/** Removes an incomplete file, also after an interruption; reports if that fails. */
+/**
+ * Removes an incomplete file, also after an interruption; reports if that fails.
+ *
+ * @since 0.2.0
+ */
 export const partRemoval =
-  (tell: (warning: Warning) => Effect.Effect<void>) =>
-  (path: UncPath.UncPath, removed: Effect.Effect<void, ClientError, SmbClient>, known = true) =>
+  (tell: (notice: Notice) => Effect.Effect<void>) =>
+  (path: UncPath.UncPath, removed: Effect.Effect<void, ClientError>, known = true): Effect.Effect<void> =>
     removed.pipe(
       Effect.interruptible,
       Effect.timeoutOption(patience),
@@ -186,15 +242,18 @@ export const partRemoval =
       })
     )
 
-/** The existing file. Checks whether it can be replaced before anything is sent. */
+/**
+ * The existing file. Checks whether it can be replaced before anything is sent.
+ *
+ * @since 0.2.0
+ */
 export const look = Effect.fnUntraced(
-  function*(target: UncPath.UncPath): Effect.fn.Return<Found, ClientError, SmbClient> {
-    const smb = yield* SmbClient
+  function*(smb: Pick<Files, "stat">, target: UncPath.UncPath): Effect.fn.Return<Found, ClientError> {
     const found: Found = yield* smb.stat(target).pipe(
-      Effect.catchTag(
-        "SmbError",
+      Effect.catchIf(
+        (error) => error instanceof SmbError && !refusesShare(error),
         // The file may exist, and the user may just have no right to read its attributes.
-        (error) => Effect.succeed(isMissing(error) ? undefined : { fileAttributes: undefined })
+        (error) => Effect.succeed(isMissing(error as SmbError) ? undefined : { fileAttributes: undefined })
       )
     )
     const attributes = found?.fileAttributes ?? 0
@@ -212,16 +271,39 @@ export const look = Effect.fnUntraced(
   }
 )
 
-/** The state of one transfer: its knowledge about folders serves the later files. */
-export const make = (tell: (warning: Warning) => Effect.Effect<void>): Replace => {
+/**
+ * A way to replace files by the operations of a client. It knows the folders of the files that it has written: what it
+ * has learned about a folder serves the later files in it.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const make = (smb: Files, { hint, tell }: Options): Replace => {
   /** Folders that allow the usual name of a part, and let it be renamed by that name. */
   const easy = new Set<string>()
 
   const takeAway = partRemoval(tell)
 
+  const open = (
+    path: UncPath.UncPath,
+    options: Share.OpenOptions,
+    isPart: boolean
+  ): Effect.Effect<Made, ClientError, Scope.Scope> =>
+    smb.withShare(
+      path,
+      (share, below) =>
+        Effect.map(share.open(below, options), (file) => ({
+          file: SmbFile.make(share, file),
+          below,
+          path,
+          isPart,
+          mayBePlaced: false
+        }))
+    )
+
   /** A new file may be at the final name, and may already belong to another user: it is reported, and stays. */
   const mention = (target: UncPath.UncPath) =>
-    Effect.flatMap(SmbClient, (smb) => smb.exists(target)).pipe(
+    smb.exists(target).pipe(
       Effect.interruptible,
       Effect.timeoutOption(patience),
       Effect.orElseSucceed(() => Option.some(true)),
@@ -234,7 +316,7 @@ export const make = (tell: (warning: Warning) => Effect.Effect<void>): Replace =
       )
     )
 
-  const byName = (path: UncPath.UncPath) => Effect.flatMap(SmbClient, (smb) => smb.remove(path, { force: true }))
+  const byName = (path: UncPath.UncPath) => smb.remove(path, { force: true })
 
   /** The deletion is complete at the CLOSE: smbd forgets it if the connection ends before. */
   const byOpen = ({ file }: Made) =>
@@ -248,7 +330,7 @@ export const make = (tell: (warning: Warning) => Effect.Effect<void>): Replace =
    * waits for it. If the result of a requested rename is unknown, the open may be that of the target, the only copy:
    * then only the name of the part is used.
    */
-  const removed = (made: Made): Effect.Effect<void, ClientError, SmbClient> => {
+  const removed = (made: Made): Effect.Effect<void, ClientError> => {
     if (made.mayBePlaced) return byName(made.path)
     return isDeletable(made)
       ? Effect.catch(byName(made.path), (error) => Effect.mapError(byOpen(made), () => error))
@@ -261,7 +343,7 @@ export const make = (tell: (warning: Warning) => Effect.Effect<void>): Replace =
     found: Found,
     tag: string,
     setsTime: boolean
-  ): Effect.fn.Return<Made, ClientError, SmbClient | Scope.Scope> {
+  ): Effect.fn.Return<Made, ClientError, Scope.Scope> {
     const fileAttributes = passedOn(found)
     const options: Share.OpenOptions = {
       ...OpenMode.create,
@@ -279,7 +361,7 @@ export const make = (tell: (warning: Warning) => Effect.Effect<void>): Replace =
         )
         : open(path, options, true)
     let refusal: SmbError | undefined
-    for (const name of LocalName.parts(UncPath.name(target), tag)) {
+    for (const name of PartNames.parts(UncPath.name(target), tag)) {
       const path = beside(target, name)
       const made = yield* Effect.result(Effect.onExit(
         openPart(path),
@@ -312,8 +394,8 @@ export const make = (tell: (warning: Warning) => Effect.Effect<void>): Replace =
   })
 
   /** Renames the part by its name, after its CLOSE has confirmed that all of it is kept. */
-  const takePlace = (part: UncPath.UncPath, target: UncPath.UncPath, found: Found) =>
-    Effect.flatMap(SmbClient, (smb) => smb.rename(part, target, { replace: true })).pipe(
+  const takePlace = (part: UncPath.UncPath, target: UncPath.UncPath, found: Found, about: About) =>
+    smb.rename(part, target, { replace: about.create !== true }).pipe(
       Effect.catchTag("SmbError", (error) => Effect.fail(refusedPlace(error, part, target, found)))
     )
 
@@ -327,22 +409,24 @@ export const make = (tell: (warning: Warning) => Effect.Effect<void>): Replace =
   const finish = Effect.fnUntraced(function*(
     made: Made,
     target: UncPath.UncPath,
-    found: Found
-  ): Effect.fn.Return<void, ClientError, SmbClient> {
+    found: Found,
+    about: About
+  ): Effect.fn.Return<void, ClientError> {
     const { below, file, isPart, path } = made
+    if (about.flush === true) yield* file.flush
     if (!isPart) return yield* file.close
     if (isDeletable(made)) {
       yield* file.close
-      yield* takePlace(path, target, found)
+      yield* takePlace(path, target, found, about)
       const folder = UncPath.format(UncPath.parent(target))
-      if (UncPath.name(path).endsWith(LocalName.partEnd)) easy.add(folder)
+      if (UncPath.name(path).endsWith(PartNames.partEnd)) easy.add(folder)
       return
     }
     // An error about data that cannot be kept must come before the rename.
-    yield* file.flush
+    if (about.flush !== true) yield* file.flush
     made.mayBePlaced = true
     yield* file.run(Information.setFile("FileRenameInformation", {
-      replaceIfExists: true,
+      replaceIfExists: about.create !== true,
       rootDirectory: 0n,
       fileName: below.slice(0, -UncPath.name(path).length) + UncPath.name(target)
     })).pipe(
@@ -375,7 +459,7 @@ export const make = (tell: (warning: Warning) => Effect.Effect<void>): Replace =
     found: Found,
     tag: string,
     about: About
-  ): Effect.Effect<bigint, E | ClientError, R | SmbClient> =>
+  ): Effect.Effect<bigint, E | ClientError, R> =>
     Effect.scoped(
       Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(restore(create(target, found, tag, hasTime(about))), (made) => {
@@ -385,7 +469,7 @@ export const make = (tell: (warning: Warning) => Effect.Effect<void>): Replace =
             : content.run({ writeFrom: (fill) => file.writeFrom(fill), sink: () => file.sink() })
           const whole = written.pipe(
             Effect.tap(setTime(made, target, about)),
-            Effect.tap(finish(made, target, found))
+            Effect.tap(finish(made, target, found, about))
           )
           return restore(whole).pipe(
             Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : takeAway(made.path, removed(made))),
@@ -397,7 +481,7 @@ export const make = (tell: (warning: Warning) => Effect.Effect<void>): Replace =
           )
         })
       )
-    ) as Effect.Effect<bigint, E | ClientError, R | SmbClient>
+    ) as Effect.Effect<bigint, E | ClientError, R>
 
   /** Writes a small file into a known folder: one round trip for the whole part, and one for the rename. */
   const quickly = (
@@ -405,40 +489,38 @@ export const make = (tell: (warning: Warning) => Effect.Effect<void>): Replace =
     bytes: Uint8Array,
     found: Found,
     tag: string,
-    { lastWriteTime }: About
-  ): Effect.Effect<bigint, ClientError, SmbClient> => {
-    const part = beside(target, LocalName.parts(UncPath.name(target), tag)[0])
+    about: About
+  ): Effect.Effect<bigint, ClientError> => {
+    const { flush, lastWriteTime } = about
+    const part = beside(target, PartNames.parts(UncPath.name(target), tag)[0])
     let isMade = false
-    return Effect.acquireUseRelease(
-      SmbClient,
-      (smb) =>
-        smb.writeFile(part, bytes, { create: true, lastWriteTime }).pipe(
-          Effect.catch((error) =>
-            // All content is there.
-            error instanceof SmbError && error.command === "SET_INFO" ? withoutTime(target)(error) : Effect.fail(error)
-          ),
-          Effect.mapError((error) => {
-            if (!(error instanceof SmbError) || error.command === "CREATE") return error
-            isMade = true
-            return named(error, UncPath.name(part), UncPath.name(target))
-          }),
-          Effect.tap(Effect.sync(() => {
-            isMade = true
-          })),
-          Effect.andThen(takePlace(part, target, found)),
-          Effect.as(BigInt(bytes.length))
-        ),
-      (_, exit) =>
+    return smb.writeFile(part, bytes, { create: true, flush, lastWriteTime }).pipe(
+      Effect.catch((error) =>
+        // All content is there.
+        error instanceof SmbError && error.command === "SET_INFO" ? withoutTime(target)(error) : Effect.fail(error)
+      ),
+      Effect.mapError((error) => {
+        if (!(error instanceof SmbError) || error.command === "CREATE") return error
+        isMade = true
+        return named(error, UncPath.name(part), UncPath.name(target))
+      }),
+      Effect.tap(Effect.sync(() => {
+        isMade = true
+      })),
+      Effect.andThen(takePlace(part, target, found, about)),
+      Effect.as(BigInt(bytes.length)),
+      Effect.onExit((exit) =>
         Exit.isFailure(exit) && (isMade || isUnanswered(exit)) ? takeAway(part, byName(part), isMade) : Effect.void
+      )
     )
   }
 
-  return Effect.fnUntraced(function*<E, R>(
+  const replace = Effect.fnUntraced(function*<E, R>(
     target: UncPath.UncPath,
     content: Content<E, R>,
     about: About = {}
-  ): Effect.fn.Return<bigint, E | ClientError, R | SmbClient> {
-    const found = about.isNew === true ? undefined : yield* look(target)
+  ): Effect.fn.Return<bigint, E | ClientError, R> {
+    const found = about.isNew === true || about.create === true ? undefined : yield* look(smb, target)
     const tag = randomBytes(6).toString("hex")
     const isPlain = passedOn(found) === undefined && about.fileAttributes === undefined
     if (content._tag === "Flow" || !isPlain || !easy.has(UncPath.format(UncPath.parent(target)))) {
@@ -446,11 +528,13 @@ export const make = (tell: (warning: Warning) => Effect.Effect<void>): Replace =
     }
     return yield* Effect.catch(
       quickly(target, content.bytes, found, tag, about),
-      (error): Effect.Effect<bigint, E | ClientError, R | SmbClient> =>
+      (error): Effect.Effect<bigint, E | ClientError, R> =>
         // The server refuses this name, though it allowed the ones before.
         error instanceof SmbError && isUnwelcome(error)
           ? byOneOpen(target, content, found, tag, about)
           : Effect.fail(error)
     )
   })
+  // One operation for the caller: a connection that breaks after the part was made says so (`sent`).
+  return (target, content, about) => Changes.whole(replace(target, content, about))
 }

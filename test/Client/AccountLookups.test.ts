@@ -1,0 +1,271 @@
+/** Names for SIDs and SIDs for names, by the calls of MS-LSAT to servers that answer, refuse, or know only a part. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Result } from "effect"
+import * as AccountLookups from "../../src/Client/internal/AccountLookups.ts"
+import * as Locator from "../../src/Client/Locator.ts"
+import * as Codec from "../../src/Codec/Codec.ts"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
+import { FaultStatus } from "../../src/Codec/Rpc/DceRpc.ts"
+import * as Lsad from "../../src/Codec/Rpc/Lsad.ts"
+import * as Lsat from "../../src/Codec/Rpc/Lsat.ts"
+import { fromStatus, ProtocolError, TransportError } from "../../src/Protocol/Errors.ts"
+import * as ScriptedPipe from "./scriptedPipe.ts"
+
+const { LsarLookupNames2, LsarLookupNames3, LsarLookupSids2 } = Lsat.Operation
+const { LsarClose, LsarOpenPolicy2 } = Lsad.Operation
+const domain = "S-1-5-21-1-2-3"
+const handle = { attributes: 0, uuid: "00000001-0000-0000-0000-000000000000" }
+const path = "//nas/data/file"
+
+const opens = {
+  [LsarOpenPolicy2]: () => Codec.encode(Lsad.HandleResponse)({ handle, returnValue: 0 }),
+  [LsarClose]: () => Codec.encode(Lsad.HandleResponse)({ handle, returnValue: 0 })
+}
+
+const statusOf = (mapped: number, total: number) =>
+  mapped === total ? 0 : mapped === 0 ? NtStatus.STATUS_NONE_MAPPED : NtStatus.STATUS_SOME_NOT_MAPPED
+
+/** A server that knows the accounts 1000 to 1999 of its domain as `user1000` and so on. */
+const knowing = (batches: Array<number> = []) => ({
+  ...opens,
+  [LsarLookupSids2]: (stub: Uint8Array) => {
+    const { sidEnumBuffer } = Result.getOrThrow(Codec.decode("", Lsat.LookupSids2Request)(stub))
+    batches.push(sidEnumBuffer.length)
+    const translatedNames = sidEnumBuffer.map(({ sid }) =>
+      /^S-1-5-21-1-2-3-1\d{3}$/.test(sid!)
+        ? { use: 1, name: `user${sid!.slice(-4)}`, domainIndex: 0, flags: 0 }
+        : sid === domain
+        ? { use: 3, name: "NAS", domainIndex: 0, flags: 0 }
+        : { use: 8, name: sid!.slice(-8), domainIndex: -1, flags: 0 }
+    )
+    const mappedCount = translatedNames.filter(({ use }) => use !== 8).length
+    return Codec.encode(Lsat.LookupSids2Response)({
+      referencedDomains: mappedCount === 0 ? undefined : [{ name: "NAS", sid: domain }],
+      translatedNames,
+      mappedCount,
+      returnValue: statusOf(mappedCount, sidEnumBuffer.length)
+    })
+  },
+  [LsarLookupNames3]: (stub: Uint8Array) => {
+    const { names } = Result.getOrThrow(Codec.decode("", Lsat.LookupNames3Request)(stub))
+    batches.push(names.length)
+    const translatedSids = names.map((name) => {
+      const [, rid] = /^(?:NAS\\)?user(1\d{3})(?:@nas\.test)?$/i.exec(name) ?? []
+      return rid === undefined
+        ? { use: 8, sid: undefined, domainIndex: -1, flags: 0 }
+        : { use: 1, sid: `${domain}-${rid}`, domainIndex: 0, flags: 0 }
+    })
+    const mappedCount = translatedSids.filter(({ use }) => use !== 8).length
+    return Codec.encode(Lsat.LookupNames3Response)({
+      referencedDomains: [{ name: "NAS", sid: domain }],
+      translatedSids,
+      mappedCount,
+      returnValue: statusOf(mappedCount, names.length)
+    })
+  }
+})
+
+/** The lookups at a server, and the shares that they connect to. */
+const at = (script: ScriptedPipe.Script) => {
+  const { calls, opens, share } = ScriptedPipe.ipc(script)
+  const shares: Array<string> = []
+  const operations = AccountLookups.operations({
+    connect: (target) => {
+      shares.push(`${target.server}\\${target.share}`)
+      return Effect.succeed(share)
+    },
+    locator: Locator.plain
+  })
+  return { ...operations, calls, opens, shares }
+}
+
+describe("lookupSids", () => {
+  it.effect("gives names with domains and types, in the order of the SIDs, and closes its handle", () =>
+    Effect.gen(function*() {
+      const { calls, lookupSids, opens, shares } = at({ operations: knowing() })
+      const sids = [`${domain}-1000`, "S-1-1-0", `${domain}-77`, domain, `${domain}-1000`, "S-1-5-32-544"]
+      assert.deepStrictEqual(yield* lookupSids(path, sids), [
+        { sid: `${domain}-1000`, name: "user1000", domain: "NAS", type: "user" },
+        { sid: "S-1-1-0", name: "Everyone", domain: "", type: "well-known" },
+        { sid: `${domain}-77`, name: `${domain}-77`, domain: "", type: "unknown" },
+        { sid: domain, name: "NAS", domain: "", type: "domain" },
+        { sid: `${domain}-1000`, name: "user1000", domain: "NAS", type: "user" },
+        { sid: "S-1-5-32-544", name: "Administrators", domain: "BUILTIN", type: "alias" }
+      ])
+      assert.deepStrictEqual(calls, [LsarOpenPolicy2, LsarLookupSids2, LsarClose])
+      assert.deepStrictEqual(opens, ["lsarpc"])
+      // The share of the path tells which server holds it.
+      assert.deepStrictEqual(shares, ["nas\\data", "nas\\IPC$"])
+    }))
+
+  it.effect("asks no server about well-known SIDs and about texts that are none", () =>
+    Effect.gen(function*() {
+      const { lookupSids, shares } = at({})
+      const found = yield* lookupSids(path, ["S-1-5-18", "S-1-3-0", "no sid", ""])
+      assert.deepStrictEqual(found.map(({ name, type }) => [name, type]), [
+        ["SYSTEM", "well-known"],
+        ["CREATOR OWNER", "well-known"],
+        ["no sid", "invalid"],
+        ["", "invalid"]
+      ])
+      assert.deepStrictEqual(yield* lookupSids(path, []), [])
+      assert.deepStrictEqual(shares, [])
+    }))
+
+  it.effect("asks in batches of at most a thousand, over as many fragments as they need", () =>
+    Effect.gen(function*() {
+      const batches: Array<number> = []
+      const { calls, lookupSids } = at({ operations: knowing(batches), fragment: 1024 })
+      const sids = Array.from({ length: 2500 }, (_, i) => `${domain}-${1000 + (i % 1000)}${i < 1000 ? "" : i}`)
+      const found = yield* lookupSids("//nas", sids)
+      assert.deepStrictEqual(batches, [1000, 1000, 500])
+      assert.deepStrictEqual(
+        found.slice(0, 1000).map(({ name }) => name),
+        sids.slice(0, 1000).map((s) => `user${s.slice(-4)}`)
+      )
+      assert.isTrue(found.slice(1000).every(({ name, sid, type }) => name === sid && type === "unknown"))
+      assert.strictEqual(calls.filter((one) => one === LsarOpenPolicy2).length, 1)
+    }))
+
+  const denied = fromStatus(NtStatus.STATUS_ACCESS_DENIED, "CREATE", "\\\\nas\\IPC$\\lsarpc")
+  it.effect.each([
+    { what: "has no pipe", script: { open: fromStatus(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND, "CREATE") } },
+    { what: "lets no user open it", script: { open: denied } },
+    { what: "refuses the interface", script: { refused: true } },
+    { what: "does not know the call", script: { operations: opens } },
+    {
+      what: "gives no handle",
+      script: {
+        operations: {
+          ...opens,
+          [LsarOpenPolicy2]: () =>
+            Codec.encode(Lsad.HandleResponse)({ handle, returnValue: NtStatus.STATUS_ACCESS_DENIED })
+        }
+      }
+    },
+    {
+      what: "refuses the call",
+      script: { operations: { ...opens, [LsarLookupSids2]: () => FaultStatus.nca_s_fault_access_denied } }
+    },
+    {
+      what: "fails in the call",
+      script: {
+        operations: {
+          ...opens,
+          [LsarLookupSids2]: () =>
+            Codec.encode(Lsat.LookupSids2Response)({
+              referencedDomains: undefined,
+              translatedNames: [],
+              mappedCount: 0,
+              returnValue: NtStatus.STATUS_INVALID_PARAMETER
+            })
+        }
+      }
+    },
+    {
+      what: "answers without names",
+      script: {
+        operations: {
+          ...opens,
+          [LsarLookupSids2]: () =>
+            Codec.encode(Lsat.LookupSids2Response)({
+              referencedDomains: undefined,
+              translatedNames: [],
+              mappedCount: 0,
+              returnValue: NtStatus.STATUS_NONE_MAPPED
+            })
+        }
+      }
+    }
+  ])("gives the text of the SIDs if the server $what", ({ script }) =>
+    Effect.gen(function*() {
+      const found = yield* at(script).lookupSids(path, [`${domain}-1000`, "S-1-1-0"])
+      assert.deepStrictEqual(found.map(({ name, type }) => [name, type]), [
+        [`${domain}-1000`, "unknown"],
+        ["Everyone", "well-known"]
+      ])
+    }))
+
+  it.effect("fails if the server cannot be reached, or refuses the user", () =>
+    Effect.gen(function*() {
+      const down = new TransportError({ reason: { _tag: "ConnectionRefused" }, server: "nas", port: 445, detail: "" })
+      const wrong = fromStatus(NtStatus.STATUS_LOGON_FAILURE, "SESSION_SETUP", "\\\\nas")
+      for (const error of [down, wrong]) {
+        const { lookupSids } = AccountLookups.operations({ connect: () => Effect.fail(error), locator: Locator.plain })
+        assert.strictEqual(yield* Effect.flip(lookupSids("//nas", [`${domain}-1000`])), error)
+      }
+      assert.strictEqual((yield* Effect.flip(at({}).lookupSids("nas", [domain])))._tag, "PathError")
+    }))
+})
+
+describe("lookupNames", () => {
+  it.effect("gives accounts for names with and without a domain, and for SIDs, and undefined for unknown ones", () =>
+    Effect.gen(function*() {
+      const { calls, lookupNames } = at({ operations: knowing() })
+      const names = [
+        "user1000",
+        "nas\\USER1001",
+        "user1002@nas.test",
+        "stranger",
+        "everyone",
+        "NT AUTHORITY\\System",
+        `${domain}-1003`,
+        ""
+      ]
+      const found = yield* lookupNames(path, [...names, "x".repeat(40_000)])
+      assert.deepStrictEqual(found.map((one) => one === undefined ? undefined : [one.sid, one.domain, one.name]), [
+        [`${domain}-1000`, "NAS", "user1000"],
+        [`${domain}-1001`, "NAS", "USER1001"],
+        [`${domain}-1002`, "NAS", "user1002"],
+        undefined,
+        ["S-1-1-0", "", "Everyone"],
+        ["S-1-5-18", "NT AUTHORITY", "SYSTEM"],
+        [`${domain}-1003`, "NAS", "user1003"],
+        undefined,
+        undefined
+      ])
+      assert.deepStrictEqual(calls, [
+        ...[LsarOpenPolicy2, LsarLookupSids2, LsarClose],
+        ...[LsarOpenPolicy2, LsarLookupNames3, LsarClose]
+      ])
+    }))
+
+  it.effect("asks an old server by LsarLookupNames2, whose SIDs are a domain and a number", () =>
+    Effect.gen(function*() {
+      const { calls, lookupNames } = at({
+        operations: {
+          ...opens,
+          [LsarLookupNames2]: () =>
+            Codec.encode(Lsat.LookupNames2Response)({
+              referencedDomains: [{ name: "NAS", sid: domain }],
+              translatedSids: [
+                { use: 1, relativeId: 1000, domainIndex: 0, flags: 0 },
+                { use: 3, relativeId: 0xffff_ffff, domainIndex: 0, flags: 0 },
+                { use: 8, relativeId: 0, domainIndex: -1, flags: 0 }
+              ],
+              mappedCount: 2,
+              returnValue: NtStatus.STATUS_SOME_NOT_MAPPED
+            })
+        }
+      })
+      assert.deepStrictEqual(yield* lookupNames(path, ["user1000", "NAS", "stranger"]), [
+        { sid: `${domain}-1000`, name: "user1000", domain: "NAS", type: "user" },
+        { sid: domain, name: "NAS", domain: "", type: "domain" },
+        undefined
+      ])
+      assert.deepStrictEqual(calls, [LsarOpenPolicy2, LsarLookupNames3, LsarLookupNames2, LsarClose])
+    }))
+
+  it.effect("fails if the server does not translate names, because there is nothing to put in their place", () =>
+    Effect.gen(function*() {
+      const none = fromStatus(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND, "CREATE")
+      assert.strictEqual(yield* Effect.flip(at({ open: none }).lookupNames(path, ["ann"])), none)
+      for (const script of [{ refused: true }, { operations: opens }]) {
+        const error = yield* Effect.flip(at(script).lookupNames(path, ["ann"]))
+        assert.instanceOf(error, ProtocolError)
+        assert.include(error.message, "does not translate names to SIDs")
+      }
+      // Well-known names need no server.
+      assert.strictEqual((yield* at({ open: none }).lookupNames(path, ["SYSTEM"]))[0]?.sid, "S-1-5-18")
+    }))
+})
