@@ -42,9 +42,11 @@ const targetsOf = (node: Node): string => {
   if (node.targets.length === 0) return ""
   const sets = hasSets(node)
   const rows = node.targets.map(({ error, set, state, target }, index) =>
-    `<tr><td>${index + 1}</td>${sets ? `<td>${set ?? ""}</td>` : ""}<td class="target">${escape(target)}</td><td class="${state}">${
-      mark(state)
-    }${state === "up" ? "answers" : `does not answer${error === undefined ? "" : `: ${escape(error)}`}`}</td></tr>`
+    `<tr><td>${index + 1}</td>${sets ? `<td>${set ?? ""}</td>` : ""}<td class="target">${
+      escape(target)
+    }</td><td class="${state}">${mark(state)}${
+      state === "up" ? "answers" : `does not answer${error === undefined ? "" : `: ${escape(error)}`}`
+    }</td></tr>`
   )
   return `<table><thead><tr><th scope="col">Order</th>${
     sets ? "<th scope=\"col\">Set</th>" : ""
