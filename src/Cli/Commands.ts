@@ -1,20 +1,36 @@
 /** The command with its subcommands, in the groups that the help shows. */
 import * as Command from "effect/cli/Command"
-import { attrib, mkdir, mv, rm, touch } from "./Commands/Change.ts"
+import { attrib, ln, mkdir, mv, rm, touch } from "./Commands/Change.ts"
 import { check, cp, get, put, sync } from "./Commands/Copy.ts"
 import { dfs } from "./Commands/Dfs.ts"
 import { login, logout } from "./Commands/Login.ts"
-import { cat, df, du, find, ls, stat, streams, tree, versions } from "./Commands/Look.ts"
-import { top } from "./Commands/Root.ts"
+import { cat, df, du, find, ls, stat, streams, tree, versions, watch } from "./Commands/Look.ts"
+import { top, topOfLines } from "./Commands/Root.ts"
 import { serve } from "./Commands/Serve.ts"
-import { doctor, info, shares } from "./Commands/Servers.ts"
+import { doctor, info, locks, shares } from "./Commands/Servers.ts"
+import * as Shell from "./Commands/Shell.ts"
+
+const look = { group: "Look", commands: [ls, tree, find, cat, stat, streams, versions, du, df, watch] } as const
+const copy = { group: "Copy", commands: [get, put, cp, sync, check] } as const
+const change = { group: "Change", commands: [rm, mkdir, mv, ln, touch, attrib] } as const
+
+/** The lines of the shell: all subcommands that log on, in the session of the shell. */
+const lines = topOfLines.pipe(
+  Command.withSubcommands([
+    look,
+    copy,
+    change,
+    { group: "Servers", commands: [shares, info, locks, doctor, dfs] },
+    { group: "Shell", commands: Shell.inside }
+  ])
+)
 
 /** `effect-smb` */
 export const command = top.pipe(
   Command.withSubcommands([
-    { group: "Look", commands: [ls, tree, find, cat, stat, streams, versions, du, df] },
-    { group: "Copy", commands: [get, put, cp, sync, check] },
-    { group: "Change", commands: [rm, mkdir, mv, touch, attrib] },
-    { group: "Servers", commands: [shares, info, doctor, login, logout, dfs, serve] }
+    look,
+    copy,
+    change,
+    { group: "Servers", commands: [shares, info, locks, doctor, login, logout, dfs, Shell.make(lines), serve] }
   ])
 )

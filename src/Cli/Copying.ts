@@ -17,9 +17,11 @@ import * as LocalNames from "../Transfer/LocalNames.ts"
 import * as Transfer from "../Transfer/Transfer.ts"
 import { destination } from "./Actions.ts"
 import { Differs, oneLine, report, UsageError } from "./Failure.ts"
+import * as HomeFolder from "./HomeFolder.ts"
 import * as Output from "./Output.ts"
 import * as Reading from "./Reading.ts"
 import * as Remote from "./Remote.ts"
+import * as CurrentDirectory from "./Shell/CurrentDirectory.ts"
 import * as TransferOutput from "./TransferOutput.ts"
 
 interface Format {
@@ -39,14 +41,42 @@ export type Place =
   | { readonly _tag: "Local"; readonly path: string }
   | { readonly _tag: "Remote"; readonly path: Remote.Remote }
 
-/** Reads a path of either kind. */
-export const place = (text: string): Result.Result<Place, UsageError> =>
-  Transfer.isRemote(text)
-    ? Result.mapBoth(Remote.parse(text, { share: true }), {
-      onFailure: (detail) => new UsageError({ detail }),
-      onSuccess: (path): Place => ({ _tag: "Remote", path })
-    })
-    : Result.succeed({ _tag: "Local", path: text })
+const remotePlace = (found: Result.Result<Remote.Remote, string>): Result.Result<Place, UsageError> =>
+  Result.mapBoth(found, {
+    onFailure: (detail) => new UsageError({ detail }),
+    onSuccess: (path): Place => ({ _tag: "Remote", path })
+  })
+
+/** A local path of a line of our shell: no other shell has replaced its ~. */
+export const localPath = (text: string): string =>
+  /^~(?:[\\/]|$)/.test(text) ? `${HomeFolder.known() ?? "~"}${text.slice(1)}` : text
+
+const localPlace = (text: string): Place => ({ _tag: "Local", path: localPath(text) })
+
+/** Which side a word of a shell's line is on; `either`: on the server, unless `file:` is written before it. */
+export type Side = "local" | "remote" | "either"
+
+/**
+ * Reads a path of either kind. Outside a shell, only the form of the path says which kind it has. In a shell, most
+ * paths are relative, and `side` says it.
+ */
+export const place = (
+  text: string,
+  here?: CurrentDirectory.Here,
+  side: Side = "either"
+): Result.Result<Place, UsageError> => {
+  if (here === undefined) {
+    return Transfer.isRemote(text)
+      ? remotePlace(Remote.parse(text, { share: true }))
+      : Result.succeed({ _tag: "Local", path: text })
+  }
+  if (side === "either" && text.startsWith("file:")) {
+    return Result.succeed(localPlace(text.replace(/^file:(?:\/\/(?=\/))?/, "")))
+  }
+  return side === "local" && !Transfer.isRemote(text)
+    ? Result.succeed(localPlace(text))
+    : remotePlace(CurrentDirectory.resolve(here, text, { share: true }))
+}
 
 /** The type of a local file, links followed; `undefined` if nothing is there. */
 const typeOf = Effect.fnUntraced(function*(path: string) {

@@ -25,6 +25,19 @@ export class Differs extends Schema.TaggedError<Differs>()("Differs", { count: S
   }
 }
 
+/** The directory that `watch` has watched was removed. */
+export class WatchEnded extends Schema.TaggedError<WatchEnded>()("WatchEnded", { path: Schema.String }) {
+  override get message(): string {
+    return `${this.path}: the directory was removed, and is not watched any more`
+  }
+}
+
+/** A command of the shell's input has failed, and was reported. `code`: its exit code. */
+export class LinesFailed extends Schema.TaggedError<LinesFailed>()("LinesFailed", { code: Schema.Number }) {}
+
+/** The user ends the shell. No failure that is reported. */
+export class ShellEnded extends Schema.TaggedError<ShellEnded>()("ShellEnded", {}) {}
+
 /** The reader of the output has closed it, as `head` does. This failure is not reported. */
 export class OutputClosed extends Schema.TaggedError<OutputClosed>()("OutputClosed", {}) {}
 
@@ -95,6 +108,7 @@ const counts = (error: unknown): Readonly<Record<string, number>> =>
 /** One failure as a line and as an object. */
 export const report = (error: unknown): Report => {
   if (Predicate.isTagged(error, "OutputClosed")) return { code: outputClosedCode }
+  if (error instanceof LinesFailed) return { code: error.code }
   if (Predicate.isTagged(error, "ShowHelp")) {
     const { commandPath, errors } = error as unknown as {
       readonly commandPath: ReadonlyArray<string>

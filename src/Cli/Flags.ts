@@ -13,6 +13,7 @@ import type { Address } from "../Layers/TcpTransport.ts"
 import { allDialects, type Dialect } from "../Smb2/Settings.ts"
 import { UsageError } from "./Failure.ts"
 import * as Remote from "./Remote.ts"
+import * as CurrentDirectory from "./Shell/CurrentDirectory.ts"
 
 const wrong = (message: string) => new CliError.UserError({ cause: message, userMessage: message })
 
@@ -208,10 +209,14 @@ export type Shared =
   & { readonly [Name in WithDefaults]: Option.Option.Value<Given[Name]> }
 
 const parse = (share: boolean) => (text: string): Effect.Effect<Remote.Remote, CliError.UserError> =>
-  Result.match(Remote.parse(text, { share }), {
-    onSuccess: (remote) => Effect.succeed(remote),
-    onFailure: (message) => Effect.fail(wrong(message))
-  })
+  Effect.flatMap(CurrentDirectory.CurrentDirectory, (here) =>
+    Result.match(
+      here === undefined ? Remote.parse(text, { share }) : CurrentDirectory.resolve(here, text, { share }),
+      {
+        onSuccess: (remote) => Effect.succeed(remote),
+        onFailure: (message) => Effect.fail(wrong(message))
+      }
+    ))
 
 /** A path on a share, of a word that only the subcommand knows to be a path. */
 export const parseRemote = (text: string): Effect.Effect<Remote.Remote, UsageError> =>

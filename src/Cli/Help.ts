@@ -11,6 +11,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Output from "./Output.ts"
+import { CurrentDirectory } from "./Shell/CurrentDirectory.ts"
 
 // oxlint-disable-next-line no-control-regex
 const colours = /\u001b\[[0-9;]*m/g
@@ -58,17 +59,31 @@ export const format = (
   columns: number
 ): string => Output.fold(ownFirst(formatter.formatHelpDoc(withoutTaken(helpDoc)), commandPath.length === 1), columns)
 
+/** The help as a line of the shell is written: without the name of the whole command. */
+const insideShell = (doc: HelpDoc): HelpDoc => {
+  const shorter = (text: string) => text.replace(/^effect-smb ?/, "")
+  return {
+    ...doc,
+    usage: shorter(doc.usage),
+    ...(doc.examples === undefined
+      ? {}
+      : { examples: doc.examples.map((example) => ({ ...example, command: shorter(example.command) })) })
+  }
+}
+
 /** Requested help is output; help that replaces a result is not. Errors are printed at the end. */
 const presenter = CliOutput.layerPresenter({
-  present: (event) =>
-    event._tag === "InvalidInvocation"
+  present: (given) =>
+    given._tag === "InvalidInvocation"
       ? Effect.void
-      : event._tag === "Help"
-      ? Effect.flatMap(CliOutput.Formatter, (formatter) =>
-        event.reason === "Implicit"
+      : given._tag === "Help"
+      ? Effect.flatMap(Effect.all([CliOutput.Formatter, CurrentDirectory]), ([formatter, here]) => {
+        const event = here === undefined ? given : { ...given, helpDoc: insideShell(given.helpDoc) }
+        return event.reason === "Implicit"
           ? Console.error(format(formatter, event, Output.columnsOf(process.stderr)))
-          : Console.log(format(formatter, event, Output.columnsOf(process.stdout))))
-      : CliOutput.defaultPresenter.present(event)
+          : Console.log(format(formatter, event, Output.columnsOf(process.stdout)))
+      })
+      : CliOutput.defaultPresenter.present(given)
 })
 
 /** `--version`. The short name `-v` is for --verbose. */

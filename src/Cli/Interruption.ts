@@ -8,3 +8,8 @@ export const stopping = {
   /** How long the cleanup after a first interruption can take, in milliseconds. */
   patience: 1_500
 }
+
+/**
+ * What a first SIGINT ends instead of the whole run: the running command of a shell. `undefined`: the run.
+ */
+export const running: { end: (() => void) | undefined } = { end: undefined }

@@ -75,12 +75,12 @@ const attributes = (flags: number): string =>
 const two = (value: number): string => String(value).padStart(2, "0")
 
 /** `2026-11-21 10:05:00` in this machine's time zone. */
-const localTime = (time: FileTime.FileTime): string => {
-  if (!FileTime.isTime(time)) return "-".padEnd(19)
-  const date = new Date(FileTime.toMillis(time))
-  return `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())} ` +
-    `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
-}
+export const clockTime = (date: Date): string =>
+  `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())} ` +
+  `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
+
+const localTime = (time: FileTime.FileTime): string =>
+  FileTime.isTime(time) ? clockTime(new Date(FileTime.toMillis(time))) : "-".padEnd(19)
 
 const types = { file: "-", directory: "d", symlink: "l" } as const
 const marks = { file: "", directory: "/", symlink: "@" } as const

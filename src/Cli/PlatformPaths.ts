@@ -90,6 +90,9 @@ export const serversFile = (machine = thisMachine()): string => find(configurati
 /** The path of the file that stores the users' identifiers. */
 export const identityFile = (machine = thisMachine()): string => find(stateFolders, "identity.json", machine)
 
+/** The path of the lines that were typed in the shell. */
+export const historyFile = (machine = thisMachine()): string => find(stateFolders, "shell-history", machine)
+
 /** The folder of compiled code, which Node makes; `undefined` if the user has no folder for that. */
 export const compileCache = (machine = thisMachine()): string | undefined => {
   const { join } = rules(machine)

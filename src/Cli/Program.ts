@@ -4,7 +4,6 @@
  * The exit code is 0 for success, 1 for a failure, 2 for wrong usage, and 128 plus the signal's number if a signal
  * ended the run. A server that listens is stopped by a first SIGINT, SIGTERM or SIGHUP: exit code 0.
  */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Cause from "effect/Cause"
 import * as Command from "effect/cli/Command"
@@ -13,13 +12,14 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as References from "effect/References"
+import * as Runtime from "effect/Runtime"
 import * as Terminal from "effect/Terminal"
 import { readFileSync } from "node:fs"
 import * as UnfinishedFiles from "../Transfer/UnfinishedFiles.ts"
 import { command } from "./Commands.ts"
 import * as Failure from "./Failure.ts"
 import * as Help from "./Help.ts"
-import { stopping } from "./Interruption.ts"
+import { running, stopping } from "./Interruption.ts"
 import * as Output from "./Output.ts"
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
@@ -71,18 +71,33 @@ const endAtOnce = (code: number): void => {
 
 let hungUp = false
 
+/** Interrupts the run; set when it begins. */
+let interrupt = (): void => {}
+
 for (const [signal, usual] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
   process.on(signal, () => {
+    if (signal === "SIGINT" && running.end !== undefined) return running.end()
     const code = hungUp ? 129 : usual
     if (signalCode !== undefined) return endAtOnce(code)
     signalCode = code
     setTimeout(endAtOnce, stopping.patience, code).unref()
+    interrupt()
   })
 }
 // The terminal is closed. The runtime does not listen for that, and incomplete work must still be cleaned up.
 process.on("SIGHUP", () => {
   hungUp = true
   process.emit("SIGTERM", "SIGTERM")
+})
+
+/** Like NodeRuntime.runMain, which would interrupt the whole run also for a SIGINT that is for a command of a shell. */
+const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
+  interrupt = () => fiber.interruptUnsafe(fiber.id)
+  fiber.addObserver((exit) =>
+    teardown(exit, (code) => {
+      if (signalCode !== undefined || code !== 0) process.exit(code)
+    })
+  )
 })
 
 Output.listen()
@@ -97,7 +112,7 @@ Command.run(command, { version }).pipe(
       })
   ),
   Effect.provide(services),
-  NodeRuntime.runMain({
+  runMain({
     disableErrorReporting: true,
     teardown: (exit, onExit) => {
       const code = Exit.isSuccess(exit)

@@ -9,7 +9,7 @@ export interface Remote extends UncPath.UncPath {
 }
 
 /** Whether a path holds no password: a message must not show a path that may hold one. */
-const withoutPassword = (text: string): boolean => {
+export const withoutPassword = (text: string): boolean => {
   const authority = /^(?:smb:)?[\\/]{2}(?:\?[\\/]UNC[\\/]+)?([^\\/]*)@/i.exec(text)?.[1]
   return authority === undefined || !/:|%3a/i.test(authority)
 }

@@ -8,6 +8,7 @@ import type * as Share from "../Protocol/Share.ts"
 import type { ClientError } from "./ClientError.ts"
 import type * as Directory from "./Directory.ts"
 import type { Entry } from "./Entry.ts"
+import type { OpenFile, UserSession } from "./ServerUse.ts"
 import type { RangeOptions, SmbFile, WriteOptions } from "./SmbFile.ts"
 import type { PathInput } from "./UncPath.ts"
 import type { Change, WatchOptions } from "./Watch.ts"
@@ -271,8 +272,17 @@ export interface Operations {
     target: string,
     options?: { readonly directory?: boolean | undefined; readonly printName?: string | undefined }
   ) => Effect.Effect<void, ClientError>
+  /**
+   * Gives the file `from` one more name, `to`, on the same share (a hard link). `ObjectNameCollision` if `to` exists.
+   * Reason `AcrossShares` if `to` is on another share, `RootOrLink` for a share's root and a DFS link.
+   */
+  readonly makeHardLink: (from: PathInput, to: PathInput) => Effect.Effect<void, ClientError>
   /** The previous versions of a file or directory as `@GMT-` tokens. Insert one into a path as a component. */
   readonly previousVersions: (path: PathInput) => Effect.Effect<ReadonlyArray<string>, ClientError>
   /** The shares of a server. */
   readonly shares: (server: PathInput) => Effect.Effect<ReadonlyArray<ShareEntry>, ClientError>
+  /** The files that users have open on a server. `AccessDenied` if the user is no administrator there. */
+  readonly openFiles: (server: PathInput) => Effect.Effect<ReadonlyArray<OpenFile>, ClientError>
+  /** The sessions of a server. `AccessDenied` if the user is no administrator there. */
+  readonly sessions: (server: PathInput) => Effect.Effect<ReadonlyArray<UserSession>, ClientError>
 }

@@ -7,6 +7,7 @@
 import type { ClientError } from "../Client/ClientError.ts"
 import type { Entry } from "../Client/Entry.ts"
 import type { AttributeChanges, Move, NamedStream, ShareEntry } from "../Client/Operations.ts"
+import type { OpenFile, UserSession } from "../Client/ServerUse.ts"
 import type { RangeOptions, WriteOptions } from "../Client/SmbFile.ts"
 import type { PathInput } from "../Client/UncPath.ts"
 import type { Change } from "../Client/Watch.ts"
@@ -335,6 +336,8 @@ export interface Client extends AsyncDisposable {
     to: PathInput,
     options?: RequestOptions & { readonly replace?: boolean | undefined }
   ) => Promise<void>
+  /** Gives a file one more name on its share (a hard link). */
+  readonly makeHardLink: (from: PathInput, to: PathInput, options?: RequestOptions) => Promise<void>
   /** Copies a file; the server copies by itself if it holds both. With `create`, fails if the target exists. */
   readonly copy: (
     from: PathInput,
@@ -373,6 +376,10 @@ export interface Client extends AsyncDisposable {
   readonly previousVersions: (path: PathInput, options?: RequestOptions) => Promise<ReadonlyArray<string>>
   /** The shares of a server. */
   readonly shares: (server: PathInput, options?: RequestOptions) => Promise<ReadonlyArray<ShareEntry>>
+  /** The files that users have open on a server, for its administrators. */
+  readonly openFiles: (server: PathInput, options?: RequestOptions) => Promise<ReadonlyArray<OpenFile>>
+  /** The sessions of a server, for its administrators. */
+  readonly sessions: (server: PathInput, options?: RequestOptions) => Promise<ReadonlyArray<UserSession>>
   /**
    * Allows another attempt with an account that a server has refused. Run this after the account was repaired on the
    * server.

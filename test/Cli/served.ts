@@ -45,7 +45,7 @@ export const printed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.suspend(() => {
     const said = { out: "", err: "" }
     const keep = (key: "out" | "err") => (chunk: string | Uint8Array, ...rest: ReadonlyArray<unknown>) => {
-      said[key] += String(chunk)
+      said[key] += typeof chunk === "string" ? chunk : Buffer.from(chunk).toString()
       const done = rest.at(-1)
       if (typeof done === "function") done()
       return true

@@ -45,6 +45,7 @@ const runs: Readonly<Record<string, Run | readonly [Run, string]>> = {
   remove: (smb) => smb.remove(path),
   removable: (smb) => smb.removable(path),
   rename: (smb) => smb.rename(path, other),
+  makeHardLink: (smb) => smb.makeHardLink(path, other),
   copy: (smb) => smb.copy(path, other),
   watch: (smb) => Stream.runDrain(smb.watch(path)),
   setAttributes: (smb) => smb.setAttributes(path, { fileAttributes: 1 }),
@@ -81,7 +82,7 @@ describe("the span of an operation", () => {
         const spans = yield* spansOf(run(PathOperations.operations(refusing.context)))
         const span = spans.find((one) => one.name === `SmbClient.${called}`)
         assert.isDefined(span)
-        const two = name === "rename" || name === "copy"
+        const two = name === "rename" || name === "makeHardLink" || name === "copy"
         assert.deepStrictEqual(Object.fromEntries(span!.attributes), {
           path: "\\\\nas\\data\\f",
           ...(two ? { to: "\\\\nas\\data\\g" } : {})
@@ -89,10 +90,11 @@ describe("the span of an operation", () => {
       })
   )
 
-  it.effect("of a list of shares has the server", () =>
+  const ofServers = ["shares", "openFiles", "sessions"] as const
+  it.effect.each(ofServers)("of the list %s has the server", (name) =>
     Effect.gen(function*() {
-      const spans = yield* spansOf(PathOperations.operations(refusing.context).shares("smb://joe@nas"))
-      assert.strictEqual(spans.find(({ name }) => name === "SmbClient.shares")?.attributes.get("path"), "\\\\nas")
+      const spans = yield* spansOf(PathOperations.operations(refusing.context)[name]("smb://joe@nas"))
+      assert.strictEqual(spans.find((span) => span.name === `SmbClient.${name}`)?.attributes.get("path"), "\\\\nas")
     }))
 
   it.effect("has an empty path if the text is no path", () =>
@@ -107,7 +109,7 @@ describe("the span of an operation", () => {
   it("is tested for every operation", () => {
     const all = new Set([...others, ...mutations.map(({ of }) => of)])
     const known = operationsOf(PathOperations.operations(refusing.context) as never)
-    assert.deepStrictEqual(known.filter((name) => !(name in runs)), ["shares"])
+    assert.deepStrictEqual(known.filter((name) => !(name in runs)).toSorted(), ofServers.toSorted())
     assert.isTrue(known.every((name) => all.has(name)))
   })
 })

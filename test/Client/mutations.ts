@@ -38,6 +38,8 @@ export const others: ReadonlySet<string> = new Set([
     "removable",
     "previousVersions",
     "shares",
+    "openFiles",
+    "sessions",
     "retryLogons"
   ]
 ])
@@ -86,6 +88,13 @@ const controls: Fault = {
 const descriptors: Fault = {
   on: "SET_INFO",
   when: ({ request }) => request._tag === "SET_INFO" && request.body.infoType === InfoType.SMB2_0_INFO_SECURITY,
+  is: { response: { _tag: "SET_INFO", body: {} } }
+}
+
+/** The server in memory has files with one name each. */
+const links: Fault = {
+  on: "SET_INFO",
+  when: ({ request }) => request._tag === "SET_INFO" && request.body.fileInfoClass === 11,
   is: { response: { _tag: "SET_INFO", body: {} } }
 }
 
@@ -163,6 +172,12 @@ export const mutations: ReadonlyArray<Mutation> = [
     name: "rename, over another",
     of: "rename",
     run: (smb, base) => smb.rename(`${base}\\f.txt`, `${base}\\g.txt`, { replace: true })
+  },
+  {
+    name: "makeHardLink",
+    of: "makeHardLink",
+    run: (smb, base) => smb.makeHardLink(`${base}\\f.txt`, `${base}\\n.txt`),
+    faults: [links]
   },
   { name: "copy, through the client", of: "copy", run: (smb, base) => smb.copy(`${base}\\big.bin`, `${base}\\n`) },
   {

@@ -4,9 +4,12 @@
  */
 import { assert, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
+import { Credentials, OpenMode } from "effect-smb"
+import { join } from "node:path"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
+import { client } from "./Clients.ts"
 import * as Lab from "./Lab.ts"
 import { attempt } from "./Process.ts"
 
@@ -146,3 +149,30 @@ it.live(
     }).pipe(Effect.scoped),
   60_000
 )
+
+it.live("smbd tells its administrator the sessions and the open files with their locks, and refuses other users", () =>
+  Effect.gen(function*() {
+    const address = "127.0.32.12"
+    const root = { name: "root", password: "Lab-root-7d" }
+    const server = yield* Lab.server({ address, users: [root], shares: [{ name: "data" }] })
+    // smbd asks for the membership, and not for the number of the user.
+    const conf = join(server.path("data"), "../../smb.conf")
+    const groups = ["ntgroup=Administrators", "unixgroup=root", "sid=S-1-5-32-544", "type=builtin"]
+    yield* attempt(() => Lab.mustExecute("net", ["-s", conf, "groupmap", "add", ...groups]))
+    const as = (user: string, password: string) =>
+      client({ credential: Credentials.password(user, Redacted.make(password)) })
+    const administrator = yield* as(root.name, root.password)
+    const user = yield* as(name, password)
+    yield* user.writeFile(`//${address}/data/film.mkv`, "film")
+    const file = yield* user.open(`//${address}/data/film.mkv`, OpenMode.readWrite)
+    yield* file.lock([{ offset: 0n, length: 1n }], { exclusive: true })
+    const files = yield* administrator.openFiles(`//${address}`)
+    const film = files.find(({ path }) => path.endsWith("\\film.mkv"))
+    assert.deepInclude(film, { user: name, locks: 1, canRead: true, canWrite: true })
+    const sessions = yield* administrator.sessions(`//${address}`)
+    assert.sameMembers(sessions.map((session) => session.user), [name, root.name])
+    for (const list of [Effect.asVoid(user.openFiles(`//${address}`)), Effect.asVoid(user.sessions(`//${address}`))]) {
+      const denied = yield* Effect.flip(list)
+      assert.deepInclude(denied, { _tag: "SmbError", statusName: "STATUS_ACCESS_DENIED" })
+    }
+  }).pipe(Effect.scoped))

@@ -48,6 +48,43 @@ export const mv = Command.make(
   ({ from, replace, to }) => act([from, to], ({ move }) => move(from, to, { replace }))
 ).pipe(Command.withDescription("Rename or move within a share"))
 
+/** `effect-smb ln` */
+export const ln = Command.make(
+  "ln",
+  {
+    symbolic: boolean("symbolic", "Make a symbolic link: TARGET is its text, relative to the link's directory", "s"),
+    directory: Flag.Boolean("directory").pipe(
+      Flag.withDescription(
+        "With -s: the link leads to a directory. Default: what the target is now; --no-directory for a file"
+      ),
+      Flag.optional
+    ),
+    target: Argument.String("target").pipe(
+      Argument.withDescription("A file on the server; with -s the text of the link")
+    ),
+    link: Flags.remote("link", "The new name, or a directory for it")
+  },
+  Effect.fnUntraced(function*({ directory, link, symbolic, target }) {
+    const linking = yield* Effect.promise(() => import("../Linking.ts"))
+    if (symbolic) {
+      return yield* withClient([link], linking.symbolic(target, link, Option.getOrUndefined(directory)))
+    }
+    if (Option.isSome(directory)) return yield* Flags.refuse("--directory is for symbolic links: add -s")
+    const file = yield* Flags.parseRemote(target)
+    yield* withClient([file, link], linking.hard(file, link))
+  })
+).pipe(
+  Command.withDescription(
+    "Give a file one more name on its share (a hard link), or make a symbolic link. Few servers let a client make " +
+      "symbolic links: Windows wants a right for it, and Samba has them for clients with POSIX extensions alone."
+  ),
+  Command.withShortDescription("Make links"),
+  Command.withExamples([
+    { command: "effect-smb ln //nas/data/a.txt //nas/data/b.txt", description: "Another name" },
+    { command: "effect-smb ln -s 2026/report.pdf //nas/data/latest.pdf", description: "A symbolic link" }
+  ])
+)
+
 const times = Effect.promise(() => import("../Touch.ts"))
 
 /** `effect-smb touch` */

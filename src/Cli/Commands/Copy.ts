@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import type * as Copying from "../Copying.ts"
 import { UsageError } from "../Failure.ts"
 import type { Remote } from "../Remote.ts"
+import { CurrentDirectory } from "../Shell/CurrentDirectory.ts"
 import { boolean, root, withClient } from "./Root.ts"
 import * as TransferFlags from "./TransferFlags.ts"
 
@@ -18,8 +19,16 @@ const copying = Effect.promise(() => import("../Copying.ts"))
 const words = (name: string, least: number, description: string) =>
   Argument.String(name).pipe(Argument.withDescription(description), Argument.variadic({ min: least }))
 
-const places = (all: typeof Copying, texts: ReadonlyArray<string>) =>
-  Effect.forEach(texts, (text) => Effect.fromResult(all.place(text)))
+/** The paths that words stand for. `side`: of a word in a shell, by its position. */
+const places = (
+  all: typeof Copying,
+  texts: ReadonlyArray<string>,
+  side: (position: number) => Copying.Side = () => "either"
+) =>
+  Effect.flatMap(
+    CurrentDirectory,
+    (here) => Effect.forEach(texts, (text, position) => Effect.fromResult(all.place(text, here, side(position))))
+  )
 
 const remotes = (all: ReadonlyArray<Copying.Place>): ReadonlyArray<Remote> =>
   all.flatMap((place) => place._tag === "Remote" ? [place.path] : [])
@@ -56,7 +65,11 @@ export const get = Command.make(
     const { json } = yield* root
     const all = yield* copying
     const transfer = yield* TransferFlags.options(flags)
-    const read = yield* places(all, paths)
+    const read = yield* places(
+      all,
+      paths,
+      (position) => position > 0 && position === paths.length - 1 ? "local" : "remote"
+    )
     const last = read.at(-1)!
     const local = read.length > 1 && last._tag === "Local" ? Option.some(last.path) : Option.none<string>()
     const sources = yield* Effect.forEach(Option.isSome(local) ? read.slice(0, -1) : read, remoteOf)
@@ -96,10 +109,16 @@ export const put = Command.make(
     const { json, names } = yield* root
     const all = yield* copying
     const transfer = yield* TransferFlags.options(flags)
-    const target = yield* Effect.flatMap(Effect.fromResult(all.place(paths.at(-1)!)), remoteOf)
+    const [last] = yield* places(all, paths.slice(-1), () => "remote")
+    const target = yield* remoteOf(last!)
+    const here = yield* CurrentDirectory
+    const sources = paths.slice(0, -1).map((text) => here === undefined ? text : all.localPath(text))
+    if (here !== undefined && sources.includes("-")) {
+      return yield* new UsageError({ detail: "the standard input belongs to the shell: put takes files here" })
+    }
     yield* withClient(
       [target],
-      all.putAll(paths.slice(0, -1), target, {
+      all.putAll(sources, target, {
         json,
         quiet,
         recursive,

@@ -220,3 +220,28 @@ export const tree = Command.make(
   ),
   Command.withShortDescription("Draw a directory")
 )
+
+/** `effect-smb watch` */
+export const watch = Command.make(
+  "watch",
+  {
+    recursive: boolean("recursive", "Also what is below", "r"),
+    path: Flags.remote("remote", "A directory")
+  },
+  Effect.fnUntraced(function*({ path, recursive }) {
+    const { json } = yield* root
+    const { watch } = yield* Effect.promise(() => import("../Watching.ts"))
+    yield* withClient([path], watch(path, { json, recursive }))
+  })
+).pipe(
+  Command.withDescription(
+    "Print the changes in a directory as they happen, until it is interrupted (Ctrl-C); then it ends with exit code 0. " +
+      "The line lost says that changes came too fast for the server: list the directory again. With --json: time, " +
+      "change (added, removed, modified, renamed-from, renamed-to, stream-added, stream-removed, stream-modified, " +
+      "other, lost), name, path."
+  ),
+  Command.withShortDescription("Print changes as they happen"),
+  Command.withExamples([
+    { command: "effect-smb watch -r --json //nas/inbox", description: "Everything below, for another program" }
+  ])
+)

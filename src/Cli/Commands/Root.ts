@@ -11,6 +11,7 @@ import type { Credential } from "../../Auth/Credentials.ts"
 import type { SmbClient } from "../../Client/SmbClient.ts"
 import type { DfsResolver } from "../../Dfs/DfsResolver.ts"
 import type * as Actions from "../Actions.ts"
+import { CurrentSession } from "../CurrentSession.ts"
 import * as Flags from "../Flags.ts"
 import * as OptionsByServer from "../OptionsByServer.ts"
 import type { Remote } from "../Remote.ts"
@@ -31,11 +32,35 @@ export const top = Command.make("effect-smb").pipe(
   Command.withDescription(description)
 )
 
-/** The shared flags, with their defaults. */
-export const root = Effect.map(top, (given) => OptionsByServer.resolve(given))
+/** The command above the lines of a shell: it has the same name, and only the flag that makes sense for one line. */
+export const topOfLines = Command.make("effect-smb").pipe(
+  Command.withSharedFlags({ json: Flags.shared.json }),
+  Command.withDescription(
+    "Paths are relative to the current directory; /path begins at the share, and //host/share/path names another. A " +
+      "local path has file: before it in cp, sync and check. Quotes and backslashes are as in a POSIX shell, ; separates " +
+      "commands."
+  )
+)
+
+/**
+ * The shared flags with their defaults: those of the command, or in a shell those that it was started with, with --json
+ * of the line.
+ */
+export const root = Effect.flatMap(
+  CurrentSession,
+  (session) =>
+    Effect.map(
+      top,
+      (given): Flags.Shared =>
+        session === undefined
+          ? OptionsByServer.resolve(given)
+          : { ...session.options, json: session.options.json || given.json }
+    )
+)
 
 /** The options for the servers of these paths: the flags, then what `servers.json` says of the servers, then defaults. */
 export const settings = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>) {
+  if ((yield* CurrentSession) !== undefined) return { options: yield* root, known: undefined }
   const given = yield* top
   const { findAll, usual } = yield* Effect.promise(() => import("../KnownServers.ts"))
   const known = yield* Effect.fromResult(findAll(yield* usual, paths.map(({ server }) => server)))
@@ -46,6 +71,8 @@ export const settings = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>
 /** The options that come before a subcommand, and the session's layers for these paths: it asks for a password here. */
 export const logon = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>) {
   const { known, options } = yield* settings(paths)
+  const current = yield* CurrentSession
+  if (current !== undefined) return { ...current, options }
   const session = yield* Effect.promise(() => import("../Session.ts"))
   const { layer } = yield* Effect.promise(() => import("../Keyring.ts"))
   const user = yield* Effect.provide(session.credential(options, paths, known), layer)

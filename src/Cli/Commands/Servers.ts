@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Flags from "../Flags.ts"
-import { act, logon, root, withUser } from "./Root.ts"
+import { act, logon, root, withClient, withUser } from "./Root.ts"
 
 /** `effect-smb shares` */
 export const shares = Command.make(
@@ -17,6 +17,24 @@ export const shares = Command.make(
     "List the shares of a server. With --json: name, type (disk, printer, device, ipc), comment, special."
   ),
   Command.withShortDescription("List the shares of a server")
+)
+
+/** `effect-smb locks` */
+export const locks = Command.make(
+  "locks",
+  { server: Flags.server },
+  Effect.fnUntraced(function*({ server }) {
+    const { json } = yield* root
+    const { locks } = yield* Effect.promise(() => import("../Locks.ts"))
+    yield* withClient([server], locks(server, { json }))
+  })
+).pipe(
+  Command.withDescription(
+    "Show the sessions of a server, and the files that they have open, with the number of locks. Only for its " +
+      "administrators. With --json: kind session (client, user, opens, seconds, idleSeconds, isGuest), or kind file (id, " +
+      "path, user, locks, canRead, canWrite)."
+  ),
+  Command.withShortDescription("Show sessions and open files, for administrators")
 )
 
 /** `effect-smb info` */

@@ -29,6 +29,7 @@ export const recordEach = (each: Operations): Operations => ({
   makeDirectory: recorded(each.makeDirectory),
   remove: recorded(each.remove),
   rename: recorded(each.rename),
+  makeHardLink: recorded(each.makeHardLink),
   copy: recorded(each.copy),
   setAttributes: recorded(each.setAttributes),
   truncate: recorded(each.truncate),

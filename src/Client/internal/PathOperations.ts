@@ -1,7 +1,11 @@
 /** All operations on paths, from the modules that have them. Each is built on `TargetAttempt.withShare`. */
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { RequestError } from "../../Protocol/Errors.ts"
+import type * as Share from "../../Protocol/Share.ts"
 import * as OpenMode from "../OpenMode.ts"
 import type { Operations } from "../Operations.ts"
+import * as ServerUse from "../ServerUse.ts"
 import * as ShareList from "../ShareList.ts"
 import * as SmbFile from "../SmbFile.ts"
 import * as UncPath from "../UncPath.ts"
@@ -17,6 +21,17 @@ import * as Renaming from "./Renaming.ts"
 import * as SymlinkFiles from "./SymlinkFiles.ts"
 import { type PathContext, withShare } from "./TargetAttempt.ts"
 import * as Writing from "./Writing.ts"
+
+/** Runs on the IPC$ of a server. */
+const onServer = <A>(
+  context: PathContext,
+  server: UncPath.PathInput,
+  use: (ipc: Share.Share) => Effect.Effect<A, RequestError, Scope.Scope>
+) =>
+  Effect.flatMap(
+    Effect.fromResult(UncPath.parse(server)),
+    ({ port, server }) => Effect.scoped(Effect.flatMap(context.connect({ server, port, share: "IPC$", path: "" }), use))
+  )
 
 /**
  * All operations on paths.
@@ -38,14 +53,15 @@ export const operations = (context: PathContext): Operations => {
     ...Directories.operations(context, attributes.stat),
     ...Removing.operations(context, attributes.setAttributes),
     rename: Renaming.make(context),
+    makeHardLink: Renaming.makeHardLink(context),
     copy: Copying.make(context),
     ...Metadata.operations(context),
     ...SymlinkFiles.operations(context),
     shares: (server) =>
-      Effect.flatMap(Effect.fromResult(UncPath.parse(server)), (unc) =>
-        Effect.scoped(Effect.flatMap(
-          context.connect({ server: unc.server, port: unc.port, share: "IPC$", path: "" }),
-          ShareList.shares
-        ))).pipe(Effect.withSpan("SmbClient.shares", spanOptions(server)))
+      Effect.withSpan(onServer(context, server, ShareList.shares), "SmbClient.shares", spanOptions(server)),
+    openFiles: (server) =>
+      Effect.withSpan(onServer(context, server, ServerUse.openFiles), "SmbClient.openFiles", spanOptions(server)),
+    sessions: (server) =>
+      Effect.withSpan(onServer(context, server, ServerUse.sessions), "SmbClient.sessions", spanOptions(server))
   }
 }

@@ -1,4 +1,7 @@
-/** Renames within one share (MS-FSA 2.1.5.15.11). Both names are located first, and compared after that. */
+/**
+ * Renames and hard links within one share (MS-FSA 2.1.5.15.11, 2.1.5.15.6). Both names are located first, and compared
+ * after that.
+ */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { SmbError } from "../../Protocol/Errors.ts"
@@ -18,13 +21,46 @@ import * as ShareNames from "./ShareNames.ts"
 import { onEntry, type PathContext, rootOrLink } from "./TargetAttempt.ts"
 import { refuseChange } from "./VersionedOpen.ts"
 
+/** What differs between the two operations. */
+interface Kind {
+  readonly span: string
+  readonly mode: Share.OpenOptions
+  readonly information: "FileRenameInformation" | "FileLinkInformation"
+  /** What cannot be done between two shares, as `renamed to`. */
+  readonly done: string
+}
+
+const rename: Kind = {
+  span: "SmbClient.rename",
+  mode: OpenMode.remove,
+  information: "FileRenameInformation",
+  done: "be renamed to"
+}
+
+/** MS-FSA asks for no right of the open to make a link; servers ask for one to change the file. */
+const link: Kind = {
+  span: "SmbClient.makeHardLink",
+  mode: { ...OpenMode.setAttributes, createOptions: OpenMode.remove.createOptions },
+  information: "FileLinkInformation",
+  done: "get the other name"
+}
+
 /**
  * The operation `rename`.
  *
  * @category constructors
  */
-export const make = (context: PathContext): Operations["rename"] =>
-  Effect.fn("SmbClient.rename")(function*(from, to, options) {
+export const make = (context: PathContext): Operations["rename"] => operation(context, rename)
+
+/**
+ * The operation `makeHardLink`.
+ *
+ * @category constructors
+ */
+export const makeHardLink = (context: PathContext): Operations["makeHardLink"] => operation(context, link)
+
+const operation = (context: PathContext, { done, information, mode, span }: Kind): Operations["rename"] =>
+  Effect.fn(span)(function*(from, to, options) {
     yield* annotateSpan(from, to)
     const target = yield* Effect.fromResult(UncPath.parseInShare(to))
     const source = yield* Effect.fromResult(UncPath.parseInShare(from))
@@ -34,11 +70,11 @@ export const make = (context: PathContext): Operations["rename"] =>
     type Attempt = Effect.Effect<Result.Result<void, ClientError>, ClientError>
     /** The error of opening `from` is passed through as a value: it says nothing about the place of `to`. */
     const on = <const Ops extends ReadonlyArray<Operation.Any>>(share: Share.Share, below: string, list: Ops) =>
-      Effect.result(share.batch(below, OpenMode.remove, list))
+      Effect.result(share.batch(below, mode, list))
     const within = (share: Share.Share, below: string, fileName: string): Attempt =>
       Effect.flatMap(
         on(share, below, [
-          Information.setFile("FileRenameInformation", {
+          Information.setFile(information, {
             replaceIfExists: options?.replace ?? false,
             rootDirectory: 0n,
             fileName
@@ -64,7 +100,7 @@ export const make = (context: PathContext): Operations["rename"] =>
           there.isDfs
             ? there.batch(UncPath.parent({ ...target, path: place.path }).path, OpenMode.attributes, [])
             : Effect.void))
-        const detail = `cannot be renamed to ${UncPath.format(target)}, since the one is on ` +
+        const detail = `cannot ${done} ${UncPath.format(target)}, since the one is on ` +
           `${UncName.format(share, share.name)} and the other on ${UncName.format(place, place.share)}: copy and remove`
         return Effect.andThen(known, Effect.fail(UncPath.acrossShares(text(from), detail)))
       })

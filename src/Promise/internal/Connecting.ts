@@ -97,6 +97,7 @@ const make = (runner: Runner, smb: SmbClient.Client): Client => {
     remove: (path, options) => run(smb.remove(path, options), options?.signal),
     removable: (path, options) => run(smb.removable(path, options), options?.signal),
     rename: (from, to, options) => run(smb.rename(from, to, options), options?.signal),
+    makeHardLink: (from, to, options) => run(smb.makeHardLink(from, to), options?.signal),
     copy: (from, to, options) => run(smb.copy(from, to, options), options?.signal),
     watch: (path, options = {}) => iterate(runner, smb.watch(path, watchOptions(options)), options.signal),
     setAttributes: (path, changes, options) => run(smb.setAttributes(path, changes), options?.signal),
@@ -110,6 +111,8 @@ const make = (runner: Runner, smb: SmbClient.Client): Client => {
     makeLink: (path, target, options) => run(smb.makeLink(path, target, options), options?.signal),
     previousVersions: (path, options) => run(smb.previousVersions(path), options?.signal),
     shares: (server, options) => run(smb.shares(server), options?.signal),
+    openFiles: (server, options) => run(smb.openFiles(server), options?.signal),
+    sessions: (server, options) => run(smb.sessions(server), options?.signal),
     retryLogons: () => run(smb.retryLogons),
     close,
     [Symbol.asyncDispose]: close

@@ -1,0 +1,191 @@
+/**
+ * Lists for administrators: the open files of a server and its sessions, by the remote procedure calls NetrFileEnum and
+ * NetrSessionEnum over the named pipe `srvsvc` (MS-SRVS 3.1.4.2, 3.1.4.5).
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { NtStatus } from "../Codec/NtStatus.ts"
+import * as Srvsvc from "../Codec/Rpc/Srvsvc.ts"
+import * as Lists from "../Codec/Rpc/SrvsvcLists.ts"
+import { fromStatus, type RequestError, SmbError } from "../Protocol/Errors.ts"
+import type * as Share from "../Protocol/Share.ts"
+import * as RpcPipe from "./internal/RpcPipe.ts"
+
+/**
+ * A file or directory that a user has open.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface OpenFile {
+  /** The number that the server gives the open. */
+  readonly id: number
+  /**
+   * As the server names it: the path on its own disk (Windows; Samba writes C: before it), or `share\path` (the server of
+   * this package).
+   */
+  readonly path: string
+  readonly user: string
+  /** How many byte-range locks the open has. */
+  readonly locks: number
+  readonly canRead: boolean
+  readonly canWrite: boolean
+}
+
+/**
+ * A user at a client.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface UserSession {
+  /** The address or name of the client. */
+  readonly client: string
+  readonly user: string
+  /** How many files the session has open. */
+  readonly opens: number
+  /** Since the logon, in seconds. */
+  readonly seconds: number
+  /** Since the last request, in seconds. */
+  readonly idleSeconds: number
+  readonly isGuest: boolean
+}
+
+const srvsvc = { name: Srvsvc.pipeName, id: Srvsvc.interfaceId, endless: "the list of the server's use has no end" }
+
+const fileEnum = {
+  name: "NetrFileEnum",
+  operation: Srvsvc.Operation.NetrFileEnum,
+  request: Lists.FileEnumRequest,
+  response: Lists.FileEnumResponse
+}
+
+const sessionEnum = {
+  name: "NetrSessionEnum",
+  operation: Srvsvc.Operation.NetrSessionEnum,
+  request: Lists.SessionEnumRequest,
+  response: Lists.SessionEnumResponse
+}
+
+/** ERROR_ACCESS_DENIED (MS-ERREF 2.2). */
+const accessDenied = 5
+
+/** The most entries of a list, and the size that the server is asked for at once, in bytes. */
+const most = 100_000
+const part = 64 * 1024
+
+interface Part<A> {
+  readonly entries: ReadonlyArray<A>
+  readonly returnValue: number
+  readonly resumeHandle: number | undefined
+}
+
+/** Gathers a list from its parts: a server says that more follows, and where. */
+const gather = Effect.fnUntraced(function*<A>(
+  server: string,
+  name: string,
+  ask: (resumeHandle: number) => Effect.Effect<Part<A>, RequestError | RpcPipe.RpcRefused>
+): Effect.fn.Return<ReadonlyArray<A>, RequestError> {
+  const all: Array<A> = []
+  let resumeHandle = 0
+  for (;;) {
+    const answer = yield* Effect.catchTag(
+      ask(resumeHandle),
+      "RpcRefused",
+      ({ fault }) => RpcPipe.unexpected(server, `the server failed to tell how it is used (${name}, fault ${fault})`)
+    )
+    if (answer.returnValue === accessDenied) {
+      return yield* new SmbError({
+        ...fromStatus(NtStatus.STATUS_ACCESS_DENIED, name, `\\\\${server}`),
+        because: "The server tells this only to its administrators: log on as one of them."
+      })
+    }
+    all.push(...answer.entries)
+    if (answer.returnValue === Srvsvc.NERR_Success) return all
+    if (answer.returnValue !== Srvsvc.ERROR_MORE_DATA) {
+      return yield* RpcPipe.unexpected(
+        server,
+        `the server did not tell how it is used (${name}, error ${answer.returnValue})`
+      )
+    }
+    const next = answer.resumeHandle ?? 0
+    if (answer.entries.length === 0 || next === resumeHandle || all.length > most) {
+      return yield* RpcPipe.unexpected(server, `the server's list has no end (${name})`)
+    }
+    resumeHandle = next
+  }
+})
+
+/**
+ * The open files of the server of an IPC$ tree. `STATUS_ACCESS_DENIED` if the user is no administrator there.
+ *
+ * @since 0.2.0
+ */
+export const openFiles = Effect.fnUntraced(function*(
+  ipc: Share.Share
+): Effect.fn.Return<ReadonlyArray<OpenFile>, RequestError, Scope.Scope> {
+  const call = yield* bind(ipc)
+  return yield* gather(ipc.server, fileEnum.name, (resumeHandle) =>
+    call(fileEnum, {
+      serverName: `\\\\${ipc.server}`,
+      basePath: undefined,
+      userName: undefined,
+      info: { level: 3, value: [] },
+      preferredMaximumLength: part,
+      resumeHandle
+    }).pipe(
+      Effect.map(({ info, resumeHandle, returnValue }) => ({
+        returnValue,
+        resumeHandle,
+        entries: (info.level === 3 ? info.value ?? [] : []).map((file): OpenFile => ({
+          id: file.id,
+          path: file.pathName ?? "",
+          user: file.userName ?? "",
+          locks: file.locks,
+          canRead: (file.permissions & Lists.Permissions.PERM_FILE_READ) !== 0,
+          canWrite: (file.permissions & (Lists.Permissions.PERM_FILE_WRITE | Lists.Permissions.PERM_FILE_CREATE)) !== 0
+        }))
+      }))
+    ))
+})
+
+/**
+ * The sessions of the server of an IPC$ tree. `STATUS_ACCESS_DENIED` if the user is no administrator there.
+ *
+ * @since 0.2.0
+ */
+export const sessions = Effect.fnUntraced(function*(
+  ipc: Share.Share
+): Effect.fn.Return<ReadonlyArray<UserSession>, RequestError, Scope.Scope> {
+  const call = yield* bind(ipc)
+  return yield* gather(ipc.server, sessionEnum.name, (resumeHandle) =>
+    call(sessionEnum, {
+      serverName: `\\\\${ipc.server}`,
+      clientName: undefined,
+      userName: undefined,
+      info: { level: 1, value: [] },
+      preferredMaximumLength: part,
+      resumeHandle
+    }).pipe(
+      Effect.map(({ info, resumeHandle, returnValue }) => ({
+        returnValue,
+        resumeHandle,
+        entries: (info.level === 1 ? info.value ?? [] : []).map((session): UserSession => ({
+          client: (session.clientName ?? "").replace(/^\\\\/, ""),
+          user: session.userName ?? "",
+          opens: session.opens,
+          seconds: session.time,
+          idleSeconds: session.idleTime,
+          isGuest: (session.userFlags & Lists.UserFlags.SESS_GUEST) !== 0
+        }))
+      }))
+    ))
+})
+
+/** The call of an operation; a refused interface is an error of the first call's kind. */
+const bind = (ipc: Share.Share) =>
+  Effect.catchTag(
+    RpcPipe.bind(ipc, srvsvc),
+    "RpcRefused",
+    () => RpcPipe.unexpected(ipc.server, "the server does not tell how it is used: it refused the srvsvc interface")
+  )
