@@ -142,6 +142,7 @@ describe("acl shows", () => {
           tree.objects().map(({ path }) => path.split("\\data\\")[1]).toSorted(),
           ["plans", "plans\\a", "plans\\deep", "plans\\deep\\b"]
         )
+        assert.strictEqual((yield* acl("none")).failure?.json?.reason, "ObjectNameNotFound")
         const run = yield* acl(["none", "plans/a"])
         assert.match(run.err, /none: .*STATUS_OBJECT_NAME_NOT_FOUND/)
         assert.strictEqual(run.lines[0], `path:     ${base}/plans/a`)
@@ -270,7 +271,13 @@ describe("acl changes", () => {
       Effect.gen(function*() {
         const changes = { ...none, owner: "ann" }
         const refused = yield* acl("plans/a", { changes })
-        assert.match(refused.err, /STATUS_INVALID_OWNER.*only an administrator/)
+        // The failure of a single file is one line, with its own reason.
+        assert.strictEqual(refused.err, "")
+        assert.strictEqual(refused.failure?.json?.reason, "InvalidOwner")
+        assert.match(
+          refused.failure?.message ?? "",
+          /cannot be made the owner.*STATUS_INVALID_OWNER.*only an administrator/
+        )
         assert.strictEqual((yield* smb.security.permissions(`${base}/plans/a`)).owner?.name, "joe")
         yield* acl("plans/a", { changes: { ...none, owner: "joe" } })
         assert.strictEqual((yield* smb.security.permissions(`${base}/plans/a`)).owner?.name, "joe")
