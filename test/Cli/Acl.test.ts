@@ -113,6 +113,7 @@ describe("acl shows", () => {
         const [text] = (yield* acl("plans", { sddl: true })).lines
         assert.strictEqual(text, `O:${joe}G:${joe!.replace(/-\d+$/, "-513")}${sddl}`)
         assert.strictEqual(object.sddl, text)
+        assert.strictEqual((yield* acl("")).lines.at(-1), "allow  full    all  here  Everyone")
         // With several paths each line says whose it is.
         const two = yield* acl(["plans", "plans/a"], { sddl: true })
         assert.deepStrictEqual(two.lines.map((line) => line.split("  ")[1]), [`${base}/plans`, `${base}/plans/a`])

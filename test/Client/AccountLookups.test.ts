@@ -1,6 +1,7 @@
 /** Names for SIDs and SIDs for names, by the calls of MS-LSAT to servers that answer, refuse, or know only a part. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Result } from "effect"
+import { Effect, Fiber, Result } from "effect"
+import { TestClock } from "effect/testing"
 import * as AccountLookups from "../../src/Client/internal/AccountLookups.ts"
 import * as Locator from "../../src/Client/Locator.ts"
 import * as Codec from "../../src/Codec/Codec.ts"
@@ -184,6 +185,16 @@ describe("lookupSids", () => {
         [`${domain}-1000`, "unknown"],
         ["Everyone", "well-known"]
       ])
+    }))
+
+  it.effect("fails with TimedOut if the server does not answer, and then asks nothing more", () =>
+    Effect.gen(function*() {
+      const { calls, lookupSids } = at({ operations: { ...opens, [LsarLookupSids2]: () => "silence" } })
+      const asked = yield* Effect.forkChild(Effect.flip(lookupSids(path, [domain])))
+      yield* TestClock.adjust("30 seconds")
+      const error = yield* Fiber.join(asked)
+      assert(error._tag === "TransportError" && error.reason._tag === "TimedOut", error.message)
+      assert.deepStrictEqual(calls, [LsarOpenPolicy2, LsarLookupSids2])
     }))
 
   it.effect("fails if the server cannot be reached, or refuses the user", () =>
