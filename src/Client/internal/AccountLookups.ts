@@ -6,6 +6,7 @@
  * secure channel between machines of a domain, which a client of files does not have (MS-LSAT 3.1.4.9).
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import { NtStatus } from "../../Codec/NtStatus.ts"
 import { FaultStatus } from "../../Codec/Rpc/DceRpc.ts"
@@ -93,8 +94,8 @@ const openLsa = Effect.fnUntraced(function*(ipc: Share.Share) {
       (answer) =>
         answer.returnValue === 0 ? Effect.succeed(answer) : Effect.fail(failed(answer.returnValue, openPolicy.name))
     ),
-    // The end of the pipe ends the handle as well (MS-LSAD 3.1.4.2).
-    ({ handle }) => Effect.ignore(call(close, { handle }))
+    // The end of the pipe ends the handle as well (MS-LSAD 3.1.4.2): after a failure, such as a timeout, nothing is asked.
+    ({ handle }, exit) => Exit.isSuccess(exit) ? Effect.ignore(call(close, { handle })) : Effect.void
   )
   return { call, failed, handle }
 })
