@@ -1,4 +1,4 @@
-/** Compiles `src` to an empty `dist`, so that no module of an earlier build stays. */
+/** Compiles `src` to an empty `dist`, so that no module of an earlier build stays, and bundles the command. */
 import { spawnSync } from "node:child_process"
 import { existsSync, rmSync } from "node:fs"
 import { dirname, join } from "node:path"
@@ -23,4 +23,5 @@ const { error, status, signal } = spawnSync(process.execPath, [compiler, "-p", "
 })
 if (error !== undefined) fail(`the compiler could not be run: ${error.message}`)
 if (signal !== null) fail(`the compiler was ended by ${signal}`)
-process.exit(status)
+if (status !== 0) process.exit(status)
+await import("./bundle.mjs")
