@@ -87,6 +87,8 @@ export interface Server {
   readonly logRates: Readonly<Record<"connections" | "deletions" | "faults" | "logons" | "requests", LogRate>>
   /** The refusals since the server started: connections, logons, and requests beyond a user's limits. */
   readonly refused: { connections: number; logons: number; requests: number }
+  /** Bytes to and from clients by connections that have ended, headers of frames included. */
+  readonly traffic: { received: number; sent: number }
   readonly newSessionId: () => bigint
   readonly newOpenId: () => bigint
   /** Closes an open without a CLOSE request. */
@@ -115,6 +117,8 @@ export interface Connection {
   readonly binding: Set<Session>
   /** Its requests that wait, by AsyncId. */
   readonly pending: Map<bigint, PendingRequest>
+  /** Bytes from and to the client so far. */
+  readonly traffic: { readonly received: number; readonly sent: number }
   /** The client's address. */
   readonly address: string
   readonly port: number

@@ -82,6 +82,7 @@ export class ServerState implements Server {
   }
   /** The refusals since the server started: connections, logons, and requests beyond a user's limits. */
   readonly refused = { connections: 0, logons: 0, requests: 0 }
+  readonly traffic = { received: 0, sent: 0 }
   /** Watches of directories, and the bytes of changes that are kept for them. */
   watches = 0
   notified = 0
