@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Redacted, type Scope, Stream, Tracer } from "effect"
 import { Credentials, SmbClient, TestTransport } from "effect-smb"
+import { Spans } from "effect-smb/Protocol"
 import { globSync, readFileSync } from "node:fs"
 import { basename } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -75,19 +76,31 @@ describe("layers", () => {
 })
 
 /** What an attribute of a span may say. */
-const attributes = new Set(["domain", "kind", "of", "path", "port", "prefix", "server", "share", "target", "to"])
+const attributes: ReadonlySet<string> = new Set(Object.values(Spans.Attribute))
 
 describe("spans", () => {
   it("are called Module.operation, after a public module", () => {
+    // The names of operations and methods are made from these by rule, and their own tests see each of them.
     const names = sources.flatMap(({ text }) =>
-      [...text.matchAll(/(?:Effect\.fn|[wW]ithSpan|\bspan|\breopen)\((?:[^("]*, )?"([^"]*)"/g)].map(([, name]) => name!)
+      text.includes("Spans.") ? [...text.matchAll(/"([A-Z]\w*\.[a-z]\w*)"/g)].map(([, name]) => name!) : []
     )
-    assert.isAbove(names.length, 25)
+    assert.isAbove(names.length, 14)
     const modules = new Set(sources.filter(isPublic).map(({ path }) => basename(path, ".ts")))
+    assert.deepStrictEqual(names.filter((name) => !modules.has(name.split(".", 1)[0]!)), [])
+  })
+
+  it("are made by Spans, which has the names of all attributes", () => {
+    const own = new Set([
+      "src/Protocol/Spans.ts",
+      "src/Client/internal/OperationSpans.ts",
+      "src/Server/internal/Connection/RequestSpans.ts"
+    ])
+    const makers = /\b(?:Effect|Stream|Layer)\.(?:fn\("|fn\(`|\w*[sS]pan\w*\()|annotateCurrentSpan/
     assert.deepStrictEqual(
-      names.filter((name) => !/^[A-Z]\w+(?:\.[a-z]\w*)+$/.test(name) || !modules.has(name.split(".", 1)[0]!)),
+      sources.filter(({ path, text }) => !own.has(path) && makers.test(text)).map(({ path }) => path),
       []
     )
+    for (const name of attributes) assert.match(name, /^(?:server|client|network|error|file|smb)\.[a-z_.]+$/)
   })
 
   /** The operations of a client, each with its arguments. */
@@ -154,10 +167,8 @@ describe("spans", () => {
           Effect.provide([transport, Credentials.layer(Credentials.password("ann", Redacted.make(password)))]),
           Effect.provideService(Tracer.Tracer, tracer)
         )
-        // A walk is a list of each directory.
-        const name = operation === "walk" ? "list" : operation
-        const own = spans.find((span) => span.name === `SmbClient.${name}` && Option.isNone(span.parent))
-        assert.match(String(own?.attributes.get("path")), /^\\\\s(\\|$)/, operation)
+        const own = spans.find((span) => span.name === `SmbClient.${operation}` && Option.isNone(span.parent))
+        assert.match(String(own?.attributes.get(Spans.Attribute.path)), /^\\\\s(\\|$)/, operation)
         for (const span of spans) {
           for (const [key, value] of span.attributes) {
             assert.isTrue(attributes.has(key), `${span.name}: ${key}`)

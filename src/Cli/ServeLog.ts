@@ -37,10 +37,15 @@ export const text = ({ cause, date, fiber, message }: Entry): string => {
   return `${time} ${oneLine(textOf(message))}${details === "" ? "" : ` (${details})`}${why}\n`
 }
 
+/** The command itself says where the server listens, with the shares and the user. */
+const isTold = ({ fiber }: Entry): boolean => fiber.getRef(References.CurrentLogAnnotations)["event"] === "listening"
+
 /** Where the lines go. */
 export const layer = (asJson: boolean): Layer.Layer<never> =>
   Logger.layer([
-    asJson
-      ? Logger.make((entry) => void process.stdout.write(json(entry)))
-      : Logger.make((entry) => void process.stderr.write(text(entry)))
+    Logger.make((entry) => {
+      if (isTold(entry)) return
+      if (asJson) process.stdout.write(json(entry))
+      else process.stderr.write(text(entry))
+    })
   ])

@@ -1,6 +1,7 @@
 /**
  * An open file as an app uses it: reads and writes of any size, locks, and everything else by `run`.
  */
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
@@ -10,7 +11,9 @@ import * as Changes from "../Protocol/Changes.ts"
 import type { RequestError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
+import * as Spans from "../Protocol/Spans.ts"
 import * as UncName from "../Protocol/UncName.ts"
+import * as ClientMetrics from "./ClientMetrics.ts"
 import type { FileShortened } from "./FileShortened.ts"
 import * as Information from "./Information.ts"
 import * as Appending from "./internal/Appending.ts"
@@ -150,15 +153,21 @@ const locked = (
   exclusive: boolean,
   wait: boolean
 ): Effect.Effect<void, RequestError, Scope.Scope> =>
-  Effect.suspend(() => {
+  Effect.contextWith((context: Context.Context<never>) => {
     const requests = wait && ranges.length > 1
       ? ranges.toSorted((a, b) => a.offset < b.offset ? -1 : a.offset > b.offset ? 1 : 0).map((range) => [range])
       : [ranges]
     /** Grouped as they were requested: the ranges of one lock request fit into one unlock request. */
     const held: Array<ReadonlyArray<Operation.Range>> = []
+    const count = (by: number) => ClientMetrics.locks.of().modifyUnsafe(by, context)
+    const take = () => {
+      const all = held.splice(0)
+      for (const { length } of all) count(-length)
+      return all
+    }
     const unlock = Effect.suspend(() =>
       Effect.forEach(
-        held.splice(0),
+        take(),
         // If the file was closed in the meantime, it holds no locks. Any other error does not matter: the CLOSE unlocks
         // the ranges.
         (ranges) => Effect.ignore(file.run<Operation.Unlock>({ _tag: "Unlock", ranges })),
@@ -168,6 +177,7 @@ const locked = (
     const lock = Effect.forEach(requests, (ranges) =>
       Effect.map(file.run<Operation.Lock>({ _tag: "Lock", ranges, exclusive, wait }), () => {
         held.push(ranges)
+        count(ranges.length)
       }), { discard: true })
     return Effect.acquireRelease(
       Effect.onExit(lock, (exit) =>
@@ -177,6 +187,44 @@ const locked = (
       { interruptible: true }
     )
   })
+
+/** A file whose operations have spans: one for each call, and none for the requests that it takes. */
+const withSpans = (file: SmbFile): SmbFile => {
+  const { share } = file
+  const attributes: Spans.Attributes = {
+    ...Spans.ofServer(share),
+    [Spans.Attribute.share]: share.name,
+    [Spans.Attribute.path]: file.path
+  }
+  const about: Spans.About = { kind: "client", attributes }
+  const spanned = <A, E, R>(
+    name: string,
+    effect: Effect.Effect<A, E, R>,
+    bytes?: (value: A) => number | bigint
+  ): Effect.Effect<A, E, R> => Spans.effect(effect, `SmbFile.${name}`, about, bytes)
+  const count = (moved: bigint | number) => moved
+  const length = (data: Uint8Array) => data.length
+  return {
+    ...file,
+    read: (offset, size) => spanned("read", file.read(offset, size), length),
+    readInto: (offset, destination) => spanned("readInto", file.readInto(offset, destination), count),
+    stream: (range) => Spans.stream(file.stream(range), "SmbFile.stream", () => about, length),
+    readTo: (use, range) => spanned("readTo", file.readTo(use, range), count),
+    write: (offset, data) => spanned("write", file.write(offset, data), () => data.length),
+    sink: (options) => Spans.sink(file.sink(options), "SmbFile.sink", () => about, count),
+    writeFrom: (fill, options) => spanned("writeFrom", file.writeFrom(fill, options), count),
+    append: (data) => spanned("append", file.append(data), () => data.length),
+    flush: spanned("flush", file.flush),
+    truncate: (size) => spanned("truncate", file.truncate(size)),
+    lock: (ranges, options) => spanned("lock", file.lock(ranges, options)),
+    run: (operation) =>
+      Spans.effect(file.run(operation), "SmbFile.run", {
+        kind: "client",
+        attributes: { ...attributes, [Spans.Attribute.operation]: operation._tag }
+      }),
+    close: spanned("close", file.close)
+  }
+}
 
 /**
  * An open file of a share, with reads and writes split to the share's `limits`.
@@ -212,7 +260,7 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
     return locked(file, list, options?.exclusive ?? true, options?.wait ?? true)
   }
   const append: SmbFile["append"] = (data) => Changes.whole(Appending.append(own, share.limits.write, lock, data))
-  return {
+  return withSpans({
     path: UncName.format(share, share.name, file.path),
     share,
     opened: file.opened,
@@ -252,5 +300,5 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
     lock,
     run,
     close: file.close
-  }
+  })
 }

@@ -1,6 +1,7 @@
 /** The public modules of `effect-smb/Client`. Written by `npm run format`. */
 export * as Account from "./Account.ts"
 export * as ClientError from "./ClientError.ts"
+export * as ClientMetrics from "./ClientMetrics.ts"
 export * as Directory from "./Directory.ts"
 export * as Entry from "./Entry.ts"
 export * as FileReplacement from "./FileReplacement.ts"

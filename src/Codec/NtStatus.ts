@@ -164,6 +164,7 @@ const explanations: { readonly [N in Name]?: string } = {
   STATUS_FILE_LOCK_CONFLICT: "Another program holds a lock on this part of the file. Try again once it is released.",
   STATUS_LOCK_NOT_GRANTED: "Another program holds a conflicting lock. Try again once it is released.",
   STATUS_DELETE_PENDING: "The file is being deleted. It is gone once the last handle to it is closed.",
+  STATUS_INVALID_OWNER: "The given account cannot be made the owner. Choose another one.",
   STATUS_PRIVILEGE_NOT_HELD: "The account lacks a privilege that this needs.",
   STATUS_NO_LOGON_SERVERS: "The server reaches no domain controller to check the logon. Try again later.",
   STATUS_NO_SUCH_USER: "There is no such account. Check the user name and the domain.",
@@ -229,6 +230,15 @@ const explanations: { readonly [N in Name]?: string } = {
   STATUS_SERVER_UNAVAILABLE: "The server is not available at present. Try again later.",
   STATUS_FILE_NOT_AVAILABLE: "The file is not available at present. Try again later."
 }
+
+const explained: ReadonlySet<number> = new Set(Object.keys(explanations).map((known) => NtStatus[known as Name]))
+
+/**
+ * Whether `explanation` says more than the name of a code: for about a hundred codes that a person is likely to meet.
+ *
+ * @since 0.2.0
+ */
+export const isExplained = (code: number): boolean => explained.has(code >>> 0)
 
 /**
  * What happened and what to do, in a sentence or two for a person. If a code has no such sentence: its name.

@@ -112,6 +112,7 @@ export const failbacks = counter("failbacks", "Changes back to an earlier target
  */
 export const targetLatency: Metric.Histogram<number> = Metric.histogram("effect_smb_dfs_target_latency_ms", {
   description: "Milliseconds that an attempt at a target took",
+  attributes: { unit: "ms" },
   boundaries: Metric.exponentialBoundaries({ start: 1, factor: 2, count: 16 })
 })
 

@@ -17,6 +17,7 @@ import { createSocket } from "node:dgram"
 import { lookup as systemLookup } from "node:dns"
 import type { LookupFunction } from "node:net"
 import { Malformed } from "../Codec/Malformed.ts"
+import * as Spans from "../Protocol/Spans.ts"
 import { reasonOf } from "./internal/Transitions.ts"
 import * as Netlogon from "./Netlogon.ts"
 
@@ -249,5 +250,13 @@ export const ping = (
       duration: options.timeout ?? "1 second",
       orElse: () => Effect.fail(new LdapPingError({ reason: { _tag: "TimedOut" }, server, domain }))
     }),
-    Effect.withSpan("LdapPing.ping", { attributes: { server, domain } })
+    (pinging) =>
+      Spans.effect(pinging, "LdapPing.ping", {
+        kind: "client",
+        attributes: {
+          [Spans.Attribute.serverAddress]: server,
+          [Spans.Attribute.networkTransport]: "udp",
+          [Spans.Attribute.dfsDomain]: domain
+        }
+      })
   )

@@ -19,6 +19,7 @@ import type { Root } from "./internal/Access.ts"
 import * as Attributes from "./internal/Attributes.ts"
 import * as Content from "./internal/Content.ts"
 import * as Links from "./internal/Links.ts"
+import * as MethodSpans from "./internal/MethodSpans.ts"
 import * as Temporary from "./internal/Temporary.ts"
 import * as Trees from "./internal/Trees.ts"
 import * as Watching from "./internal/Watching.ts"
@@ -56,7 +57,7 @@ export const make = Effect.fnUntraced(function*(
   }
   const { sink, stream, ...content } = Content.methods(root)
   const trees = Trees.methods(root)
-  return {
+  const fs: FileSystem.FileSystem = {
     ...FileSystem.make({
       ...Attributes.methods(root),
       ...content,
@@ -68,6 +69,7 @@ export const make = Effect.fnUntraced(function*(
     stream,
     sink
   }
+  return MethodSpans.each(fs, root.base)
 })
 
 /**

@@ -15,6 +15,7 @@ import * as ConnectionErrors from "./ConnectionErrors.ts"
 import { afterSending, type ProtocolError, type TransportError } from "./Errors.ts"
 import * as FrameReader from "./FrameReader.ts"
 import type { RequestListener } from "./RequestListener.ts"
+import type { RequestMeter } from "./RequestMeter.ts"
 import type * as Transport from "./Transport.ts"
 
 /**
@@ -50,6 +51,8 @@ export interface Options {
   readonly keepAlive: number
   /** Sees each request and its response. Default: none. */
   readonly listener?: RequestListener | undefined
+  /** Counts the requests. Default: none. */
+  readonly meter?: RequestMeter | undefined
 }
 
 /**

@@ -10,6 +10,7 @@
 import * as Allocate from "../Codec/Allocate.ts"
 import { type Complete, type ConnectionError, failureOf } from "./Multiplexer.ts"
 import type { Request as ListenedRequest, RequestListener } from "./RequestListener.ts"
+import type { RequestMeter } from "./RequestMeter.ts"
 
 /**
  * One request, without its header.
@@ -56,6 +57,8 @@ export interface OutstandingRequest<R> {
   readonly outgoing: Outgoing<R>
   /** Absent if the caller no longer waits. */
   complete: Complete<R> | undefined
+  /** When it was sent, if that is measured: milliseconds of `performance.now()`. */
+  sentAt?: number | undefined
 }
 
 /**
@@ -86,6 +89,19 @@ export const observer = <Request extends { readonly outgoing: unknown }>(
   }
 
 /**
+ * Counts requests: a meter, and what only the version of the protocol knows.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Metering<Reply> {
+  readonly meter: RequestMeter
+  readonly commandName: (command: number) => string
+  /** The number of bytes of data in a successful response to a READ. */
+  readonly dataLength: (reply: Reply) => number
+}
+
+/**
  * The requests in flight, by the number that their responses carry: MessageId or MID.
  *
  * @category models
@@ -94,9 +110,11 @@ export const observer = <Request extends { readonly outgoing: unknown }>(
 export class OutstandingRequests<R extends Reply, Request extends OutstandingRequest<R>> {
   private readonly requests = new Map<number, Request>()
   private readonly observer: Observer<Request> | undefined
+  private readonly metering: Metering<R> | undefined
 
-  constructor(observer?: Observer<Request>) {
+  constructor(observer?: Observer<Request>, metering?: Metering<R>) {
     this.observer = observer
+    this.metering = metering
   }
 
   get size(): number {
@@ -113,6 +131,7 @@ export class OutstandingRequests<R extends Reply, Request extends OutstandingReq
 
   add(id: number, request: Request): void {
     this.requests.set(id, request)
+    if (this.metering !== undefined) request.sentAt = performance.now()
     this.observer?.sent(id, request)
   }
 
@@ -124,6 +143,7 @@ export class OutstandingRequests<R extends Reply, Request extends OutstandingReq
   finish(id: number, request: Request, reply: R): void {
     this.requests.delete(id)
     this.observer?.answered(id, request, reply.header.status)
+    if (this.metering !== undefined) measure(this.metering, request, reply)
     const { complete } = request
     request.complete = undefined
     if (complete !== undefined) complete(undefined, reply)
@@ -136,9 +156,22 @@ export class OutstandingRequests<R extends Reply, Request extends OutstandingReq
     this.requests.clear()
     for (const [id, request] of requests) {
       this.observer?.unanswered(id, request, error.message)
+      if (this.metering !== undefined) measure(this.metering, request, undefined)
       fail(request, error)
     }
   }
+}
+
+const measure = <R extends Reply>(
+  { commandName, dataLength, meter }: Metering<R>,
+  { outgoing, sentAt }: OutstandingRequest<R>,
+  reply: R | undefined
+): void => {
+  const { command, payload, readLength } = outgoing
+  const status = reply?.header.status
+  const read = status === 0 && readLength !== undefined ? dataLength(reply!) : 0
+  const written = status === 0 && payload !== undefined ? payload.length : 0
+  meter.ended(commandName(command), status, performance.now() - sentAt!, read, written)
 }
 
 /**

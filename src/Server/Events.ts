@@ -2,8 +2,8 @@
  * The log events of a server, one line for each: the annotation `event` names the event. No annotation holds a secret.
  * Names come from clients, so a program that shows them on a terminal must make them printable first.
  *
- * Refusals are warnings and faults are errors. Successes are `Debug`, and the start and end of connections `Trace`: the
- * log is quiet by default.
+ * Refusals are warnings and faults are errors. Where the server listens is `Info`, successes are `Debug`, and the start
+ * and end of connections `Trace`: the log is quiet by default.
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -38,6 +38,14 @@ const told = (
   event: string,
   about: Readonly<Record<string, unknown>>
 ): Effect.Effect<void> => Effect.annotateLogs(log, { event, ...about })
+
+/**
+ * The server listens, on an address of this machine and a port.
+ *
+ * @since 0.2.0
+ */
+export const listening = (on: { readonly address: string; readonly port: number }): Effect.Effect<void> =>
+  told(Effect.logInfo(`the SMB server listens on ${on.address}, port ${on.port}`), "listening", on)
 
 /**
  * A client has connected.

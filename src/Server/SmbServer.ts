@@ -34,10 +34,12 @@ import type { Identities } from "./IdentityStore.ts"
 import * as Close from "./internal/Command/Close.ts"
 import { Connection } from "./internal/Connection/Connection.ts"
 import * as Receive from "./internal/Connection/Receive.ts"
+import * as RequestSpans from "./internal/Connection/RequestSpans.ts"
 import { networkOf } from "./internal/State/Connections.ts"
 import type * as DfsHost from "./internal/State/DfsHost.ts"
 import { FileTable } from "./internal/State/FileTable.ts"
 import { LeaseTable } from "./internal/State/LeaseTable.ts"
+import { Meter } from "./internal/State/Meter.ts"
 import * as Model from "./internal/State/Model.ts"
 import { ServerState } from "./internal/State/ServerState.ts"
 import { StoreTimeout, withTimeout } from "./internal/State/StoreTimeout.ts"
@@ -268,17 +270,18 @@ const attach = (state: ServerState, accepted: Net.Socket, direct: boolean): void
   const full = state.connections.full(networkOf(remoteAddress))
   if (full !== undefined) {
     accepted.destroy()
-    state.refused.connections++
+    state.meter.refuse("connections")
     return state.run(state.logRates.connections.tell((more) => Events.full(full, remoteAddress, more)))
   }
   Receive.start(accepted, direct, (socket) => {
     const connection = new Connection(state, socket)
     const oldest = state.connections.enter(connection)
     if (oldest !== undefined) {
-      state.refused.connections++
+      state.meter.refuse("connections")
       state.run(state.logRates.connections.tell((more) => Events.gaveWay(oldest, more)))
       oldest.close()
     }
+    state.meter.accepted()
     state.run(Events.connected(connection))
     if (socket !== accepted) socket.on("error", () => {})
     socket.on("close", () => connection.close())
@@ -336,7 +339,9 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
     current: () => isChanging(namespaces) ? SubscriptionRef.getUnsafe(namespaces) : namespaces
   }
   const limits = Defaults.complete(Limits.defaults, options.limits)
-  const storeTimeout = new StoreTimeout(Duration.toMillis(Duration.fromInputUnsafe(limits.storeTime)))
+  const context = yield* Effect.context<never>()
+  const meter = new Meter(context)
+  const storeTimeout = new StoreTimeout(Duration.toMillis(Duration.fromInputUnsafe(limits.storeTime)), meter)
   const tables = new WeakMap<object, FileTable>()
   const addShare = Effect.fnUntraced(function*(name: string, given: ShareOptions) {
     const limited = withTimeout(given.store, storeTimeout)
@@ -359,7 +364,6 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
     )
   }
   const now = FileTime.fromMillis(yield* Clock.currentTimeMillis)
-  const context = yield* Effect.context<never>()
   const host = options.host ?? "0.0.0.0"
   const state = new ServerState({
     settings: {
@@ -381,10 +385,13 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
     identity: options.identity ?? IdentityStore.inMemory(),
     leases: new LeaseTable(),
     closeOpen: (open) => Close.end(open, NtStatus.STATUS_NOTIFY_CLEANUP),
+    meter,
+    traced: RequestSpans.hasTracer(context),
     context,
     // Not predictable, and within 32 bits: some clients keep only that many.
     firstSession: BigInt((randomBytes(4).readUInt32LE() >>> 1) + 1)
   })
+  yield* Effect.acquireRelease(Effect.sync(() => meter.observe(state)), (end) => Effect.sync(end))
   yield* Effect.forkScoped(endIdle(state))
   const direct = options.receive !== "events" && (yield* Receive.available)
   const server = Net.createServer({ pauseOnConnect: true }, (socket) => attach(state, socket, direct))
@@ -396,6 +403,7 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
         for (const connection of Array.from(state.connections)) connection.close()
       }).pipe(Effect.andThen(state.stop))
   )
+  yield* Events.listening({ address: address.address, port: address.port })
   return {
     host: address.address,
     port: address.port,
@@ -409,7 +417,7 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
       opens: state.opens.size,
       waitingLogons: state.logonDelays.waiting,
       rememberedLogons: state.logonDelays.size,
-      refused: { ...state.refused },
+      refused: { ...state.meter.refused },
       tasks: state.tasks
     }))
   }

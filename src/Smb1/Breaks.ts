@@ -52,6 +52,7 @@ export class Breaks {
       const decoded = Codec.decode("SMB1 LOCKING_ANDX Request", Codec.at(Header.size, Locking))(reply.packet)
       if (Result.isFailure(decoded)) return connection.fail(decoded.failure)
       const { fid, newOpLockLevel } = decoded.success
+      connection.options.meter?.broken("oplock")
       const caching = this.cachingOpens.get(`${reply.header.tid}:${fid}`)
       // An open that was closed while the break was on its way needs no acknowledgment.
       if (caching === undefined) return
@@ -72,6 +73,11 @@ export class Breaks {
         uid: caching.ids.session.uid
       })
     }
+  }
+
+  /** The opens of the connection, also those without an oplock. */
+  get opens(): number {
+    return this.cachingOpens.size
   }
 
   /** Keeps track of an open until the returned function is called. */

@@ -68,6 +68,14 @@ const pid = 0xfeff
 /** 0xFE 'S' 'M' 'B', little-endian: the first bytes of a packet of SMB 2 or 3. */
 const smb2 = 0x424d53fe
 
+/** DataLength and DataLengthHigh of a READ_ANDX response (MS-SMB 2.2.4.2.2). */
+const dataLength = ({ data, packet }: Reply): number => {
+  if (data !== undefined) return data.length
+  if (packet.length < readDataOffset - 1 || packet[Header.size] !== 12) return 0
+  const view = Header.view(packet)
+  return view.getUint16(Header.size + 11, true) + view.getUint16(Header.size + 15, true) * 0x10000
+}
+
 /**
  * The multiplexer. Made by `Negotiate.connect`, which also fills in what the negotiation decides.
  *
@@ -76,7 +84,8 @@ const smb2 = 0x424d53fe
  */
 export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
   private readonly requests = new OutstandingRequests.OutstandingRequests<Reply, Pending>(
-    OutstandingRequests.observer<Pending>(this.options.listener, ({ command }) => ({ command: commandName(command) }))
+    OutstandingRequests.observer<Pending>(this.options.listener, ({ command }) => ({ command: commandName(command) })),
+    this.options.meter && { meter: this.options.meter, commandName, dataLength }
   )
   private waiting: Array<Pending> = []
   private waitingByNature = 0
@@ -99,6 +108,11 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
   /** Requests that wait for a reply. */
   get outstanding(): number {
     return this.requests.size
+  }
+
+  /** Requests that wait to be sent. */
+  get waitingCount(): number {
+    return this.waiting.length
   }
 
   /** Whether requests are signed. */

@@ -16,6 +16,8 @@ import { fromStatus, type ProtocolError, type RequestError } from "../Protocol/E
 import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import * as Negotiation from "../Protocol/Negotiation.ts"
 import { CurrentRequestListener } from "../Protocol/RequestListener.ts"
+import { CurrentRequestMeter } from "../Protocol/RequestMeter.ts"
+import * as Spans from "../Protocol/Spans.ts"
 import * as Transport from "../Protocol/Transport.ts"
 import * as UncName from "../Protocol/UncName.ts"
 import * as Connection from "./Connection.ts"
@@ -163,7 +165,8 @@ export const connect = Effect.fnUntraced(function*(
   const listen = yield* CurrentRequestListener
   const connection = new Connection.Connection({
     ...Multiplexer.optionsOf(endpoint, settings),
-    listener: listen?.(endpoint)
+    listener: listen?.(endpoint),
+    meter: yield* CurrentRequestMeter
   })
   let handlers: Transport.Handlers = connection
   const duplex = yield* transport.connect(endpoint, {
@@ -177,7 +180,7 @@ export const connect = Effect.fnUntraced(function*(
     smb202: settings.dialects.includes("2.0.2"),
     later: settings.dialects.some((name) => name !== "2.0.2" && name !== "NT1")
   })
-  const answer = yield* Effect.callback<Connection.Reply | Smb2Answer, Connection.ConnectionError>((resume) => {
+  const asking = Effect.callback<Connection.Reply | Smb2Answer, Connection.ConnectionError>((resume) => {
     if (others.length > 0) {
       connection.onSmb2 = (packet) => {
         ours = false
@@ -206,8 +209,18 @@ export const connect = Effect.fnUntraced(function*(
       }
     )
   })
-  if ("duplex" in answer) return answer
-  const negotiated = yield* agree(connection, settings, options, answer, yield* Clock.currentTimeMillis)
+  const negotiating = Effect.flatMap(
+    asking,
+    (answer): Effect.Effect<Negotiated | Smb2Answer, NegotiateError> =>
+      "duplex" in answer
+        ? Effect.succeed(answer)
+        : Effect.flatMap(Clock.currentTimeMillis, (now) => agree(connection, settings, options, answer, now))
+  )
+  const negotiated = yield* Spans.effect(negotiating, "SmbClient.negotiate", {
+    kind: "client",
+    attributes: Spans.ofServer(connection.options)
+  })
+  if ("duplex" in negotiated) return negotiated
   connection.maxMpxCount = Math.max(1, negotiated.maxMpxCount)
   connection.flags2 = wantedFlags2({
     ...options,

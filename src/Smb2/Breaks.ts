@@ -45,11 +45,20 @@ export class Breaks {
       const message = Codec.decode("SMB2 OPLOCK_BREAK", Codec.at(Header.size, OplockBreak.Response))(reply.packet)
       if (Result.isFailure(message)) return connection.fail(message.failure)
       const value = message.success
-      if (value._tag === "OplockBreak") this.oplock(value.fileId, value.oplockLevel)
-      else if (value._tag === "LeaseBreakNotification") {
+      const { meter } = connection.options
+      if (value._tag === "OplockBreak") {
+        meter?.broken("oplock")
+        this.oplock(value.fileId, value.oplockLevel)
+      } else if (value._tag === "LeaseBreakNotification") {
+        meter?.broken("lease")
         this.lease(value.leaseKey, value.newLeaseState, value.flags)
       }
     }
+  }
+
+  /** The opens of the connection, also those without an oplock or a lease. */
+  get opens(): number {
+    return this.byFile.size
   }
 
   private oplock(fileId: FileId, oplockLevel: number): void {

@@ -58,6 +58,10 @@ export interface Options extends Multiplexer.Options {
 /** The header and the fixed part of a READ response. */
 const peek = Header.size + 16
 
+/** DataLength of a READ response (MS-SMB2 2.2.20). */
+const dataLength = ({ data, packet }: Reply): number =>
+  data?.length ?? (packet.length < peek ? 0 : Header.view(packet).getUint32(Header.size + 4, true))
+
 /**
  * The multiplexer. Made by `Negotiate.connect`, which also fills in what the negotiation decides.
  *
@@ -66,7 +70,8 @@ const peek = Header.size + 16
  */
 export class Connection extends Multiplexer.Multiplexer<Options> {
   private readonly requests = new OutstandingRequests.OutstandingRequests<Reply, Pending>(
-    OutstandingRequests.observer<Pending>(this.options.listener, RequestDescription.describe)
+    OutstandingRequests.observer<Pending>(this.options.listener, RequestDescription.describe),
+    this.options.meter && { meter: this.options.meter, commandName: Commands.commandName, dataLength }
   )
   private readonly sessions = new Map<bigint, Security>()
   private readonly credits: Credits<Batch>
@@ -97,6 +102,16 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
   /** Requests that wait for a reply. */
   get outstanding(): number {
     return this.requests.size
+  }
+
+  /** Requests that wait for credits, a compound as one. */
+  get waiting(): number {
+    return this.credits.waitingCount
+  }
+
+  /** The credits that are available. */
+  get availableCredits(): number {
+    return this.credits.availableNow
   }
 
   /**

@@ -43,6 +43,16 @@ export class Credits<Batch extends { readonly charge: number }> {
     return this.nextMessageId > 0
   }
 
+  /** The credits that are available now. */
+  get availableNow(): number {
+    return this.available
+  }
+
+  /** The number of requests that wait. */
+  get waitingCount(): number {
+    return this.waiting.length
+  }
+
   /** Whether requests wait. */
   get waits(): boolean {
     return this.waiting.length > 0

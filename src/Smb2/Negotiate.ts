@@ -17,6 +17,8 @@ import { fromStatus, type ProtocolError, type RequestError, type SmbError } from
 import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import type * as Negotiation from "../Protocol/Negotiation.ts"
 import { CurrentRequestListener } from "../Protocol/RequestListener.ts"
+import { CurrentRequestMeter } from "../Protocol/RequestMeter.ts"
+import * as Spans from "../Protocol/Spans.ts"
 import * as Transport from "../Protocol/Transport.ts"
 import * as UncName from "../Protocol/UncName.ts"
 import * as Connection from "./Connection.ts"
@@ -278,9 +280,11 @@ export type BegunBySmb1 = Negotiation.AnsweredBySmb2
 const open = Effect.fnUntraced(
   function*(endpoint: Transport.Endpoint, settings: Settings.Settings, begun?: BegunBySmb1) {
     const listen = yield* CurrentRequestListener
+    const meter = yield* CurrentRequestMeter
     const connection = new Connection.Connection({
       ...Multiplexer.optionsOf(endpoint, settings),
       listener: listen?.(endpoint),
+      meter,
       creditTarget: settings.credits,
       pendingTimeout: Duration.toMillis(Settings.pendingTimeout(settings))
     })
@@ -294,7 +298,14 @@ const open = Effect.fnUntraced(
     }
     yield* Multiplexer.live(connection)
     const entropy = yield* Entropy.Entropy
-    const negotiated = yield* negotiate(connection, settings, entropy, begun)
+    const negotiated = yield* Spans.effect(
+      Effect.tap(
+        negotiate(connection, settings, entropy, begun),
+        ({ dialect }) => Spans.annotate({ [Spans.Attribute.dialect]: Dialects.nameOf(dialect) })
+      ),
+      "SmbClient.negotiate",
+      { kind: "client", attributes: Spans.ofServer(connection.options) }
+    )
     connection.multiCredit = negotiated.dialect !== Dialect.SMB_2_0_2 &&
       (negotiated.capabilities & Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU) !== 0
     return { connection, negotiated, entropy }

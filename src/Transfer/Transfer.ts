@@ -13,12 +13,14 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { fromStatus } from "../Protocol/Errors.ts"
+import * as Spans from "../Protocol/Spans.ts"
 import type { Difference } from "./Difference.ts"
 import type { Incomplete } from "./Incomplete.ts"
 import * as Choice from "./internal/Choice.ts"
@@ -72,7 +74,10 @@ export interface TransferOptions {
   readonly maximumSize?: number | bigint | undefined
   /** Whether a copy gets the last write time of its original. Default: true. */
   readonly times?: boolean | undefined
-  /** Whether a copy from server to server gets the attributes of its original. Default: false. */
+  /**
+   * Whether a copy gets the attributes of its original that both sides have: from server to server read-only, hidden,
+   * system and archive, otherwise read-only. Default: false.
+   */
   readonly attributes?: boolean | undefined
   /** Changes nothing, and says by `Planned` what would be copied and removed. Default: false. */
   readonly dryRun?: boolean | undefined
@@ -170,16 +175,49 @@ const complete = (run: Run, options: TransferOptions, existing: Choice.Existing)
   retry: Options.retry(options.retries ?? usualRetries, (warning) => run.warn(warning))
 })
 
+const { Attribute } = Spans
+
 /** How many events wait for a consumer that is slower than the transfer. */
 const bufferSize = 64
 
-/** The events of a run. If the consumer ends the stream, the run is interrupted. */
-const events = (
-  work: (run: Run) => Effect.Effect<void, TransferError, Services | Scope.Scope>
-): Stream.Stream<TransferEvent, TransferError, Services> =>
-  Stream.callback<TransferEvent, TransferError, Services>(
-    (queue) => Effect.andThen(work(new Run((event) => Queue.offer(queue, event))), Queue.end(queue)),
-    { bufferSize, strategy: "suspend" }
+/** What a span says of the two sides: of a path on a server the server, of a local path only the path. */
+const placesOf = (source: UncPath.PathInput, target: UncPath.PathInput): Spans.Attributes => {
+  const remote = [source, target].flatMap((path) => {
+    const parsed = isRemote(path) ? UncPath.parseInShare(path) : undefined
+    return parsed !== undefined && Result.isSuccess(parsed) ? [parsed.success] : []
+  })
+  const local = [source, target].find((path) => !isRemote(path))
+  const [first, second] = remote
+  return {
+    ...(first === undefined ? {} : {
+      ...Spans.ofServer(first),
+      [Attribute.share]: first.share,
+      [Attribute.path]: UncPath.format(first)
+    }),
+    ...(second === undefined ? {} : { [Attribute.destinationPath]: UncPath.format(second) }),
+    ...(local === undefined ? {} : { [Attribute.filePath]: String(local) })
+  }
+}
+
+/** The events of a run, in a span. If the consumer ends the stream, the run is interrupted. */
+const events = <E, R>(
+  name: string,
+  places: Spans.Attributes,
+  work: (run: Run) => Effect.Effect<void, TransferError | E, R | Scope.Scope>
+): Stream.Stream<TransferEvent, TransferError | E, Exclude<R, Scope.Scope>> =>
+  Spans.stream(
+    Stream.callback<TransferEvent, TransferError | E, R | Scope.Scope>(
+      (queue) => {
+        const run = new Run((event) => Queue.offer(queue, event))
+        const count = Effect.suspend(() =>
+          Spans.annotate({ [Attribute.bytes]: run.moved.bytes, [Attribute.files]: run.moved.files })
+        )
+        return Effect.andThen(Effect.ensuring(work(run), count), Queue.end(queue))
+      },
+      { bufferSize, strategy: "suspend" }
+    ),
+    `Transfer.${name}`,
+    () => ({ attributes: places })
   )
 
 const copied = (run: Run) => run.end("copied")
@@ -201,20 +239,24 @@ export const download = (
   target: string,
   options: DownloadOptions = {}
 ): Stream.Stream<TransferEvent, TransferError, SmbClient | FileSystem.FileSystem> =>
-  events(Effect.fnUntraced(function*(run) {
-    const from = yield* Effect.fromResult(UncPath.parseInShare(source))
-    yield* reach(from)
-    const all = Download.make(run, complete(run, options, "replace"), options.resume ?? false)
-    if (options.recursive ?? true) {
-      const smb = yield* SmbClient
-      const { type } = yield* smb.stat(from)
-      if (type === "directory") {
-        yield* Download.tree(from, target, all)
-        return yield* copied(run)
+  events(
+    "download",
+    placesOf(source, target),
+    Effect.fnUntraced(function*(run) {
+      const from = yield* Effect.fromResult(UncPath.parseInShare(source))
+      yield* reach(from)
+      const all = Download.make(run, complete(run, options, "replace"), options.resume ?? false)
+      if (options.recursive ?? true) {
+        const smb = yield* SmbClient
+        const { type } = yield* smb.stat(from)
+        if (type === "directory") {
+          yield* Download.tree(from, target, all)
+          return yield* copied(run)
+        }
       }
-    }
-    yield* Download.single(from, target, all)
-  }))
+      yield* Download.single(from, target, all)
+    })
+  )
 
 /**
  * Copies a file or a folder to a server. The content of a folder goes into the directory `target`, which is made. A pipe
@@ -228,24 +270,28 @@ export const upload = (
   target: UncPath.PathInput,
   options: UploadOptions = {}
 ): Stream.Stream<TransferEvent, TransferError, SmbClient | FileSystem.FileSystem> =>
-  events(Effect.fnUntraced(function*(run) {
-    const to = yield* Effect.fromResult(UncPath.parseInShare(target))
-    const type = yield* LocalFile.typeOf(source)
-    if (type === undefined) return yield* new LocalError({ path: source, detail: notFound(source) })
-    yield* reach(to)
-    const all = Upload.make(yield* SmbClient, run, complete(run, options, "replace"), {
-      inPlace: options.inPlace ?? false,
-      mapped: options.mapped ?? false
+  events(
+    "upload",
+    placesOf(source, target),
+    Effect.fnUntraced(function*(run) {
+      const to = yield* Effect.fromResult(UncPath.parseInShare(target))
+      const type = yield* LocalFile.typeOf(source)
+      if (type === undefined) return yield* new LocalError({ path: source, detail: notFound(source) })
+      yield* reach(to)
+      const all = Upload.make(yield* SmbClient, run, complete(run, options, "replace"), {
+        inPlace: options.inPlace ?? false,
+        mapped: options.mapped ?? false
+      })
+      if (type === "Directory") {
+        if (options.recursive === false) return yield* new LocalError({ path: source, detail: "is a directory" })
+        yield* Upload.tree(source, to, all)
+        return yield* copied(run)
+      }
+      yield* type === "File"
+        ? Upload.single(source, to, all)
+        : Upload.flow(Upload.fromPipe(source), source, to, all)
     })
-    if (type === "Directory") {
-      if (options.recursive === false) return yield* new LocalError({ path: source, detail: "is a directory" })
-      yield* Upload.tree(source, to, all)
-      return yield* copied(run)
-    }
-    yield* type === "File"
-      ? Upload.single(source, to, all)
-      : Upload.flow(Upload.fromPipe(source), source, to, all)
-  }))
+  )
 
 /**
  * Copies a stream of bytes to a server, as `upload` copies a file. `name` is what events call the source.
@@ -258,18 +304,17 @@ export const uploadStream = <E, R>(
   target: UncPath.PathInput,
   options: Pick<UploadOptions, "bandwidth" | "inPlace" | "mapped"> & { readonly name?: string | undefined } = {}
 ): Stream.Stream<TransferEvent, TransferError | E, SmbClient | R> =>
-  Stream.callback<TransferEvent, TransferError | E, SmbClient | R>(
-    Effect.fnUntraced(function*(queue) {
-      const run = new Run((event) => Queue.offer(queue, event))
+  events(
+    "uploadStream",
+    placesOf(options.name ?? "-", target),
+    Effect.fnUntraced(function*(run) {
       const to = yield* Effect.fromResult(UncPath.parseInShare(target))
       const all = Upload.make(yield* SmbClient, run, complete(run, options, "replace"), {
         inPlace: options.inPlace ?? false,
         mapped: options.mapped ?? false
       })
       yield* Upload.flow(data, options.name ?? "-", to, all)
-      yield* Queue.end(queue)
-    }),
-    { bufferSize, strategy: "suspend" }
+    })
   )
 
 /**
@@ -283,7 +328,11 @@ export const copyTree = (
   target: UncPath.PathInput,
   options: TransferOptions = {}
 ): Stream.Stream<TransferEvent, TransferError, SmbClient | FileSystem.FileSystem> =>
-  events((run) => relay(run, source, target, complete(run, options, "replace")))
+  events(
+    "copyTree",
+    placesOf(source, target),
+    (run) => relay(run, source, target, complete(run, options, "replace"))
+  )
 
 const relay = Effect.fnUntraced(function*(
   run: Run,
@@ -346,36 +395,40 @@ export const sync = (
   target: UncPath.PathInput,
   options: SyncOptions = {}
 ): Stream.Stream<TransferEvent, TransferError, SmbClient | FileSystem.FileSystem> =>
-  events(Effect.fnUntraced(function*(run) {
-    const all = complete(run, options, "different")
-    yield* folder(source)
-    const folders = [yield* folderOf(source), yield* folderOf(target)] as const
-    yield* Effect.forEach(folders, (one) => typeof one === "string" ? Effect.void : reach(one))
-    if (options.delete === true) yield* Overlap.refuse(...folders, all.filter, all.dryRun)
-    if (isText(source) && !isRemote(source)) {
-      if (isText(target) && !isRemote(target)) {
-        return yield* new LocalError({
-          path: target,
-          detail: "both paths are on this machine: one must be on a server"
-        })
-      }
-      const to = yield* Effect.fromResult(UncPath.parseInShare(target))
-      yield* Upload.tree(
-        source,
-        to,
-        Upload.make(yield* SmbClient, run, all, { inPlace: false, mapped: options.mapped ?? false })
-      )
-    } else if (isText(target) && !isRemote(target)) {
-      const from = yield* Effect.fromResult(UncPath.parseInShare(source))
-      yield* Download.tree(from, target, Download.make(run, all, false))
-    } else yield* relay(run, source, target, all)
-    // A source that could not be read whole removes nothing.
-    yield* copied(run)
-    if (options.delete !== true) return
-    const most = options.maximumDeletions ?? Number.MAX_SAFE_INTEGER
-    yield* Extras.remove(sideOf(folders[0]), sideOf(folders[1]), all, run, most)
-    yield* run.end("removed")
-  }))
+  events(
+    "sync",
+    placesOf(source, target),
+    Effect.fnUntraced(function*(run) {
+      const all = complete(run, options, "different")
+      yield* folder(source)
+      const folders = [yield* folderOf(source), yield* folderOf(target)] as const
+      yield* Effect.forEach(folders, (one) => typeof one === "string" ? Effect.void : reach(one))
+      if (options.delete === true) yield* Overlap.refuse(...folders, all.filter, all.dryRun)
+      if (isText(source) && !isRemote(source)) {
+        if (isText(target) && !isRemote(target)) {
+          return yield* new LocalError({
+            path: target,
+            detail: "both paths are on this machine: one must be on a server"
+          })
+        }
+        const to = yield* Effect.fromResult(UncPath.parseInShare(target))
+        yield* Upload.tree(
+          source,
+          to,
+          Upload.make(yield* SmbClient, run, all, { inPlace: false, mapped: options.mapped ?? false })
+        )
+      } else if (isText(target) && !isRemote(target)) {
+        const from = yield* Effect.fromResult(UncPath.parseInShare(source))
+        yield* Download.tree(from, target, Download.make(run, all, false))
+      } else yield* relay(run, source, target, all)
+      // A source that could not be read whole removes nothing.
+      yield* copied(run)
+      if (options.delete !== true) return
+      const most = options.maximumDeletions ?? Number.MAX_SAFE_INTEGER
+      yield* Extras.remove(sideOf(folders[0]), sideOf(folders[1]), all, run, most)
+      yield* run.end("removed")
+    })
+  )
 
 /**
  * Compares two folders and changes nothing. Either side, or both, can be on a server. An empty stream means that both
@@ -389,17 +442,21 @@ export const check = (
   target: UncPath.PathInput,
   options: CheckOptions = {}
 ): Stream.Stream<Difference, TransferError, SmbClient | FileSystem.FileSystem> =>
-  Stream.callback<Difference, TransferError, Services>(
-    Effect.fnUntraced(function*(queue) {
-      yield* folder(source)
-      yield* folder(target)
-      yield* Comparison.compare(
-        sideOf(yield* folderOf(source)),
-        sideOf(yield* folderOf(target)),
-        complete(new Run(() => Effect.void), options, "different"),
-        (difference) => Effect.asVoid(Queue.offer(queue, difference))
-      )
-      yield* Queue.end(queue)
-    }),
-    { bufferSize, strategy: "suspend" }
+  Spans.stream(
+    Stream.callback<Difference, TransferError, Services>(
+      Effect.fnUntraced(function*(queue) {
+        yield* folder(source)
+        yield* folder(target)
+        yield* Comparison.compare(
+          sideOf(yield* folderOf(source)),
+          sideOf(yield* folderOf(target)),
+          complete(new Run(() => Effect.void), options, "different"),
+          (difference) => Effect.asVoid(Queue.offer(queue, difference))
+        )
+        yield* Queue.end(queue)
+      }),
+      { bufferSize, strategy: "suspend" }
+    ),
+    "Transfer.check",
+    () => ({ attributes: placesOf(source, target) })
   )

@@ -1,6 +1,7 @@
 /** Names for SIDs and SIDs for names, by the calls of MS-LSAT to servers that answer, refuse, or know only a part. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Result } from "effect"
+import { Effect, Fiber, Result } from "effect"
+import { TestClock } from "effect/testing"
 import * as AccountLookups from "../../src/Client/internal/AccountLookups.ts"
 import * as Locator from "../../src/Client/Locator.ts"
 import * as Codec from "../../src/Codec/Codec.ts"
@@ -186,6 +187,16 @@ describe("lookupSids", () => {
       ])
     }))
 
+  it.effect("fails with TimedOut if the server does not answer, and then asks nothing more", () =>
+    Effect.gen(function*() {
+      const { calls, lookupSids } = at({ operations: { ...opens, [LsarLookupSids2]: () => "silence" } })
+      const asked = yield* Effect.forkChild(Effect.flip(lookupSids(path, [domain])))
+      yield* TestClock.adjust("30 seconds")
+      const error = yield* Fiber.join(asked)
+      assert(error._tag === "TransportError" && error.reason._tag === "TimedOut", error.message)
+      assert.deepStrictEqual(calls, [LsarOpenPolicy2, LsarLookupSids2])
+    }))
+
   it.effect("fails if the server cannot be reached, or refuses the user", () =>
     Effect.gen(function*() {
       const down = new TransportError({ reason: { _tag: "ConnectionRefused" }, server: "nas", port: 445, detail: "" })
@@ -228,6 +239,46 @@ describe("lookupNames", () => {
         ...[LsarOpenPolicy2, LsarLookupSids2, LsarClose],
         ...[LsarOpenPolicy2, LsarLookupNames3, LsarClose]
       ])
+    }))
+
+  // smbd 4.17's own bytes: its user, another one, and two names that it does not know. Their SIDs are zeros, with Revision 0.
+  it.effect("takes a SID of zeros, which smbd sends, for none", () =>
+    Effect.gen(function*() {
+      const stub =
+        "100002000100000014000200200000000100000014001600180002001c0002000b000000000000000a0000004c00410042002d0030" +
+        "002d00350031002d003100040000000104000000000005150000001f61127b4a6098a9d96546f8040000002000020004000000010000002400" +
+        "0200000000000000000001000000280002000000000000000000080000002c000200ffffffff000000000800000030000200ffffffff00000000" +
+        "050000000105000000000005150000001f61127b4a6098a9d96546f8e8030000050000000105000000000005150000001f61127b4a6098a9d9" +
+        "6546f8e90300000000000000000000000000000000000000000000000000000200000007010000"
+      const { lookupNames } = at({ operations: { ...opens, [LsarLookupNames3]: () => Buffer.from(stub, "hex") } })
+      const machine = "S-1-5-21-2064802079-2845335626-4165363161"
+      assert.deepStrictEqual(yield* lookupNames(path, ["smbtest", "LAB-0-51-1\\labann", "none", "ELSEWHERE\\none"]), [
+        { sid: `${machine}-1000`, name: "smbtest", domain: "LAB-0-51-1", type: "user" },
+        { sid: `${machine}-1001`, name: "labann", domain: "LAB-0-51-1", type: "user" },
+        undefined,
+        undefined
+      ])
+    }))
+
+  it.effect("asks the server that holds the path, in the domain of its target", () =>
+    Effect.gen(function*() {
+      const { share } = ScriptedPipe.ipc({ operations: knowing() })
+      const targets: Array<Locator.Target> = []
+      const { lookupNames } = AccountLookups.operations({
+        connect: (target) => Effect.as(Effect.sync(() => targets.push(target)), share),
+        locator: {
+          use: (_, attempt) =>
+            attempt({ server: "fs2", port: 4455, share: "plans", path: "x", domain: "corp.test", isLink: true })
+        }
+      })
+      yield* lookupNames("//corp.test/public/plans/x", ["user1000"])
+      assert.deepStrictEqual(targets.at(-1), {
+        server: "fs2",
+        port: 4455,
+        share: "IPC$",
+        path: "",
+        domain: "corp.test"
+      })
     }))
 
   it.effect("asks an old server by LsarLookupNames2, whose SIDs are a domain and a number", () =>

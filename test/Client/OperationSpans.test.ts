@@ -1,14 +1,20 @@
 /**
- * What every operation on a path has in common: a span that names the operation and its paths, without the user of an
- * `smb://` path; and the error of a request that the server refuses after the open.
+ * What every operation has in common: a span that names the operation, its server and its paths, without the user of an
+ * `smb://` path, and says how it ended; and the error of a request that the server refuses after the open.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Result, Stream, Tracer } from "effect"
+import { Effect, Option, Redacted, Result, Sink, Stream } from "effect"
+import * as Credentials from "../../src/Auth/Credentials.ts"
 import * as PathOperations from "../../src/Client/internal/PathOperations.ts"
 import type { Operations } from "../../src/Client/Operations.ts"
+import * as SmbClient from "../../src/Client/SmbClient.ts"
+import * as SmbFile from "../../src/Client/SmbFile.ts"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import { Control } from "../../src/Codec/SecurityDescriptor.ts"
 import { fromStatus } from "../../src/Protocol/Errors.ts"
+import { Attribute } from "../../src/Protocol/Spans.ts"
+import * as TestTransport from "../../src/Testing/TestTransport.ts"
+import { attributesOf, lineage, make, spansOf } from "../tracing.ts"
 import { mutations, operationsOf, others } from "./mutations.ts"
 import * as Scripted from "./scripted.ts"
 
@@ -25,8 +31,10 @@ const descriptor = {
 
 type Run = (smb: Operations) => Effect.Effect<unknown, unknown>
 
-/** The operations, and the names of their spans if these are not the operation's own. */
-const runs: Readonly<Record<string, Run | readonly [Run, string]>> = {
+/** The operations: each has a span with its own name. */
+const runs: {
+  readonly [K in Exclude<keyof Operations, "security"> | "security.get" | "security.permissions" | "security.set"]: Run
+} = {
   withShare: (smb) => Effect.scoped(smb.withShare(path, () => Effect.fail("no"))),
   open: (smb) => Effect.scoped(smb.open(path)),
   readFile: (smb) => smb.readFile(path),
@@ -40,7 +48,7 @@ const runs: Readonly<Record<string, Run | readonly [Run, string]>> = {
   stat: (smb) => smb.stat(path),
   exists: (smb) => smb.exists(path),
   list: (smb) => Stream.runDrain(smb.list(path)),
-  walk: [(smb) => Stream.runDrain(smb.walk(path)), "list"],
+  walk: (smb) => Stream.runDrain(smb.walk(path)),
   makeDirectory: (smb) => smb.makeDirectory(path),
   remove: (smb) => smb.remove(path),
   removable: (smb) => smb.removable(path),
@@ -58,63 +66,269 @@ const runs: Readonly<Record<string, Run | readonly [Run, string]>> = {
   makeLink: (smb) => smb.makeLink(path, "t"),
   previousVersions: (smb) => smb.previousVersions(path),
   lookupSids: (smb) => smb.lookupSids(path, ["S-1-5-21-1-2-3-4"]),
-  lookupNames: (smb) => smb.lookupNames(path, ["ann"])
+  lookupNames: (smb) => smb.lookupNames(path, ["ann"]),
+  shares: (smb) => smb.shares("smb://joe@nas"),
+  openFiles: (smb) => smb.openFiles("smb://joe@nas"),
+  sessions: (smb) => smb.sessions("smb://joe@nas")
 }
 
 const denied = fromStatus(NtStatus.STATUS_ACCESS_DENIED, "CREATE", "\\\\nas\\data\\f")
 const refusing = Scripted.batches(() => denied, { open: () => Effect.fail(denied) })
 
-const spansOf = (run: Effect.Effect<unknown, unknown>) => {
-  const spans: Array<Tracer.NativeSpan> = []
-  const tracer = Tracer.make({
-    span(given) {
-      const span = new Tracer.NativeSpan(given)
-      spans.push(span)
-      return span
-    }
-  })
-  return Effect.as(Effect.exit(Effect.withTracer(run, tracer)), spans)
+/** A server that tells no names is no failure of this one. */
+const tolerant = { lookupSids: true }
+/** The operations whose path is only a server. */
+const ofServers = ["shares", "openFiles", "sessions"] as const
+const nas = { [Attribute.serverAddress]: "nas", [Attribute.serverPort]: 445 }
+const inData = { ...nas, [Attribute.share]: "data" }
+const refused = {
+  [Attribute.errorType]: "AccessDenied",
+  [Attribute.status]: "STATUS_ACCESS_DENIED",
+  [Attribute.command]: "CREATE"
 }
 
 describe("the span of an operation", () => {
-  it.effect.each(Object.entries(runs).map(([name, given]) => ({ name, given })))(
-    "has the path without its user: $name",
-    ({ given, name }) =>
+  it.effect.each(
+    Object.entries(runs).filter(([name]) => !ofServers.some((one) => one === name)).map(([name, run]) => ({
+      name,
+      run
+    }))
+  )(
+    "has the server, the share, the path without its user, and the failure: $name",
+    ({ name, run }) =>
       Effect.gen(function*() {
-        const [run, called] = typeof given === "function" ? [given, name] : given
         const spans = yield* spansOf(run(PathOperations.operations(refusing.context)))
-        const span = spans.find((one) => one.name === `SmbClient.${called}`)
-        assert.isDefined(span)
+        const [span] = spans
+        assert.strictEqual(span?.name, `SmbClient.${name}`)
+        assert.strictEqual(span!.kind, "client")
         const two = name === "rename" || name === "makeHardLink" || name === "copy"
-        assert.deepStrictEqual(Object.fromEntries(span!.attributes), {
-          path: "\\\\nas\\data\\f",
-          ...(two ? { to: "\\\\nas\\data\\g" } : {})
+        assert.deepStrictEqual(attributesOf(span), {
+          ...inData,
+          [Attribute.path]: "\\\\nas\\data\\f",
+          ...(two ? { [Attribute.destinationPath]: "\\\\nas\\data\\g" } : {}),
+          ...(name === "stream" ? { [Attribute.bytes]: 0 } : {}),
+          ...(name === "withShare" ? { [Attribute.errorType]: "_OTHER" } : name in tolerant ? {} : refused)
         })
+        for (const one of spans) assert.strictEqual(one.status._tag, "Ended", one.name)
       })
   )
 
-  const ofServers = ["shares", "openFiles", "sessions"] as const
-  it.effect.each(ofServers)("of the list %s has the server", (name) =>
+  it.effect.each(ofServers)("of the list %s has the server, and no share", (name) =>
     Effect.gen(function*() {
-      const spans = yield* spansOf(PathOperations.operations(refusing.context)[name]("smb://joe@nas"))
-      assert.strictEqual(spans.find((span) => span.name === `SmbClient.${name}`)?.attributes.get("path"), "\\\\nas")
+      const [span] = yield* spansOf(runs[name](PathOperations.operations(refusing.context)))
+      assert.strictEqual(span?.name, `SmbClient.${name}`)
+      assert.deepStrictEqual(attributesOf(span), { ...nas, [Attribute.path]: "\\\\nas", ...refused })
     }))
 
-  it.effect("has an empty path if the text is no path", () =>
+  it.effect("has neither server nor path if the text is no path", () =>
     Effect.gen(function*() {
       const spans = yield* spansOf(PathOperations.operations(refusing.context).stat("no path"))
-      assert.deepStrictEqual(spans.map(({ attributes, name }) => [name, attributes.get("path")]), [[
-        "SmbClient.stat",
-        ""
-      ]])
+      assert.deepStrictEqual(spans.map((span) => [span.name, attributesOf(span)]), [
+        ["SmbClient.stat", { [Attribute.errorType]: "InvalidPath" }]
+      ])
     }))
 
   it("is tested for every operation", () => {
     const all = new Set([...others, ...mutations.map(({ of }) => of)])
     const known = operationsOf(PathOperations.operations(refusing.context) as never)
-    assert.deepStrictEqual(known.filter((name) => !(name in runs)).toSorted(), ofServers.toSorted())
+    assert.deepStrictEqual(known.toSorted(), Object.keys(runs).toSorted())
     assert.isTrue(known.every((name) => all.has(name)))
   })
+})
+
+const secret = "a-password-that-no-span-has"
+
+/** A client of a server in memory, with its own connections for each test. */
+const withClient = <A, E>(use: (smb: SmbClient.Client) => Effect.Effect<A, E>, password = secret) =>
+  Effect.flatMap(SmbClient.SmbClient, use).pipe(
+    Effect.provide(SmbClient.layer()),
+    Effect.provide([
+      TestTransport.layer({
+        nas: { user: "joe", password: secret, shares: { data: { "f.bin": new Uint8Array(300_000).fill(7) } } }
+      }),
+      Credentials.layer(Credentials.password("joe", Redacted.make(password)))
+    ])
+  )
+
+const file = "//nas/data/f.bin"
+
+describe("the spans of connecting", () => {
+  it.effect("are children of the operation that connects, in their order, and later operations have none", () =>
+    Effect.gen(function*() {
+      const spans = yield* spansOf(withClient((smb) => Effect.andThen(smb.stat(file), smb.stat(file))))
+      assert.deepStrictEqual(spans.map(lineage), [
+        ["SmbClient.stat"],
+        ["SmbClient.connect", "SmbClient.stat"],
+        ["SmbClient.negotiate", "SmbClient.connect", "SmbClient.stat"],
+        ["SmbClient.sessionSetup", "SmbClient.stat"],
+        ["SmbClient.treeConnect", "SmbClient.stat"],
+        ["SmbClient.stat"]
+      ])
+      const of = (name: string) => attributesOf(spans.find((span) => span.name === name))
+      const dialect = { [Attribute.dialect]: "3.1.1" }
+      assert.deepStrictEqual(of("SmbClient.connect"), { ...nas, [Attribute.networkTransport]: "tcp", ...dialect })
+      assert.deepStrictEqual(of("SmbClient.negotiate"), { ...nas, ...dialect })
+      assert.deepStrictEqual(of("SmbClient.sessionSetup"), { ...nas, [Attribute.mechanism]: "NTLM" })
+      assert.deepStrictEqual(of("SmbClient.treeConnect"), inData)
+    }))
+
+  it.effect("are those of negotiate, logOn and connect of the client; its other functions send nothing", () =>
+    Effect.gen(function*() {
+      const target = { server: "nas", port: 445, share: "data", path: "" }
+      const connected = ["SmbClient.connect", "SmbClient.negotiate"]
+      const loggedOn = [...connected, "SmbClient.sessionSetup"]
+      type Own = Exclude<keyof SmbClient.Client, keyof Operations>
+      const expected: {
+        readonly [K in Own]: readonly [
+          (smb: SmbClient.Client) => Effect.Effect<unknown, unknown>,
+          ReadonlyArray<string>
+        ]
+      } = {
+        negotiate: [(smb) => Effect.scoped(smb.negotiate(target)), connected],
+        logOn: [(smb) => Effect.scoped(smb.logOn(target)), loggedOn],
+        connect: [(smb) => Effect.scoped(smb.connect(target)), [...loggedOn, "SmbClient.treeConnect"]],
+        retryLogons: [(smb) => smb.retryLogons, []],
+        withLocator: [(smb) => Effect.sync(() => smb.withLocator), []],
+        withNames: [(smb) => Effect.sync(() => smb.withNames("mapped")), []]
+      }
+      for (const [name, [run, names]] of Object.entries(expected)) {
+        const spans = yield* spansOf(withClient(run))
+        assert.deepStrictEqual(spans.map((span) => span.name), names, name)
+      }
+    }))
+
+  it.effect("say why a logon failed, and name neither user nor password", () =>
+    Effect.gen(function*() {
+      const spans = yield* spansOf(withClient((smb) => smb.stat("smb://joe@nas/data/f.bin"), "wrong-and-secret"))
+      const logon = spans.find(({ name }) => name === "SmbClient.sessionSetup")
+      assert.deepInclude(attributesOf(logon), {
+        [Attribute.errorType]: "LogonFailure",
+        [Attribute.status]: "STATUS_LOGON_FAILURE",
+        [Attribute.command]: "SESSION_SETUP"
+      })
+      const all = JSON.stringify(spans.map((span) => [span.name, attributesOf(span)]))
+      for (const hidden of ["joe", "wrong-and-secret", secret]) assert.notInclude(all, hidden)
+    }))
+})
+
+describe("the bytes in a span", () => {
+  const chunks = Stream.fromArray([new Uint8Array(5), new Uint8Array(7)])
+  const moved: { readonly [K in keyof Operations]?: readonly [Run, number] } = {
+    readFile: [(smb) => smb.readFile(file), 300_000],
+    readTo: [(smb) => smb.readTo(file, () => Effect.void, { length: 1000 }), 1000],
+    stream: [(smb) => Stream.runDrain(smb.stream(file, { offset: 299_000 })), 1000],
+    writeFile: [(smb) => smb.writeFile("//nas/data/g", "ü"), 2],
+    sink: [(smb) => Stream.run(chunks, smb.sink("//nas/data/g")), 12],
+    writeFrom: [(smb) => smb.writeFrom("//nas/data/g", (_, offset) => Effect.succeed(offset === 0n ? 9 : 0)), 9]
+  }
+  it.effect.each(Object.entries(moved).map(([name, [run, bytes]]) => ({ name, run, bytes })))(
+    "of $name",
+    ({ bytes, name, run }) =>
+      Effect.gen(function*() {
+        const spans = yield* spansOf(withClient((smb) => run(smb)))
+        const span = spans.find((one) => one.name === `SmbClient.${name}`)
+        assert.strictEqual(attributesOf(span)[Attribute.bytes], bytes)
+        assert.notProperty(attributesOf(span), Attribute.errorType)
+      })
+  )
+
+  it.effect("are those that arrived before a consumer ended a stream, which is no failure", () =>
+    Effect.gen(function*() {
+      const one = (smb: SmbClient.Client) => Stream.runDrain(Stream.take(smb.stream(file), 1))
+      const [span] = yield* spansOf(withClient(one))
+      assert.strictEqual(span!.name, "SmbClient.stream")
+      assert.isAbove(attributesOf(span)[Attribute.bytes] as number, 0)
+      assert.notProperty(attributesOf(span), Attribute.errorType)
+    }))
+})
+
+type Functions = Exclude<keyof SmbFile.SmbFile, "path" | "share" | "opened" | "caching">
+
+/** The operations of an open file, and the bytes that they move. */
+const ofFile: {
+  readonly [K in Functions]: readonly [(file: SmbFile.SmbFile) => Effect.Effect<unknown, unknown>, number?]
+} = {
+  read: [(file) => file.read(0, 2500), 2500],
+  readInto: [(file) => file.readInto(0, new Uint8Array(2500)), 2500],
+  stream: [(file) => Stream.runDrain(file.stream()), 5000],
+  readTo: [(file) => file.readTo(() => Effect.void), 5000],
+  append: [(file) => file.append(new Uint8Array(2500)), 2500],
+  write: [(file) => file.write(0, new Uint8Array(2500)), 2500],
+  sink: [(file) => Stream.run(Stream.make(new Uint8Array(2500)), file.sink()), 2500],
+  writeFrom: [
+    (file) => file.writeFrom((buffer, offset) => Effect.succeed(offset < 3000n ? buffer.length : 0)),
+    3000
+  ],
+  flush: [(file) => file.flush],
+  truncate: [(file) => file.truncate(10)],
+  lock: [(file) => Effect.scoped(file.lock([{ offset: 0, length: 1 }]))],
+  run: [(file) => file.run({ _tag: "Flush" })],
+  close: [(file) => file.close]
+}
+
+/** A WRITE to the end of the file, wherever that is. */
+const toTheEnd: Scripted.Answer = (operation) =>
+  operation._tag === "Write" && operation.offset === 0xffff_ffff_ffff_ffffn
+    ? Effect.succeed(operation.data.length)
+    : undefined
+
+describe("the span of an operation on an open file", () => {
+  it.effect.each(Object.entries(ofFile).map(([name, [run, bytes]]) => ({ name, run, bytes })))(
+    "is one for all its requests, with the bytes: $name",
+    ({ bytes, name, run }) =>
+      Effect.gen(function*() {
+        const { open, requests } = Scripted.file({ content: new Uint8Array(5000), answer: toTheEnd })
+        const spans = yield* spansOf(run(SmbFile.make(Scripted.share(), open)))
+        assert.deepStrictEqual(spans.map((span) => span.name), [`SmbFile.${name}`])
+        assert.deepStrictEqual(attributesOf(spans[0]), {
+          ...inData,
+          [Attribute.path]: "\\\\nas\\data\\f",
+          ...(bytes === undefined ? {} : { [Attribute.bytes]: bytes }),
+          ...(name === "run" ? { [Attribute.operation]: "Flush" } : {})
+        })
+        // The share moves 1000 bytes by a request.
+        if (bytes !== undefined) assert.isAtLeast(requests.length, 3)
+      })
+  )
+
+  it.effect("says how it failed", () =>
+    Effect.gen(function*() {
+      const { open } = Scripted.file({ content: new Uint8Array(10), answer: () => Effect.fail(denied) })
+      const file = SmbFile.make(Scripted.share(), open)
+      for (
+        const run of [
+          file.read(0, 5),
+          Stream.runDrain(file.stream()),
+          Stream.run(Stream.make(new Uint8Array(1)), file.sink())
+        ]
+      ) {
+        const [span] = yield* spansOf<unknown, unknown, never>(run)
+        assert.deepInclude(attributesOf(span), refused)
+      }
+    }))
+
+  it("is tested for every operation", () => {
+    const { open } = Scripted.file()
+    const made = SmbFile.make(Scripted.share(), open)
+    const functions = Object.entries(made).flatMap(([name, value]) =>
+      typeof value === "function" || Effect.isEffect(value) || Sink.isSink(value) ? [name] : []
+    )
+    assert.deepStrictEqual(functions.filter((name) => name !== "caching").toSorted(), Object.keys(ofFile).toSorted())
+  })
+})
+
+describe("a span of an operation", () => {
+  it.effect("has the caller's span as its parent, also that of a stream and of a sink", () =>
+    Effect.gen(function*() {
+      const { spans, tracer } = make()
+      yield* withClient((smb) => Stream.run(smb.stream(file), smb.sink("//nas/data/g")).pipe(Effect.withSpan("app")))
+        .pipe(Effect.withTracer(tracer))
+      const of = (name: string) => lineage(spans.find((span) => span.name === name)!)
+      assert.include(of("SmbClient.sink"), "app")
+      assert.include(of("SmbClient.stream"), "app")
+      assert.isTrue(spans.every((span) => span.name === "app" || Option.isSome(span.parent)))
+      for (const span of spans) assert.strictEqual(span.status._tag, "Ended", span.name)
+    }))
 })
 
 describe("an operation whose open succeeds", () => {
@@ -132,13 +346,13 @@ describe("an operation whose open succeeds", () => {
     "previousVersions",
     "readFile",
     "readFileString"
-  ]
+  ] as const
   it.effect.each(names.map((name) => ({ name })))(
     "fails with the error of its request: $name",
     ({ name }) =>
       Effect.gen(function*() {
         const { context } = Scripted.batches(({ operations }) => ({ results: operations.map(() => Result.fail(full)) }))
-        const run = runs[name] as Run
+        const run = runs[name]
         assert.strictEqual(yield* Effect.flip(run(PathOperations.operations(context))), full)
       })
   )

@@ -14,6 +14,7 @@ import * as DfsResolver from "../../src/Dfs/DfsResolver.ts"
 import * as DomainControllers from "../../src/Dfs/DomainControllers.ts"
 import { ReferralSource } from "../../src/Dfs/ReferralSource.ts"
 import * as SiteFinder from "../../src/Dfs/SiteFinder.ts"
+import { Attribute } from "../../src/Protocol/Spans.ts"
 import * as TestTransport from "../../src/Testing/TestTransport.ts"
 import { inBerlin, noDiscovery } from "./discovery.ts"
 
@@ -78,20 +79,36 @@ describe("the spans of DFS", () => {
     Effect.gen(function*() {
       const seen = yield* run({ ns: namespace({ l: two }), a: "down", b: server() }, (smb) => read(smb, "l"))
       assert.strictEqual(seen.outcome._tag, "Success")
-      assert.deepStrictEqual(named(seen, "DfsResolver.resolve"), [{ path: "\\\\ns\\dfs\\l\\who.txt" }])
+      assert.deepStrictEqual(named(seen, "DfsResolver.resolve"), [{ [Attribute.path]: "\\\\ns\\dfs\\l\\who.txt" }])
       assert.deepStrictEqual(
         named(seen, "DfsResolver.referral"),
         [
-          { server: "ns", path: "\\ns\\dfs", kind: "root" },
-          { server: "ns", path: "\\ns\\dfs\\l\\who.txt", kind: "link" }
+          { [Attribute.serverAddress]: "ns", [Attribute.path]: "\\ns\\dfs", [Attribute.dfsReferral]: "root" },
+          {
+            [Attribute.serverAddress]: "ns",
+            [Attribute.path]: "\\ns\\dfs\\l\\who.txt",
+            [Attribute.dfsReferral]: "link"
+          }
         ]
       )
-      const link = { of: "link", prefix: "\\\\ns\\dfs\\l", share: "data" }
+      const link = {
+        [Attribute.dfsTargetOf]: "link",
+        [Attribute.dfsPrefix]: "\\\\ns\\dfs\\l",
+        [Attribute.share]: "data"
+      }
       assert.deepStrictEqual(named(seen, "DfsResolver.attempt").slice(-2), [
-        { ...link, server: "a", target: "\\\\a\\data\\who.txt" },
-        { ...link, server: "b", target: "\\\\b\\data\\who.txt" }
+        {
+          ...link,
+          [Attribute.serverAddress]: "a",
+          [Attribute.dfsTarget]: "\\\\a\\data\\who.txt",
+          [Attribute.errorType]: "ConnectionRefused"
+        },
+        { ...link, [Attribute.serverAddress]: "b", [Attribute.dfsTarget]: "\\\\b\\data\\who.txt" }
       ])
-      assert.deepStrictEqual(named(seen, "SmbClient.connect").map(({ server }) => server).toSorted(), ["a", "b", "ns"])
+      assert.deepStrictEqual(
+        named(seen, "SmbClient.connect").map((connect) => connect[Attribute.serverAddress]).toSorted(),
+        ["a", "b", "ns"]
+      )
       // Each is within the operation of the client, and all ended.
       const attempt = seen.spans.find(({ name }) => name === "DfsResolver.attempt")!
       const parents = (span: Tracer.AnySpan): ReadonlyArray<string> =>
@@ -99,7 +116,6 @@ describe("the spans of DFS", () => {
       assert.deepStrictEqual(parents(attempt), [
         "DfsResolver.attempt",
         "DfsResolver.resolve",
-        "SmbClient.readFile",
         "SmbClient.readFileString"
       ])
       for (const span of seen.spans) assert.strictEqual(span.status._tag, "Ended", span.name)
@@ -113,7 +129,10 @@ describe("the spans of DFS", () => {
         (smb) => Effect.andThen(read(smb, "l"), read(smb, "l"))
       )
       assert.strictEqual(named(seen, "DfsResolver.resolve").length, 1)
-      assert.strictEqual(named(seen, "DfsResolver.attempt").filter(({ server }) => server === "a").length, 2)
+      assert.strictEqual(
+        named(seen, "DfsResolver.attempt").filter((attempt) => attempt[Attribute.serverAddress] === "a").length,
+        2
+      )
     }))
   it.effect("name the connections of a race and the search for domain controllers", () =>
     Effect.gen(function*() {
@@ -124,28 +143,32 @@ describe("the spans of DFS", () => {
         inBerlin((domain) => Effect.succeed(domain === "corp.test" ? ["dc9.corp.test"] : []))
       )
       assert.deepStrictEqual(named(seen, "DfsResolver.connect"), [
-        { server: "a", share: "data" },
-        { server: "b", share: "data" }
+        { [Attribute.serverAddress]: "a", [Attribute.share]: "data", [Attribute.errorType]: "ConnectionRefused" },
+        { [Attribute.serverAddress]: "b", [Attribute.share]: "data" }
       ])
-      assert.deepInclude(named(seen, "DfsResolver.findControllers"), { domain: "corp.test" })
+      assert.deepInclude(named(seen, "DfsResolver.findControllers"), { [Attribute.dfsDomain]: "corp.test" })
       assert.include(said(seen, "Debug"), "this machine is in the site Berlin of corp.test")
     }))
 })
 
 describe("the log of DFS", () => {
-  it.effect("has the attempt and the chosen target at Debug, and the dead target at Info", () =>
+  it.effect("has the attempts, the dead target and the chosen one at Debug, and at Info that another one serves", () =>
     Effect.gen(function*() {
       const seen = yield* run({ ns: namespace({ l: two }), a: "down", b: server() }, (smb) => read(smb, "l"))
       const debug = said(seen, "Debug")
       assert.include(debug, "try \\\\a\\data\\who.txt, target of the link")
       assert.include(debug, "it is at \\\\b\\data\\who.txt")
-      assert.match(said(seen, "Info").join("\n"), /\\\\a\\data\\who\.txt cannot be used: .*refused/)
+      assert.match(debug.join("\n"), /\\\\a\\data\\who\.txt cannot be used: .*refused/)
+      assert.deepStrictEqual(said(seen, "Info"), [
+        "\\\\ns\\dfs\\l is served by \\\\b\\data from now on, no longer by \\\\a\\data"
+      ])
       assert.deepStrictEqual(said(seen, "Warn"), [])
     }))
-  it.effect("has a warning when no target is left, and for a malformed referral", () =>
+  it.effect("has a failure that the caller gets at Debug alone, and a warning for a malformed referral", () =>
     Effect.gen(function*() {
       const none = yield* run({ ns: namespace({ l: two }), a: "down", b: "down" }, (smb) => read(smb, "l"))
-      assert.match(said(none, "Warn").join("\n"), /^it ends here: No target of \\\\ns\\dfs\\l\\who\.txt can be used/)
+      for (const level of ["Info", "Warn", "Error"]) assert.deepStrictEqual(said(none, level), [], level)
+      assert.match(said(none, "Debug").join("\n"), /^it ends here: No target of \\\\ns\\dfs\\l\\who\.txt can be used/m)
       const bad = yield* run({ ns: namespace({ l: { hex: "0600010002" } }) }, (smb) => read(smb, "l"))
       assert.match(said(bad, "Warn").join("\n"), /^ns: no referral \(.*malformed at byte/)
     }))

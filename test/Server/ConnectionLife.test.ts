@@ -3,10 +3,11 @@
  * that its end gives back everything that it holds. A scripted socket brings the frames and takes the responses.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Context, Effect } from "effect"
 import type * as Net from "node:net"
 import { Connection } from "../../src/Server/internal/Connection/Connection.ts"
 import { Connections } from "../../src/Server/internal/State/Connections.ts"
+import { Meter } from "../../src/Server/internal/State/Meter.ts"
 import { type PendingRequest, type Server, Session } from "../../src/Server/internal/State/Model.ts"
 import { Usage } from "../../src/Server/internal/State/UserUsage.ts"
 import { Buffers } from "../../src/Server/internal/Wire/Buffers.ts"
@@ -84,6 +85,7 @@ const connected = (
     limits,
     buffers: new Buffers(),
     connections,
+    meter: new Meter(Context.empty()),
     sessions: new Map(),
     settings: { dialects: [Dialect.SMB_2_1], signing: "enabled", encryption: "enabled" },
     guid: new Uint8Array(16),

@@ -3,10 +3,11 @@
  * (3.3.5.9.8, 3.3.5.9.11), and which requests of which channel sequence run (3.3.5.2.10).
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Result } from "effect"
+import { Context, Deferred, Effect, Fiber, Result } from "effect"
 import * as ChannelSequence from "../../src/Server/internal/Command/ChannelSequence.ts"
 import * as Durable from "../../src/Server/internal/Command/Durable.ts"
 import * as OplockGrant from "../../src/Server/internal/Command/OplockGrant.ts"
+import { Meter } from "../../src/Server/internal/State/Meter.ts"
 import { FileNode, Lease } from "../../src/Server/internal/State/Model.ts"
 import { HANDLE, READ, WRITE } from "../../src/Server/internal/State/OplocksAndLeases.ts"
 import { AccessMask as A, Command, Dialect, HeaderFlags, OplockLevel } from "../../src/Smb2/Message/Constants.ts"
@@ -54,6 +55,7 @@ describe("OplockGrant", () => {
   const place = (known: Array<Lease> = []) => {
     const stream = new FileNode("it", false).stream("")
     const server = {
+      meter: new Meter(Context.empty()),
       leases: {
         find: (clientGuid: string, wanted: Uint8Array) =>
           known.find((one) => one.clientGuid === clientGuid && Buffer.compare(one.key, wanted) === 0),

@@ -3,9 +3,10 @@
  * be kept, which client is told what by which connection, what waits for an acknowledgment, and when waits end.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Context, Effect } from "effect"
 import type { Identity } from "../../src/Server/internal/State/Identity.ts"
 import { LeaseTable } from "../../src/Server/internal/State/LeaseTable.ts"
+import { Meter } from "../../src/Server/internal/State/Meter.ts"
 import {
   type Connection,
   FileNode,
@@ -30,6 +31,7 @@ const makeServer = () => {
     limits: { breakTime: "35 seconds" },
     connections: new Set<Connection>(),
     leases: new LeaseTable<Lease>(),
+    meter: new Meter(Context.empty()),
     run: (effect: Effect.Effect<unknown>) => void Effect.runSync(effect),
     closeOpen: (open: unknown) => Effect.sync(() => closedOpens.push(open)),
     after: (time: unknown, effect: Effect.Effect<unknown>) => {

@@ -1,9 +1,10 @@
 /** Proves how many unsent bytes the server lets wait for a client, with a scripted socket that reports that number. */
 import { assert, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Context, Effect } from "effect"
 import type * as Net from "node:net"
 import { Connection } from "../../src/Server/internal/Connection/Connection.ts"
 import { Connections } from "../../src/Server/internal/State/Connections.ts"
+import { Meter } from "../../src/Server/internal/State/Meter.ts"
 import type { Server } from "../../src/Server/internal/State/Model.ts"
 import { Usage } from "../../src/Server/internal/State/UserUsage.ts"
 import { Buffers } from "../../src/Server/internal/Wire/Buffers.ts"
@@ -43,6 +44,7 @@ const connected = () => {
     limits: Limits.defaults,
     buffers: new Buffers(),
     connections,
+    meter: new Meter(Context.empty()),
     run: (effect: Effect.Effect<unknown>) => Effect.runFork(effect)
   }
   const connection = new Connection(server as unknown as Server, socket as unknown as Net.Socket)

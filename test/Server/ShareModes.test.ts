@@ -3,8 +3,10 @@
  * 2.1.4.12): each right against each share mode, and each oplock and lease against each kind of open.
  */
 import { assert, describe, it } from "@effect/vitest"
+import { Context } from "effect"
 import { NtStatus as Status } from "effect-smb/Codec"
 import * as ShareModes from "../../src/Server/internal/Command/ShareModes.ts"
+import { Meter } from "../../src/Server/internal/State/Meter.ts"
 import { FileNode, Lease, type StreamNode } from "../../src/Server/internal/State/Model.ts"
 import { HANDLE, READ, WRITE } from "../../src/Server/internal/State/OplocksAndLeases.ts"
 import { AccessMask as A, ShareAccess } from "../../src/Smb2/Message/Constants.ts"
@@ -45,6 +47,7 @@ const place = () => {
   const session = { channels: new Map([[connection, {}]]), encryptRequired: true }
   const closed: Array<unknown> = []
   const server = {
+    meter: new Meter(Context.empty()),
     connections: new Set(),
     limits: { breakTime: 1 },
     after: () => () => {},

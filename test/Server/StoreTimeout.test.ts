@@ -6,7 +6,7 @@ import { StoreTimeout } from "../../src/Server/internal/State/StoreTimeout.ts"
 describe("a call of a store", () => {
   it.live("fails with TimedOut when it takes longer than its time", () =>
     Effect.gen(function*() {
-      const error = yield* Effect.flip(new StoreTimeout(16).run(Effect.never))
+      const error = yield* Effect.flip(new StoreTimeout(16).run(Effect.never, "stat"))
       assert.strictEqual("reason" in error && error.reason._tag, "TimedOut")
     }))
 
@@ -15,7 +15,7 @@ describe("a call of a store", () => {
       Effect.gen(function*() {
         const answer = yield* Deferred.make<string>()
         const timeout = new StoreTimeout(Duration.toMillis(Duration.days(days)))
-        const call = yield* Effect.forkChild(timeout.run(Deferred.await(answer)))
+        const call = yield* Effect.forkChild(timeout.run(Deferred.await(answer), "stat"))
         // Node calls a timer that is too long after a millisecond: eight of these would end the call.
         yield* Effect.sleep("50 millis")
         yield* Deferred.succeed(answer, "late")

@@ -6,6 +6,7 @@
  * secure channel between machines of a domain, which a client of files does not have (MS-LSAT 3.1.4.9).
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import { NtStatus } from "../../Codec/NtStatus.ts"
 import { FaultStatus } from "../../Codec/Rpc/DceRpc.ts"
@@ -20,7 +21,6 @@ import type { ClientError } from "../ClientError.ts"
 import type * as Locator from "../Locator.ts"
 import type { Operations } from "../Operations.ts"
 import * as UncPath from "../UncPath.ts"
-import { annotateSpan } from "./PathNames.ts"
 import * as RpcPipe from "./RpcPipe.ts"
 import type { PathContext } from "./TargetAttempt.ts"
 
@@ -94,8 +94,8 @@ const openLsa = Effect.fnUntraced(function*(ipc: Share.Share) {
       (answer) =>
         answer.returnValue === 0 ? Effect.succeed(answer) : Effect.fail(failed(answer.returnValue, openPolicy.name))
     ),
-    // The end of the pipe ends the handle as well (MS-LSAD 3.1.4.2).
-    ({ handle }) => Effect.ignore(call(close, { handle }))
+    // The end of the pipe ends the handle as well (MS-LSAD 3.1.4.2): after a failure, such as a timeout, nothing is asked.
+    ({ handle }, exit) => Exit.isSuccess(exit) ? Effect.ignore(call(close, { handle })) : Effect.void
   )
   return { call, failed, handle }
 })
@@ -261,12 +261,10 @@ export const operations = (context: PathContext): Pick<Operations, "lookupSids" 
   })
 
   return {
-    lookupSids: Effect.fn("SmbClient.lookupSids")(function*(path, sids) {
-      yield* annotateSpan(path)
+    lookupSids: Effect.fnUntraced(function*(path, sids) {
       return yield* lookupSids(path, sids)
     }),
-    lookupNames: Effect.fn("SmbClient.lookupNames")(function*(path, names) {
-      yield* annotateSpan(path)
+    lookupNames: Effect.fnUntraced(function*(path, names) {
       return yield* lookupNames(path, names)
     })
   }

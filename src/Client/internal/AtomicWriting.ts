@@ -5,7 +5,6 @@ import * as FileReplacement from "../FileReplacement.ts"
 import type { Operations, WriteFileOptions } from "../Operations.ts"
 import * as PreviousVersion from "../PreviousVersion.ts"
 import * as UncPath from "../UncPath.ts"
-import { annotateSpan } from "./PathNames.ts"
 import { refuseChange } from "./VersionedOpen.ts"
 import * as Writing from "./Writing.ts"
 
@@ -18,12 +17,11 @@ const hint = "without `atomic`, the file itself is written"
  * @category constructors
  */
 export const make = (files: FileReplacement.Files): Operations["writeFile"] => {
-  const atomically = Effect.fn("SmbClient.writeFile")(function*(
+  const atomically = Effect.fnUntraced(function*(
     path: UncPath.PathInput,
     data: Uint8Array | string,
     options: WriteFileOptions
   ): Effect.fn.Return<void, ClientError> {
-    yield* annotateSpan(path)
     if (options.append === true) {
       return yield* Effect.die(new TypeError("writeFile cannot both append to a file and replace it (`atomic`)"))
     }

@@ -9,7 +9,6 @@ import * as OpenMode from "../OpenMode.ts"
 import type { AttributeChanges, Operations } from "../Operations.ts"
 import * as UncPath from "../UncPath.ts"
 import { batch, firstResult, reparseTag } from "./Opening.ts"
-import { annotateSpan, spanOptions } from "./PathNames.ts"
 import type { PathContext } from "./TargetAttempt.ts"
 
 const ticks = (time: FileTime.Input | undefined): bigint | undefined =>
@@ -29,8 +28,7 @@ const ticksOf = ({ changeTime, creationTime, fileAttributes, lastAccessTime, las
  * @category constructors
  */
 export const operations = (context: PathContext): Pick<Operations, "stat" | "exists" | "setAttributes"> => {
-  const stat: Operations["stat"] = Effect.fn("SmbClient.stat")(function*(path, options) {
-    yield* annotateSpan(path)
+  const stat: Operations["stat"] = Effect.fnUntraced(function*(path, options) {
     const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
     if (options?.follow ?? true) {
       const { opened } = yield* batch(context, unc, OpenMode.attributes, [])
@@ -46,11 +44,9 @@ export const operations = (context: PathContext): Pick<Operations, "stat" | "exi
     exists: (path) =>
       stat(path).pipe(
         Effect.as(true),
-        Effect.catchTag("SmbError", (error) => isMissing(error) ? Effect.succeed(false) : Effect.fail(error)),
-        Effect.withSpan("SmbClient.exists", spanOptions(path))
+        Effect.catchTag("SmbError", (error) => isMissing(error) ? Effect.succeed(false) : Effect.fail(error))
       ),
-    setAttributes: Effect.fn("SmbClient.setAttributes")(function*(path, changes) {
-      yield* annotateSpan(path)
+    setAttributes: Effect.fnUntraced(function*(path, changes) {
       const { results } = yield* batch(context, path, OpenMode.setAttributes, [
         Information.setFile("FileBasicInformation", Defaults.complete(Information.unchanged, ticksOf(changes)))
       ])

@@ -12,16 +12,21 @@ import { type Credential, CredentialProvider, type CredentialRequest } from "../
 import type { Reason } from "../../Codec/NtStatus.ts"
 import type { ConnectedShare } from "../../Protocol/ConnectedShare.ts"
 import type { RequestError } from "../../Protocol/Errors.ts"
+import { CurrentRequestMeter } from "../../Protocol/RequestMeter.ts"
 import type { ServerInformation } from "../../Protocol/ServerInformation.ts"
 import type * as Share from "../../Protocol/Share.ts"
+import * as Spans from "../../Protocol/Spans.ts"
 import * as Transport from "../../Protocol/Transport.ts"
 import type * as Settings from "../../Smb2/Settings.ts"
 import type { Target } from "../Locator.ts"
 import type { ServerSession } from "../ServerSession.ts"
 import * as CredentialCache from "./CredentialCache.ts"
 import { Key, lower, separator } from "./Key.ts"
+import * as Meter from "./Meter.ts"
 import * as ProtocolChoice from "./ProtocolChoice.ts"
 import { Refusals } from "./RefusedCredentials.ts"
+
+const { Attribute } = Spans
 
 /** The errors of connecting to a share. */
 export type ConnectError = RequestError | AuthenticationError
@@ -91,6 +96,7 @@ export const make = Effect.fnUntraced(function*(
   const authenticator = yield* Authenticator.Authenticator
   const credentials = yield* CredentialCache.make(yield* CredentialProvider, credentialTimeToLive)
   const transport = yield* Transport.Transport
+  const meter = yield* Meter.make
 
   const connections = yield* RcMap.make({
     idleTimeToLive: idle,
@@ -98,8 +104,18 @@ export const make = Effect.fnUntraced(function*(
       function*(key: string): Effect.fn.Return<ProtocolChoice.Connected, RequestError, Scope.Scope> {
         const [host, port] = key.split(separator) as [string, string]
         return yield* ProtocolChoice.connect({ host, port: Number(port) }, settings).pipe(
+          Effect.tap(({ information }) => Spans.annotate({ [Attribute.dialect]: information.dialect })),
+          (connecting) => meter.connecting(key, connecting),
           Effect.provideService(Transport.Transport, transport),
-          Effect.withSpan("SmbClient.connect", { kind: "client", attributes: { server: host, port: Number(port) } })
+          Effect.provideService(CurrentRequestMeter, meter),
+          (connecting) =>
+            Spans.effect(connecting, "SmbClient.connect", {
+              kind: "client",
+              attributes: {
+                ...Spans.ofServer({ server: host, port: Number(port) }),
+                [Attribute.networkTransport]: "tcp"
+              }
+            })
         )
       }
     )
@@ -147,12 +163,21 @@ export const make = Effect.fnUntraced(function*(
         authenticator.make(credential, { server: lower(server) }),
         (logon) => connected.logon(logon, credential)
       ).pipe(
+        (loggingOn) => meter.loggingOn(loggingOn),
+        Effect.tap(({ information: { mechanism } }) =>
+          mechanism === undefined ? Effect.void : Spans.annotate({ [Attribute.mechanism]: mechanism })
+        ),
         Effect.tapError((error) => {
           refusals.note(account, credential, error)
           // A connection that breaks says nothing about the credential.
           return error._tag === "TransportError" ? Effect.void : credentials.failed(credentialKey, answer)
         }),
-        Effect.tap(Effect.sync(() => refusals.forget(account)))
+        Effect.tap(Effect.sync(() => refusals.forget(account))),
+        (loggingOn) =>
+          Spans.effect(loggingOn, "SmbClient.sessionSetup", {
+            kind: "client",
+            attributes: Spans.ofServer({ server: lower(server), port })
+          })
       )
     })
   })
@@ -189,7 +214,12 @@ export const make = Effect.fnUntraced(function*(
       Scope.Scope
     > {
       const session = yield* getSession(sessionKey)
-      return { session, share: yield* session.tree(share) }
+      const { port, server } = sessionKey.from.target
+      const connected = yield* Spans.effect(meter.treeConnecting(session.tree(share)), "SmbClient.treeConnect", {
+        kind: "client",
+        attributes: { ...Spans.ofServer({ server: lower(server), port }), [Attribute.share]: share }
+      })
+      return { session, share: connected }
     })
   })
 

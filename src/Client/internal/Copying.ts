@@ -6,7 +6,7 @@ import * as OpenMode from "../OpenMode.ts"
 import type { Operations } from "../Operations.ts"
 import * as UncPath from "../UncPath.ts"
 import { type OpenedFile, openOn } from "./Opening.ts"
-import { annotateSpan, text } from "./PathNames.ts"
+import { text } from "./PathNames.ts"
 import * as PipelinedReads from "./PipelinedReads.ts"
 import * as PipelinedWrites from "./PipelinedWrites.ts"
 import * as RemoveUnfinished from "./RemoveUnfinished.ts"
@@ -21,8 +21,7 @@ import { openVersion } from "./VersionedOpen.ts"
  * @category constructors
  */
 export const make = (context: PathContext): Operations["copy"] =>
-  Effect.fn("SmbClient.copy")(function*(from, to, options) {
-    yield* annotateSpan(from, to)
+  Effect.fnUntraced(function*(from, to, options) {
     yield* Effect.scoped(Effect.gen(function*() {
       const source = yield* withShare(context, from, (share, below) =>
         Effect.map(

@@ -9,7 +9,7 @@ import type { Operations } from "../Operations.ts"
 import * as UncPath from "../UncPath.ts"
 import * as Watch from "../Watch.ts"
 import { batch, openFile, openForFailover } from "./Opening.ts"
-import { annotateSpan, spanOptions, text } from "./PathNames.ts"
+import { text } from "./PathNames.ts"
 import * as ReadFailover from "./ReadFailover.ts"
 import type { PathContext, RefuseTarget } from "./TargetAttempt.ts"
 
@@ -23,7 +23,7 @@ export const listed = (
 ): Stream.Stream<Directory.Listed, ClientError> =>
   Stream.unwrap(Effect.map(Effect.fromResult(UncPath.parseInShare(path)), (unc) =>
     ReadFailover.list(
-      openForFailover(context, "SmbClient.list", unc, OpenMode.directory, refuse),
+      openForFailover(context, unc, OpenMode.directory, refuse),
       context.locator.goesOn,
       ({ file, share }) => Directory.listed(share, file, unc, pattern, from)
     )))
@@ -71,8 +71,7 @@ export const operations = (
       text(path),
       options
     ),
-  makeDirectory: Effect.fn("SmbClient.makeDirectory")(function*(path, options) {
-    yield* annotateSpan(path)
+  makeDirectory: Effect.fnUntraced(function*(path, options) {
     const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
     yield* options?.recursive === true ? makeWithParents(context, stat, unc) : makeOne(context, unc)
   }),
@@ -82,6 +81,6 @@ export const operations = (
         const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
         const { file } = yield* openFile(context, unc, OpenMode.directory)
         return Watch.changes(file, unc, options)
-      }).pipe(Effect.withSpan("SmbClient.watch", spanOptions(path)))
+      })
     )
 })

@@ -15,7 +15,7 @@ import type { NamedStream, Operations } from "../Operations.ts"
 import * as Permissions from "../Permissions.ts"
 import type * as UncPath from "../UncPath.ts"
 import { batch } from "./Opening.ts"
-import { annotateSpan, text } from "./PathNames.ts"
+import { text } from "./PathNames.ts"
 import type { PathContext } from "./TargetAttempt.ts"
 
 const {
@@ -70,17 +70,14 @@ export const operations = (
   )
   return {
     security: {
-      get: Effect.fn("SmbClient.security.get")(function*(path, options) {
-        yield* annotateSpan(path)
+      get: Effect.fnUntraced(function*(path, options) {
         return yield* get(path, options)
       }),
-      permissions: Effect.fn("SmbClient.security.permissions")(function*(path, options) {
-        yield* annotateSpan(path)
+      permissions: Effect.fnUntraced(function*(path, options) {
         const descriptor = yield* get(path, options)
         return Permissions.fromDescriptor(descriptor, yield* lookupSids(path, Permissions.sidsOf(descriptor)))
       }),
-      set: Effect.fn("SmbClient.security.set")(function*(path, descriptor) {
-        yield* annotateSpan(path)
+      set: Effect.fnUntraced(function*(path, descriptor) {
         const owner = descriptor.owner !== undefined
         const group = descriptor.group !== undefined
         // A list that is present and absent at once is that of a file that everybody may use in every way.
@@ -102,8 +99,7 @@ export const operations = (
       })
     },
 
-    namedStreams: Effect.fn("SmbClient.namedStreams")(function*(path) {
-      yield* annotateSpan(path)
+    namedStreams: Effect.fnUntraced(function*(path) {
       const { results } = yield* batch(context, path, OpenMode.attributes, [
         Information.queryFile("FileStreamInformation")
       ])
@@ -114,8 +110,7 @@ export const operations = (
       })
     }),
 
-    previousVersions: Effect.fn("SmbClient.previousVersions")(function*(path) {
-      yield* annotateSpan(path)
+    previousVersions: Effect.fnUntraced(function*(path) {
       const ask = Effect.fnUntraced(function*(maximum: number) {
         const { results } = yield* batch(context, path, { ...OpenMode.read, createOptions: 0 }, [
           { _tag: "Ioctl", ctlCode: Fsctl.Fsctl.FSCTL_SRV_ENUMERATE_SNAPSHOTS, input: new Uint8Array(0), maximum }

@@ -4,11 +4,12 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type * as Operation from "../../Protocol/Operation.ts"
 import type * as Share from "../../Protocol/Share.ts"
+import * as Spans from "../../Protocol/Spans.ts"
 import type { ClientError } from "../ClientError.ts"
 import * as Locator from "../Locator.ts"
 import * as UncPath from "../UncPath.ts"
+import { about } from "./OperationSpans.ts"
 import * as OverwriteAttributes from "./OverwriteAttributes.ts"
-import { spanOptions } from "./PathNames.ts"
 import type * as ReadFailover from "./ReadFailover.ts"
 import { atTarget, onShare, type PathContext, type RefuseTarget, withShare } from "./TargetAttempt.ts"
 import { openVersion } from "./VersionedOpen.ts"
@@ -40,11 +41,10 @@ export const openFile = (
 
 /**
  * Opens for a read that can go on at another target: targets that have failed are not tried again, and fail with the
- * same error. `span` is the name of each open's span.
+ * same error. Each open has a span.
  */
 export const openForFailover = (
   context: PathContext,
-  span: string,
   path: UncPath.PathInput,
   options: Share.OpenOptions,
   refuse?: RefuseTarget
@@ -61,7 +61,7 @@ export const openForFailover = (
           openVersion(share, below, options, share.open),
           (file): ReadFailover.Opened => ({ share, file, place })
         ))
-    })).pipe(Effect.withSpan(span, spanOptions(path)))
+    })).pipe((open) => Effect.suspend(() => Spans.effect(open, "SmbClient.open", about(path))))
 
 /** Opens, runs the operations and closes in one compound. `operations` can depend on the limits of the share. */
 export const batch = <const Ops extends ReadonlyArray<Operation.Any>>(

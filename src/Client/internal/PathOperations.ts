@@ -16,7 +16,7 @@ import * as Copying from "./Copying.ts"
 import * as Directories from "./Directories.ts"
 import * as Metadata from "./Metadata.ts"
 import { openFile } from "./Opening.ts"
-import { annotateSpan, spanOptions } from "./PathNames.ts"
+import * as OperationSpans from "./OperationSpans.ts"
 import * as Reading from "./Reading.ts"
 import * as Removing from "./Removing.ts"
 import * as Renaming from "./Renaming.ts"
@@ -36,7 +36,7 @@ const onServer = <A>(
   )
 
 /**
- * All operations on paths.
+ * All operations on paths, each in a span.
  *
  * @category constructors
  */
@@ -44,9 +44,8 @@ export const operations = (context: PathContext): Operations => {
   const attributes = Attributes.operations(context)
   const lookups = AccountLookups.operations(context)
   const all: Operations = {
-    withShare: (path, use) => Effect.withSpan(withShare(context, path, use), "SmbClient.withShare", spanOptions(path)),
-    open: Effect.fn("SmbClient.open")(function*(path, options) {
-      yield* annotateSpan(path)
+    withShare: (path, use) => withShare(context, path, use),
+    open: Effect.fnUntraced(function*(path, options) {
       const { file, share } = yield* openFile(context, path, options ?? OpenMode.read)
       return SmbFile.make(share, file)
     }),
@@ -61,12 +60,9 @@ export const operations = (context: PathContext): Operations => {
     ...Metadata.operations(context, lookups.lookupSids),
     ...SymlinkFiles.operations(context),
     ...lookups,
-    shares: (server) =>
-      Effect.withSpan(onServer(context, server, ShareList.shares), "SmbClient.shares", spanOptions(server)),
-    openFiles: (server) =>
-      Effect.withSpan(onServer(context, server, ServerUse.openFiles), "SmbClient.openFiles", spanOptions(server)),
-    sessions: (server) =>
-      Effect.withSpan(onServer(context, server, ServerUse.sessions), "SmbClient.sessions", spanOptions(server))
+    shares: (server) => onServer(context, server, ShareList.shares),
+    openFiles: (server) => onServer(context, server, ServerUse.openFiles),
+    sessions: (server) => onServer(context, server, ServerUse.sessions)
   }
-  return { ...all, writeFile: AtomicWriting.make(all) }
+  return OperationSpans.each({ ...all, writeFile: AtomicWriting.make(all) })
 }

@@ -25,6 +25,7 @@ import * as Session from "../../Smb2/Session.ts"
 import * as Settings from "../../Smb2/Settings.ts"
 import * as Tree from "../../Smb2/Tree.ts"
 import type { ServerSession } from "../ServerSession.ts"
+import type { Load } from "./Meter.ts"
 
 /** A user on a connection. */
 export interface LoggedOn {
@@ -39,6 +40,8 @@ export interface Connected {
   readonly information: ServerInformation
   /** Why it has ended, if it has. */
   readonly failed: () => unknown
+  /** How much it carries now. */
+  readonly load: () => Load
   readonly logon: (
     logon: AuthenticatorSession,
     credential: Credential
@@ -51,6 +54,12 @@ const smb2 = (agreed: Negotiate.Agreed, settings: Settings.Settings): Connected 
   return {
     information: Smb2Information.ofServer(agreed),
     failed: () => agreed.connection.failed,
+    load: () => ({
+      inFlight: agreed.connection.outstanding,
+      waiting: agreed.connection.waiting,
+      credits: agreed.connection.availableCredits,
+      opens: breaks.opens
+    }),
     logon: (logon) =>
       Effect.map(Session.setup(agreed, settings, logon), (session) => ({
         information: {
@@ -71,6 +80,12 @@ const smb1 = (agreed: Smb1Negotiate.Agreed, settings: Settings.Settings): Connec
   return {
     information: Smb1Information.ofServer(agreed),
     failed: () => agreed.connection.failed,
+    load: () => ({
+      inFlight: agreed.connection.outstanding,
+      waiting: agreed.connection.waitingCount,
+      credits: 0,
+      opens: breaks.opens
+    }),
     logon: (logon, credential) =>
       Effect.map(Smb1Session.setup(agreed, settings, logon, credential), (session) => ({
         information: {

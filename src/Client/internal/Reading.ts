@@ -1,6 +1,7 @@
 /** Reads files by path: a whole file in memory, or a range of it that can go on at another target. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import * as Spans from "../../Protocol/Spans.ts"
 import type { ClientError } from "../ClientError.ts"
 import { FileShortened } from "../FileShortened.ts"
 import { FileTooLarge } from "../FileTooLarge.ts"
@@ -10,7 +11,8 @@ import * as SmbFile from "../SmbFile.ts"
 import type * as UncPath from "../UncPath.ts"
 import * as EndOfFile from "./EndOfFile.ts"
 import { batch, openForFailover } from "./Opening.ts"
-import { annotateSpan, spanOptions, text } from "./PathNames.ts"
+import { about } from "./OperationSpans.ts"
+import { text } from "./PathNames.ts"
 import * as PipelinedReads from "./PipelinedReads.ts"
 import * as ReadFailover from "./ReadFailover.ts"
 import { onShare, type PathContext } from "./TargetAttempt.ts"
@@ -58,14 +60,14 @@ const readRange = <E, R>(
   start?: ReadFailover.Start
 ): Effect.Effect<bigint, E | ClientError, R> =>
   ReadFailover.readTo(
-    openForFailover(context, "SmbClient.open", path, OpenMode.readSequentially),
+    openForFailover(context, path, OpenMode.readSequentially),
     context.locator.goesOn,
     text(path),
     toRange(range),
     use,
     ({ file, share }, range, use) => SmbFile.make(share, file).readTo(use, range),
     start
-  ).pipe(Effect.withSpan("SmbClient.readTo", spanOptions(path)))
+  )
 
 /** The bytes of a range. With `start`, the read begins with a file that is already open. */
 const streamRange = (
@@ -75,7 +77,7 @@ const streamRange = (
   start?: ReadFailover.Start
 ): Stream.Stream<Uint8Array, ClientError> =>
   ReadFailover.stream(
-    openForFailover(context, "SmbClient.stream", path, OpenMode.readSequentially),
+    openForFailover(context, path, OpenMode.readSequentially),
     context.locator.goesOn,
     text(path),
     toRange(range),
@@ -91,8 +93,7 @@ const streamRange = (
 export const operations = (
   context: PathContext
 ): Pick<Operations, "readFile" | "readFileString" | "stream" | "readTo" | "openToRead"> => {
-  const readFile: Operations["readFile"] = Effect.fn("SmbClient.readFile")(function*(path, options) {
-    yield* annotateSpan(path)
+  const readFile: Operations["readFile"] = Effect.fnUntraced(function*(path, options) {
     const maximum = options?.maximum ?? defaultMaximum
     let requested = oneCompound
     const { opened, results } = yield* batch(context, path, OpenMode.read, (limits) => {
@@ -106,23 +107,34 @@ export const operations = (
   })
   return {
     readFile,
-    readFileString: Effect.fn("SmbClient.readFileString")(function*(path) {
-      yield* annotateSpan(path)
+    readFileString: Effect.fnUntraced(function*(path) {
       return new TextDecoder().decode(yield* readFile(path))
     }),
     stream: (path, range) => streamRange(context, path, range),
     readTo: (path, use, range) => readRange(context, path, use, range),
     openToRead: (path, options) =>
       Effect.map(
-        openForFailover(context, "SmbClient.openToRead", path, OpenMode.readSequentially)(undefined),
+        openForFailover(context, path, OpenMode.readSequentially)(undefined),
         (opened) => {
           const file = SmbFile.make(opened.share, opened.file)
           const start: ReadFailover.Start = { opened, onMove: options?.onMove }
           return {
             path: file.path,
             opened: file.opened,
-            stream: (range) => Stream.suspend(() => streamRange(context, path, range, start)),
-            readTo: (use, range) => readRange(context, path, use, range, start)
+            stream: (range) =>
+              Spans.stream(
+                Stream.suspend(() => streamRange(context, path, range, start)),
+                "SmbClient.stream",
+                () => about(path),
+                (chunk) => chunk.length
+              ),
+            readTo: (use, range) =>
+              Spans.effect(
+                readRange(context, path, use, range, start),
+                "SmbClient.readTo",
+                about(path),
+                (count) => count
+              )
           }
         }
       )

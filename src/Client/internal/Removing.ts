@@ -13,7 +13,6 @@ import { RemovalError, RootOrLink } from "../RemovalError.ts"
 import * as UncPath from "../UncPath.ts"
 import { listed } from "./Directories.ts"
 import { firstResult, reparseTag } from "./Opening.ts"
-import { annotateSpan } from "./PathNames.ts"
 import * as ServerLinks from "./ServerLinks.ts"
 import { onEntry, type PathContext, rootOrLink } from "./TargetAttempt.ts"
 import * as TreeRemoval from "./TreeRemoval.ts"
@@ -96,16 +95,14 @@ export const operations = (
   })
 
   return {
-    remove: Effect.fn("SmbClient.remove")(function*(path, options) {
-      yield* annotateSpan(path)
+    remove: Effect.fnUntraced(function*(path, options) {
       const force = options?.force ?? false
       const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
       yield* (options?.recursive === true ? removeTree(unc, force) : removeOne(unc, force)).pipe(
         Effect.catchTag("SmbError", (error) => force && isMissing(error) ? Effect.void : Effect.fail(error))
       )
     }),
-    removable: Effect.fn("SmbClient.removable")(function*(path, options) {
-      yield* annotateSpan(path)
+    removable: Effect.fnUntraced(function*(path, options) {
       const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
       const entry = yield* find(unc)
       if (options?.recursive === true && isTree(entry)) yield* ServerLinks.refuseServerLink(around, unc)

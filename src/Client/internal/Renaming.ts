@@ -16,14 +16,13 @@ import type { Operations } from "../Operations.ts"
 import * as PreviousVersion from "../PreviousVersion.ts"
 import * as UncPath from "../UncPath.ts"
 import { firstResult } from "./Opening.ts"
-import { annotateSpan, text } from "./PathNames.ts"
+import { text } from "./PathNames.ts"
 import * as ShareNames from "./ShareNames.ts"
 import { onEntry, type PathContext, rootOrLink } from "./TargetAttempt.ts"
 import { refuseChange } from "./VersionedOpen.ts"
 
 /** What differs between the two operations. */
 interface Kind {
-  readonly span: string
   readonly mode: Share.OpenOptions
   readonly information: "FileRenameInformation" | "FileLinkInformation"
   /** What cannot be done between two shares, as `renamed to`. */
@@ -31,7 +30,6 @@ interface Kind {
 }
 
 const rename: Kind = {
-  span: "SmbClient.rename",
   mode: OpenMode.remove,
   information: "FileRenameInformation",
   done: "be renamed to"
@@ -39,7 +37,6 @@ const rename: Kind = {
 
 /** MS-FSA asks for no right of the open to make a link; servers ask for one to change the file. */
 const link: Kind = {
-  span: "SmbClient.makeHardLink",
   mode: { ...OpenMode.setAttributes, createOptions: OpenMode.remove.createOptions },
   information: "FileLinkInformation",
   done: "get the other name"
@@ -59,9 +56,8 @@ export const make = (context: PathContext): Operations["rename"] => operation(co
  */
 export const makeHardLink = (context: PathContext): Operations["makeHardLink"] => operation(context, link)
 
-const operation = (context: PathContext, { done, information, mode, span }: Kind): Operations["rename"] =>
-  Effect.fn(span)(function*(from, to, options) {
-    yield* annotateSpan(from, to)
+const operation = (context: PathContext, { done, information, mode }: Kind): Operations["rename"] =>
+  Effect.fnUntraced(function*(from, to, options) {
     const target = yield* Effect.fromResult(UncPath.parseInShare(to))
     const source = yield* Effect.fromResult(UncPath.parseInShare(from))
     for (const path of [source, target]) {

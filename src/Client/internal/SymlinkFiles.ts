@@ -9,7 +9,7 @@ import * as Fsctl from "../../Smb2/Message/Fsctl.ts"
 import * as OpenMode from "../OpenMode.ts"
 import type { Operations } from "../Operations.ts"
 import { batch } from "./Opening.ts"
-import { annotateSpan, text } from "./PathNames.ts"
+import { text } from "./PathNames.ts"
 import type { PathContext } from "./TargetAttempt.ts"
 
 /** The maximum size of reparse data, in bytes (MS-FSCC 2.1.2.2). */
@@ -30,8 +30,7 @@ const substitute = (target: string): string => {
  * @category constructors
  */
 export const operations = (context: PathContext): Pick<Operations, "readLink" | "makeLink"> => ({
-  readLink: Effect.fn("SmbClient.readLink")(function*(path) {
-    yield* annotateSpan(path)
+  readLink: Effect.fnUntraced(function*(path) {
     const { results } = yield* batch(context, path, OpenMode.readReparsePoint, [
       { _tag: "Ioctl", ctlCode: Fsctl.Fsctl.FSCTL_GET_REPARSE_POINT, input: new Uint8Array(0), maximum }
     ])
@@ -48,8 +47,7 @@ export const operations = (context: PathContext): Pick<Operations, "readLink" | 
     }
   }),
 
-  makeLink: Effect.fn("SmbClient.makeLink")(function*(path, target, options) {
-    yield* annotateSpan(path)
+  makeLink: Effect.fnUntraced(function*(path, target, options) {
     const written = target.replaceAll("/", "\\")
     const input = Codec.encode(Reparse.ReparseDataBuffer)({
       _tag: "SymbolicLink",

@@ -14,7 +14,6 @@ import type { Operations, SinkOptions, WriteFileOptions } from "../Operations.ts
 import * as SmbFile from "../SmbFile.ts"
 import type * as UncPath from "../UncPath.ts"
 import { batch, firstResult, type OpenedFile, openFile } from "./Opening.ts"
-import { annotateSpan, spanOptions } from "./PathNames.ts"
 import * as PipelinedWrites from "./PipelinedWrites.ts"
 import type { PathContext } from "./TargetAttempt.ts"
 import { oneCompound } from "./TransferWindow.ts"
@@ -76,8 +75,7 @@ const appending = <A, E, R>(
 export const operations = (
   context: PathContext
 ): Pick<Operations, "writeFile" | "sink" | "writeFrom" | "truncate"> => ({
-  writeFile: Effect.fn("SmbClient.writeFile")(function*(path, data, options) {
-    yield* annotateSpan(path)
+  writeFile: Effect.fnUntraced(function*(path, data, options) {
     const bytes = bytesOf(data)
     const time = ticksOf(options ?? {})
     const timed = (mode: Share.OpenOptions) =>
@@ -144,15 +142,14 @@ export const operations = (
         )
         yield* file.close
         return count
-      }).pipe(Effect.withSpan("SmbClient.sink", spanOptions(path)))
+      })
     ),
   writeFrom: (path, fill, options) =>
     Effect.scoped(Effect.flatMap(
       openFile(context, path, openMode(options)),
       ({ file, share }) => Effect.tap(SmbFile.make(share, file).writeFrom(fill, options), () => file.close)
-    )).pipe(Effect.withSpan("SmbClient.writeFrom", spanOptions(path))),
-  truncate: Effect.fn("SmbClient.truncate")(function*(path, size) {
-    yield* annotateSpan(path)
+    )),
+  truncate: Effect.fnUntraced(function*(path, size) {
     const { results } = yield* batch(context, path, OpenMode.write, [
       Information.setFile("FileEndOfFileInformation", { endOfFile: BigInt(size) })
     ])

@@ -9,16 +9,18 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as LogLevel from "effect/LogLevel"
 import * as References from "effect/References"
-import type { DfsReason } from "../../Protocol/DfsError.ts"
+import * as Spans from "../../Protocol/Spans.ts"
 import * as DfsPath from "../DfsPath.ts"
 import type { Command, ReferralKind, Target } from "../DfsStep.ts"
 import * as DfsTrace from "../DfsTrace.ts"
 import { type State, toUnc } from "./Transitions.ts"
 
-/** The failures of a path that the administrator of the namespace should know of. */
-const ends: ReadonlySet<string> = new Set<DfsReason["_tag"]>(["NoTargetLeft", "NoDomainController", "DfsLoop"])
+const { Attribute } = Spans
 
-/** The level of a note: low for each thing that is tried, higher for a failure that all should see. */
+/**
+ * The level of a note: `Debug` for each thing that is tried, and for a failure that the caller gets as an error. A higher
+ * one is for what the caller does not see, because the resolution goes on without it.
+ */
 const levelOf = (note: DfsTrace.Note): LogLevel.Severity | undefined => {
   switch (note._tag) {
     case "Trying":
@@ -26,16 +28,15 @@ const levelOf = (note: DfsTrace.Note): LogLevel.Severity | undefined => {
     case "Found":
     case "Asking":
     case "NotDfs":
-      return "Debug"
     case "Unusable":
+    case "Failed":
+      return "Debug"
     case "Failover":
     case "Failback":
       return "Info"
     // A response that makes no sense is worth a line even if the resolution goes on without it.
     case "Refused":
       return note.error === "Malformed" ? "Warn" : "Debug"
-    case "Failed":
-      return note.error !== undefined && ends.has(note.error) ? "Warn" : "Debug"
     default:
       return undefined
   }
@@ -83,22 +84,31 @@ export const watcher = (context: Context.Context<never>): Watcher => {
 
 /** The span of a resolution that has to ask a server. */
 export const resolving = <A, E, R, F>(state: State<F>, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  span("DfsResolver.resolve", { path: DfsPath.toString(state.original) }, effect)
+  Spans.effect(effect, "DfsResolver.resolve", { attributes: { [Attribute.path]: DfsPath.toString(state.original) } })
 
 /** A request for a referral. */
 export const referral = <A, E, R>(
   asked: { readonly server: string; readonly path: string; readonly kind: ReferralKind },
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
-  span("DfsResolver.referral", { server: asked.server, path: asked.path, kind: asked.kind }, effect)
+  Spans.effect(effect, "DfsResolver.referral", {
+    kind: "client",
+    attributes: {
+      [Attribute.serverAddress]: asked.server,
+      [Attribute.path]: asked.path,
+      [Attribute.dfsReferral]: asked.kind
+    }
+  })
 
 /** A search for the controllers of a domain. */
 export const finding = <A, E, R>(domain: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  span("DfsResolver.findControllers", { domain }, effect)
+  Spans.effect(effect, "DfsResolver.findControllers", { attributes: { [Attribute.dfsDomain]: domain } })
 
 /** A connection to a target in a race. */
 export const connecting = <A, E, R>(target: Target, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  span("DfsResolver.connect", { server: target.server, share: target.share }, effect)
+  Spans.effect(effect, "DfsResolver.connect", {
+    attributes: { [Attribute.serverAddress]: target.server, [Attribute.share]: target.share }
+  })
 
 /** The work at a target, with the prefix of the entry that it is a target of. */
 export const attempting = <A, E, R, F>(
@@ -106,16 +116,12 @@ export const attempting = <A, E, R, F>(
   { phase }: State<F>,
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
-  span("DfsResolver.attempt", {
-    of,
-    ...(phase._tag === "Trying" ? { prefix: DfsPath.toString(phase.inUse.entry.prefix) } : {}),
-    server: target.server,
-    share: target.share,
-    target: toUnc(target)
-  }, effect)
-
-const span = <A, E, R>(
-  name: string,
-  attributes: Readonly<Record<string, string>>,
-  effect: Effect.Effect<A, E, R>
-): Effect.Effect<A, E, R> => Effect.withSpan(effect, name, { attributes }) as Effect.Effect<A, E, R>
+  Spans.effect(effect, "DfsResolver.attempt", {
+    attributes: {
+      [Attribute.dfsTargetOf]: of,
+      ...(phase._tag === "Trying" ? { [Attribute.dfsPrefix]: DfsPath.toString(phase.inUse.entry.prefix) } : {}),
+      [Attribute.serverAddress]: target.server,
+      [Attribute.share]: target.share,
+      [Attribute.dfsTarget]: toUnc(target)
+    }
+  })

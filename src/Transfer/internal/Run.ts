@@ -19,6 +19,8 @@ export interface File {
 /** The state of a run, and its events. */
 export class Run {
   failures = 0
+  /** What this run has copied, without what was at the target before. */
+  readonly moved = { files: 0, bytes: 0 }
   private readonly done = { files: 0, bytes: 0 }
   private readonly total = { files: 0, bytes: 0 }
   private isTotalKnown = false
@@ -84,7 +86,10 @@ export class Run {
       Effect.andThen(count(offset)),
       Effect.andThen(this.tell({ _tag: "Started", from, to, size, offset })),
       Effect.as({
-        advance: (bytes: number) => Effect.andThen(count(bytes), this.tell({ _tag: "Moved", from, to, count: bytes }))
+        advance: (bytes: number) => {
+          this.moved.bytes += bytes
+          return Effect.andThen(count(bytes), this.tell({ _tag: "Moved", from, to, count: bytes }))
+        }
       })
     )
   }
@@ -92,6 +97,7 @@ export class Run {
   /** A file is complete at its place. */
   copied(from: string, to: string, size: bigint): Effect.Effect<void> {
     this.done.files++
+    this.moved.files++
     return this.tell({ _tag: "Copied", from, to, size })
   }
 

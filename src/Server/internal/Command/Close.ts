@@ -76,7 +76,7 @@ export const end = (open: AnyOpen, notifyStatus: number): Effect.Effect<void> =>
 
 /** Closes the store's part of an open. */
 const releaseFile = (open: FileOpen): Effect.Effect<void> =>
-  Effect.ignore(open.server.storeTimeout.run(Scope.close(open.scope, Exit.void)))
+  Effect.ignore(open.server.storeTimeout.run(Scope.close(open.scope, Exit.void), "close"))
 
 const closeFile = (open: FileOpen): Effect.Effect<void, StoreError> =>
   Effect.suspend(() => {

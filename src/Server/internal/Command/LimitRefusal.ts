@@ -12,7 +12,7 @@ export const limitReached = (
   status: number
 ): Effect.Effect<never, Refusal> =>
   Effect.suspend(() => {
-    server.refused.requests++
+    server.meter.refuse("requests")
     return Effect.andThen(
       server.logRates.requests.tell((more) => Events.limitReached(connection, session, limit, more)),
       refuse(status)

@@ -63,6 +63,7 @@ export const grant = (
   const state = OplockGrantTable.grantable(requested, othersOf(open, same), reports?.complete === true)
   if (named === undefined || open.directory && named.version === 1) {
     if (state === 0) return none
+    incoming.server.meter.oplocks++
     join(new Lease(stream, state), open)
     return { oplockLevel: levelOf(state), lease: undefined }
   }

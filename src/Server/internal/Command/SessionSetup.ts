@@ -243,6 +243,7 @@ export const sessionSetup = Effect.fnUntraced(function*(
       }
       connection.admit(usage)
       if (replaced !== undefined) yield* SessionEnd.end(replaced)
+      server.meter.loggedOn()
       yield* Events.loggedOn(connection, session)
       break
     }
@@ -325,7 +326,7 @@ const turnAway = (connection: Connection, session: Session, logon: Named): Effec
 const tellRefused = (connection: Connection, logon: Named, status: number, reason: string): Effect.Effect<void> =>
   Effect.suspend(() => {
     const { server } = connection
-    server.refused.logons++
+    server.meter.refuse("logons")
     return server.logRates.logons.tell((more) => Events.logonRefused(connection, logon.claimed(), status, reason, more))
   })
 

@@ -19,6 +19,11 @@ export class CommandSequenceWindow {
     this.limit = limit
   }
 
+  /** The identifiers that the client can use. */
+  get available(): number {
+    return this.high - this.low - this.used.size
+  }
+
   /** Takes `charge` identifiers from `id` upwards; false if any of them was never granted, or is used. */
   take(id: number, charge: number): boolean {
     if (id < this.low || id + charge > this.high) return false

@@ -56,6 +56,7 @@ export class Connection implements Model.Connection {
   /** The user who logged on first on this connection. */
   owner: Usage | undefined
   readonly localAddress: string
+  readonly localPort: number
   failedLogons = 0
   constrained = true
   closed = false
@@ -76,6 +77,7 @@ export class Connection implements Model.Connection {
     this.port = socket.remotePort ?? 0
     this.network = networkOf(this.address)
     this.localAddress = socket.localAddress ?? ""
+    this.localPort = socket.localPort ?? 0
     this.sequence = new CommandSequenceWindow(server.limits.credits)
     this.responses = new Responses(this, this.out, this.sequence)
     this.frames = new FrameReader.FrameReader(largestOfStranger, {
@@ -113,6 +115,11 @@ export class Connection implements Model.Connection {
 
   get dialect(): number {
     return this.negotiated.dialect
+  }
+
+  /** The credits that the client has and has not used. */
+  get credits(): number {
+    return this.sequence.available
   }
 
   /** When the last bytes came: milliseconds of `performance.now()`. */

@@ -17,6 +17,7 @@ import { errorBody, type Reply } from "../Wire/Reply.ts"
 import { dispatch } from "./Dispatch.ts"
 import * as Faults from "./Faults.ts"
 import type { Outgoing } from "./Outgoing.ts"
+import * as RequestSpans from "./RequestSpans.ts"
 import type { Batch, Responses } from "./Responses.ts"
 
 /** The most bytes of a compound's responses that wait to be sent as one frame. */
@@ -98,8 +99,18 @@ export const run = (
   })
 }
 
-/** Runs one request; `undefined` if it has no response. */
+/** Runs one request, and counts it; `undefined` if it has no response. */
 const handle = (incoming: Incoming, failedBefore = 0): Effect.Effect<Reply | undefined> =>
+  Effect.suspend(() => {
+    const { meter } = incoming.server
+    const began = meter.begin()
+    return Effect.onExit(RequestSpans.spanned(incoming, answer(incoming, failedBefore)), (exit) => {
+      meter.end(incoming.header.command, began, exit)
+      return Effect.void
+    })
+  })
+
+const answer = (incoming: Incoming, failedBefore: number): Effect.Effect<Reply | undefined> =>
   dispatch(incoming, failedBefore).pipe(
     Effect.catch((refusal) => {
       const reply = Effect.succeed<Reply>({

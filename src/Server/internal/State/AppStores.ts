@@ -14,10 +14,11 @@ export const unreachable = { _tag: "Unreachable" } as const
 /** A store has `storeTime` to answer. */
 const ask = <A, E>(
   server: Server,
+  call: string,
   question: () => Effect.Effect<A, E>,
   event: (cause: Cause.Cause<unknown>, more: number) => Effect.Effect<void>
 ): Effect.Effect<A, typeof unreachable> =>
-  server.storeTimeout.run(Effect.suspend(question)).pipe(
+  server.storeTimeout.run(Effect.suspend(question), call).pipe(
     Effect.catchCause((cause) =>
       Cause.hasInterruptsOnly(cause)
         ? Effect.interrupt
@@ -31,12 +32,12 @@ export const findUser = (
   name: string,
   domain: string
 ): Effect.Effect<User | undefined, typeof unreachable> =>
-  ask(server, () => server.users.find(name, domain), Events.usersUnreachable)
+  ask(server, "findUser", () => server.users.find(name, domain), Events.usersUnreachable)
 
 /** The SID of a user's name. */
 export const sidOf = (server: Server, name: string): Effect.Effect<string, typeof unreachable> =>
-  ask(server, () => server.identity.sidOf(name), Events.identitiesUnreachable)
+  ask(server, "sidOf", () => server.identity.sidOf(name), Events.identitiesUnreachable)
 
 /** The name of the user with that SID; `undefined` if no user has it. */
 export const nameOf = (server: Server, sid: string): Effect.Effect<string | undefined, typeof unreachable> =>
-  ask(server, () => server.identity.nameOf(sid), Events.identitiesUnreachable)
+  ask(server, "nameOf", () => server.identity.nameOf(sid), Events.identitiesUnreachable)

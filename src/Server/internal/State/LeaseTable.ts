@@ -11,6 +11,10 @@ interface Named {
 export class LeaseTable<Lease extends Named> {
   private readonly leases = new Map<string, Lease>()
 
+  get size(): number {
+    return this.leases.size
+  }
+
   find(clientGuid: string, key: Uint8Array): Lease | undefined {
     return this.leases.get(`${clientGuid}/${Buffer.from(key).toString("hex")}`)
   }

@@ -32,6 +32,7 @@ import type { KnownShortNames } from "./KnownShortNames.ts"
 import type { LeaseTable } from "./LeaseTable.ts"
 import type { LogonDelays } from "./LogonDelays.ts"
 import type { LogRate } from "./LogRate.ts"
+import type { Meter } from "./Meter.ts"
 import type { Negotiated } from "./Negotiated.ts"
 import { type Ranged, RangeSet } from "./RangeSet.ts"
 import type { ReplayTable } from "./ReplayTable.ts"
@@ -85,8 +86,10 @@ export interface Server {
   notified: number
   /** Limits for each kind of log line that clients can cause. */
   readonly logRates: Readonly<Record<"connections" | "deletions" | "faults" | "logons" | "requests", LogRate>>
-  /** The refusals since the server started: connections, logons, and requests beyond a user's limits. */
-  readonly refused: { connections: number; logons: number; requests: number }
+  /** Counts what happens. */
+  readonly meter: Meter
+  /** Whether requests have spans: the app has set a tracer. */
+  readonly traced: boolean
   readonly newSessionId: () => bigint
   readonly newOpenId: () => bigint
   /** Closes an open without a CLOSE request. */
@@ -123,6 +126,9 @@ export interface Connection {
   /** The user who logged on first on this connection. */
   readonly owner: Usage | undefined
   readonly localAddress: string
+  readonly localPort: number
+  /** The credits that the client has and has not used. */
+  readonly credits: number
   failedLogons: number
   /**
    * ConstrainedConnection (3.3.1.7): no user has logged on here yet, except guests and callers without a name. Their keys

@@ -67,6 +67,7 @@ export const release = (server: Server, open: FileOpen): void => {
   if (lease.opens.size > 0) return
   lease.stream.leases.delete(lease)
   if (lease.kind === "lease") server.leases.remove(lease)
+  else server.meter.oplocks--
   settle(server, lease, 0)
 }
 
@@ -211,6 +212,7 @@ export const breakTo = (server: Server, lease: Lease, keep: number, goesOn = fal
       : 0
   } else if ((to & READ) === 0) to = 0
   if (to === lease.state) return
+  server.meter.broke(lease.kind)
   const from = lease.state
   const needsAck = from !== READ
   const place = placeOf(server, lease)
@@ -233,7 +235,9 @@ export const breakTo = (server: Server, lease: Lease, keep: number, goesOn = fal
     Effect.sync(() => {
       stopTelling?.()
       lease.stopTimer = undefined
-      if (lease.breaking !== undefined) settle(server, lease, 0)
+      if (lease.breaking === undefined) return
+      server.meter.breakTimedOut(lease.kind)
+      settle(server, lease, 0)
     })
   )
   lease.stopTimer = () => {

@@ -17,6 +17,7 @@ import type { DfsHost } from "./DfsHost.ts"
 import type { LeaseTable } from "./LeaseTable.ts"
 import { LogonDelays } from "./LogonDelays.ts"
 import { LogRate } from "./LogRate.ts"
+import type { Meter } from "./Meter.ts"
 import type { Connection, FileOpen, Lease, Server, Session, Share } from "./Model.ts"
 import { ReplayTable } from "./ReplayTable.ts"
 import type { ServerSettings } from "./ServerSettings.ts"
@@ -37,6 +38,8 @@ type Given = Pick<
   | "identity"
   | "leases"
   | "closeOpen"
+  | "meter"
+  | "traced"
 >
 
 /**
@@ -80,8 +83,10 @@ export class ServerState implements Server {
     logons: new LogRate(20, 2),
     requests: new LogRate(20, 2)
   }
-  /** The refusals since the server started: connections, logons, and requests beyond a user's limits. */
-  readonly refused = { connections: 0, logons: 0, requests: 0 }
+  /** Counts what happens. */
+  readonly meter: Meter
+  /** Whether requests have spans: the app has set a tracer. */
+  readonly traced: boolean
   /** Watches of directories, and the bytes of changes that are kept for them. */
   watches = 0
   notified = 0
@@ -107,6 +112,8 @@ export class ServerState implements Server {
     this.identity = fields.identity
     this.leases = fields.leases
     this.closeOpen = fields.closeOpen
+    this.meter = fields.meter
+    this.traced = fields.traced
     this.context = fields.context
     this.nextSession = fields.firstSession
   }

@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
 import { type ShareStore, type StoreError, storeError, type StoreFile } from "../../ShareStore.ts"
+import type { Meter } from "./Meter.ts"
 
 /** A call with a timeout. */
 interface Waiting {
@@ -41,11 +42,14 @@ const answered = <A, E>(exit: Exit.Exit<A, E>): Exit.Exit<A, E | StoreError> =>
  */
 export class StoreTimeout {
   private readonly millis: number
+  private readonly meter: Meter | undefined
   private readonly waiting = new Set<Waiting>()
   private timer: NodeJS.Timeout | undefined
 
-  constructor(millis: number) {
+  /** `meter` counts the calls. */
+  constructor(millis: number, meter?: Meter) {
     this.millis = millis
+    this.meter = meter
   }
 
   private look(): void {
@@ -62,31 +66,51 @@ export class StoreTimeout {
     return one
   }
 
-  /** Runs an effect. After the timeout its result is ignored. */
-  run<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | StoreError, R> {
-    if (this.millis === Number.POSITIVE_INFINITY) return effect
+  /** Runs an effect, which counts as the call of that name. After the timeout its result is ignored. */
+  run<A, E, R>(effect: Effect.Effect<A, E, R>, call: string): Effect.Effect<A, E | StoreError, R> {
+    const { meter } = this
+    if (this.millis === Number.POSITIVE_INFINITY) return meter === undefined ? effect : counted(meter, call, effect)
     return Effect.contextWith((context: Context.Context<R>) => {
+      const began = meter?.beginStore() ?? 0
       const fiber = Effect.runForkWith(context)(effect)
       const done = fiber.pollUnsafe()
-      if (done !== undefined) return answered(done)
+      if (done !== undefined) {
+        const exit = answered(done)
+        meter?.endStore(call, began, exit)
+        return exit
+      }
       return Effect.callback<A, E | StoreError>((resume) => {
-        const one = this.wait(() => {
+        let isOver = false
+        const end = (exit: Exit.Exit<A, E | StoreError>) => {
+          if (isOver) return
+          isOver = true
           this.waiting.delete(one)
-          resume(Effect.fail(storeError("TimedOut")))
+          meter?.endStore(call, began, exit)
+          resume(exit)
+        }
+        const one = this.wait(() => {
+          end(Exit.fail(storeError("TimedOut")))
           fiber.interruptUnsafe()
         })
-        fiber.addObserver((exit) => {
-          this.waiting.delete(one)
-          resume(answered(exit))
-        })
+        fiber.addObserver((exit) => end(answered(exit)))
         return Effect.sync(() => {
-          this.waiting.delete(one)
+          end(Exit.interrupt())
           fiber.interruptUnsafe()
         })
       })
     })
   }
 }
+
+/** A call without a timeout. */
+const counted = <A, E, R>(meter: Meter, call: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => {
+    const began = meter.beginStore()
+    return Effect.onExit(effect, (exit) => {
+      meter.endStore(call, began, exit)
+      return Effect.void
+    })
+  })
 
 /** Effects are made only when they are used: a server holds thousands of open files that no client uses. */
 class FileWithTimeout implements StoreFile {
@@ -99,10 +123,10 @@ class FileWithTimeout implements StoreFile {
     this.timeout = timeout
     this.file = file
     if (file.readInto !== undefined) {
-      this.readInto = (offset, target) => timeout.run(file.readInto!(offset, target))
+      this.readInto = (offset, target) => timeout.run(file.readInto!(offset, target), "read")
     }
     if (file.renameStream !== undefined) {
-      this.renameStream = (name, options) => timeout.run(file.renameStream!(name, options))
+      this.renameStream = (name, options) => timeout.run(file.renameStream!(name, options), "renameStream")
     }
   }
 
@@ -110,45 +134,45 @@ class FileWithTimeout implements StoreFile {
     return this.file.id
   }
   get stat() {
-    return this.timeout.run(this.file.stat)
+    return this.timeout.run(this.file.stat, "stat")
   }
   get parent() {
     const { parent } = this.file
-    return parent === undefined ? undefined : this.timeout.run(parent)
+    return parent === undefined ? undefined : this.timeout.run(parent, "parent")
   }
   get volume() {
     const { volume } = this.file
-    return volume === undefined ? undefined : this.timeout.run(volume)
+    return volume === undefined ? undefined : this.timeout.run(volume, "volume")
   }
   get flush() {
-    return this.timeout.run(this.file.flush)
+    return this.timeout.run(this.file.flush, "flush")
   }
   get streams() {
-    return this.timeout.run(this.file.streams)
+    return this.timeout.run(this.file.streams, "streams")
   }
   read(...of: Parameters<StoreFile["read"]>) {
-    return this.timeout.run(this.file.read(...of))
+    return this.timeout.run(this.file.read(...of), "read")
   }
   write(...of: Parameters<StoreFile["write"]>) {
-    return this.timeout.run(this.file.write(...of))
+    return this.timeout.run(this.file.write(...of), "write")
   }
   truncate(...of: Parameters<StoreFile["truncate"]>) {
-    return this.timeout.run(this.file.truncate(...of))
+    return this.timeout.run(this.file.truncate(...of), "truncate")
   }
   set(...of: Parameters<StoreFile["set"]>) {
-    return this.timeout.run(this.file.set(...of))
+    return this.timeout.run(this.file.set(...of), "set")
   }
   getBlob(...of: Parameters<StoreFile["getBlob"]>) {
-    return this.timeout.run(this.file.getBlob(...of))
+    return this.timeout.run(this.file.getBlob(...of), "getBlob")
   }
   setBlob(...of: Parameters<StoreFile["setBlob"]>) {
-    return this.timeout.run(this.file.setBlob(...of))
+    return this.timeout.run(this.file.setBlob(...of), "setBlob")
   }
   zero(...of: Parameters<StoreFile["zero"]>) {
-    return this.timeout.run(this.file.zero(...of))
+    return this.timeout.run(this.file.zero(...of), "zero")
   }
   allocated(...of: Parameters<StoreFile["allocated"]>) {
-    return this.timeout.run(this.file.allocated(...of))
+    return this.timeout.run(this.file.allocated(...of), "allocated")
   }
 }
 
@@ -161,26 +185,26 @@ export const withTimeout = (store: ShareStore, timeout: StoreTimeout): ShareStor
   const { link, mayRemove, names } = store
   return {
     ...store,
-    volume: timeout.run(store.volume),
-    stat: (path) => timeout.run(store.stat(path)),
+    volume: timeout.run(store.volume, "volume"),
+    stat: (path) => timeout.run(store.stat(path), "stat"),
     // A file that is opened too late is closed at once, because its scope is closed already.
     open: (path, options) =>
-      Effect.map(timeout.run(store.open(path, options)), (opened) => ({
+      Effect.map(timeout.run(store.open(path, options), "open"), (opened) => ({
         ...opened,
         file: new FileWithTimeout(timeout, opened.file)
       })),
     list: (path, options) =>
-      Stream.transformPull(store.list(path, options), (pull) => Effect.succeed(timeout.run(pull))),
+      Stream.transformPull(store.list(path, options), (pull) => Effect.succeed(timeout.run(pull, "list"))),
     ...(names === undefined
       ? {}
-      : { names: (path) => Stream.transformPull(names(path), (pull) => Effect.succeed(timeout.run(pull))) }),
-    remove: (path, options) => timeout.run(store.remove(path, options)),
-    rename: (from, to, options) => timeout.run(store.rename(from, to, options)),
+      : { names: (path) => Stream.transformPull(names(path), (pull) => Effect.succeed(timeout.run(pull, "names"))) }),
+    remove: (path, options) => timeout.run(store.remove(path, options), "remove"),
+    rename: (from, to, options) => timeout.run(store.rename(from, to, options), "rename"),
     ...(mayRemove === undefined
       ? {}
-      : { mayRemove: (path, options) => timeout.run(mayRemove(path, options)) }),
+      : { mayRemove: (path, options) => timeout.run(mayRemove(path, options), "mayRemove") }),
     ...(link === undefined
       ? {}
-      : { link: (existing, name, options) => timeout.run(link(existing, name, options)) })
+      : { link: (existing, name, options) => timeout.run(link(existing, name, options), "link") })
   }
 }
