@@ -56,7 +56,7 @@ const shorter = (path: string, count: bigint, size: bigint): LocalError =>
   })
 
 /** Gives a file that was written in place the time of its original, and what it gets of its attributes. */
-const setTime = (target: UncPath.UncPath, { fileAttributes, lastWriteTime }: RemoteFile.About, { run }: Upload) =>
+const setTime = (target: UncPath.UncPath, { fileAttributes, lastWriteTime }: FileReplacement.About, { run }: Upload) =>
   lastWriteTime === undefined && fileAttributes === undefined
     ? Effect.void
     : Effect.gen(function*() {
