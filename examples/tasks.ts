@@ -50,8 +50,7 @@ export const readEnd = Effect.fn("readEnd")(function*(path: string, count: bigin
 /** Readers see the old text or the new text, and never a part of it. */
 export const replace = Effect.fn("replace")(function*(path: string, text: string) {
   const smb = yield* SmbClient.SmbClient
-  yield* smb.writeFile(`${path}.part`, text, { flush: true })
-  yield* smb.rename(`${path}.part`, path, { replace: true })
+  yield* smb.writeFile(path, text, { atomic: true, flush: true })
 })
 
 /** Makes the file only if no other client has made it: one of several programs wins. */

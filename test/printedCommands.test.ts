@@ -113,7 +113,10 @@ const lab = Effect.gen(function*() {
   const { port } = yield* SmbServer.make({
     host: "127.0.0.1",
     port: 0,
-    users: UserStore.inMemory({ joe: { password: Redacted.make("secret"), administrator: true } }),
+    users: UserStore.inMemory({
+      joe: { password: Redacted.make("secret"), administrator: true },
+      ann: Redacted.make("other")
+    }),
     shares: {
       media: MemoryStore.make(),
       www: MemoryStore.make(),
@@ -210,11 +213,11 @@ const inShell = (line: string, flags: ReadonlyArray<string>, top: string) =>
     child.on("close", (code) => resume(Effect.succeed({ code, lines: linesOf(output) })))
   })
 
-/** `serve` until it says where it listens; then it is stopped as with Ctrl-C. */
-const serving = (args: ReadonlyArray<string>) =>
+/** `serve` until it says where it listens; then it is stopped as with Ctrl-C. `serve http` is also a client. */
+const serving = (args: ReadonlyArray<string>, flags: ReadonlyArray<string>) =>
   Effect.callback<Ran>((resume) => {
-    const port = args.includes("--port") ? [] : ["--port", "0"]
-    const child: ChildProcess = spawn(process.execPath, [join(root, "src/Cli/main.ts"), ...args, ...port], {
+    const more = [...(args.includes("--port") ? [] : ["--port", "0"]), ...(args.includes("http") ? flags : [])]
+    const child: ChildProcess = spawn(process.execPath, [join(root, "src/Cli/main.ts"), ...args, ...more], {
       stdio: ["ignore", "pipe", "pipe"]
     })
     let output = ""
@@ -231,7 +234,7 @@ const run = (line: string, port: number, top: string): Effect.Effect<Ran, unknow
   const flags = ["-I", `127.0.0.1:${port}`]
   const [name, ...args] = wordsOf(line) ?? []
   if (name !== "effect-smb") return inShell(line, flags, top)
-  return args.includes("serve") ? serving(args) : inProcess([...args, ...flags])
+  return args.includes("serve") ? serving(args, flags) : inProcess([...args, ...flags])
 }
 
 /** Windows has no `sh`. */
@@ -263,6 +266,6 @@ describe.skipIf(isWindows)("the commands that the documents print", () => {
     const left = blocks.filter(({ reason }) => reason !== undefined).map(({ line: _, page, reason }) =>
       `${page}: ${reason}`
     )
-    assert.strictEqual(left.length, 4, left.join("\n"))
+    assert.strictEqual(left.length, 5, left.join("\n"))
   })
 })
