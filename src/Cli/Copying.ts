@@ -181,11 +181,13 @@ export const getAll = Effect.fnUntraced(function*(
     ))
 })
 
-type PutOptions = Common & { readonly inPlace: boolean; readonly mapped?: boolean }
+type PutOptions = Common & { readonly inPlace: boolean; readonly mapped?: boolean; readonly resume?: boolean }
 
 export const put = Effect.fnUntraced(function*(source: string, target: Remote.Remote, options: PutOptions) {
-  const { inPlace, mapped = false } = options
+  const { inPlace, mapped = false, resume = false } = options
+  if (resume && inPlace) return yield* new UsageError({ detail: "either --resume or --in-place, not both" })
   if (source === "-") {
+    if (resume) return yield* new UsageError({ detail: "--resume needs a file, not -" })
     if (options.recursive) return yield* new UsageError({ detail: "-r needs a folder, not -" })
     if (target.directory || target.path === "") {
       return yield* new UsageError({ detail: `${UncPath.format(target)} is a directory: name the file to write` })
@@ -202,7 +204,7 @@ export const put = Effect.fnUntraced(function*(source: string, target: Remote.Re
   }
   const there = type === "Directory" ? target : yield* destination(target, basename(source))
   if (type !== "Directory" && there !== target) yield* LocalNames.checkedThere(source, mapped)
-  yield* Transfer.upload(source, there, { ...options.transfer, inPlace, mapped }).pipe(
+  yield* Transfer.upload(source, there, { ...options.transfer, inPlace, mapped, resume }).pipe(
     TransferOutput.show(options, "put")
   )
 })

@@ -116,6 +116,11 @@ export interface UploadOptions extends TransferOptions {
   readonly recursive?: boolean | undefined
   /** Writes into existing files, which keep their permissions, instead of replacing them. Default: false. */
   readonly inPlace?: boolean | undefined
+  /**
+   * Continues the part of an earlier upload of the same local file, keeps the part if this one fails, and skips files that
+   * are the same at the target (`existing: "different"`, unless another is given). Not with `inPlace`. Default: false.
+   */
+  readonly resume?: boolean | undefined
   /** Whether the client has `names: "mapped"`, so that names can have characters such as a colon. Default: false. */
   readonly mapped?: boolean | undefined
 }
@@ -278,9 +283,11 @@ export const upload = (
       const type = yield* LocalFile.typeOf(source)
       if (type === undefined) return yield* new LocalError({ path: source, detail: notFound(source) })
       yield* reach(to)
-      const all = Upload.make(yield* SmbClient, run, complete(run, options, "replace"), {
+      const resume = options.resume === true && options.inPlace !== true
+      const all = Upload.make(yield* SmbClient, run, complete(run, options, resume ? "different" : "replace"), {
         inPlace: options.inPlace ?? false,
-        mapped: options.mapped ?? false
+        mapped: options.mapped ?? false,
+        resume
       })
       if (type === "Directory") {
         if (options.recursive === false) return yield* new LocalError({ path: source, detail: "is a directory" })

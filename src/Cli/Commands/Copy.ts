@@ -105,6 +105,10 @@ export const put = Command.make(
   "put",
   {
     recursive: boolean("recursive", "Copy a folder with everything below it; its content goes into REMOTE", "r"),
+    resume: boolean(
+      "resume",
+      "Keep the sent part when it fails, and continue it the next time; do not touch files that are complete"
+    ),
     inPlace: boolean(
       "in-place",
       "Write into the existing file and keep its permissions, instead of replacing it with a new file"
@@ -117,7 +121,7 @@ export const put = Command.make(
       "Files, with -r folders, or - for standard input. Then REMOTE: a file, or a directory to put them into"
     )
   },
-  Effect.fnUntraced(function*({ attributes, inPlace, paths, quiet, recursive, ...flags }) {
+  Effect.fnUntraced(function*({ attributes, inPlace, paths, quiet, recursive, resume, ...flags }) {
     const { json, names } = yield* root
     const all = yield* copying
     const transfer = { ...yield* TransferFlags.options(flags), attributes }
@@ -136,6 +140,7 @@ export const put = Command.make(
         quiet,
         recursive,
         inPlace,
+        resume,
         mapped: names === "mapped",
         transfer
       })

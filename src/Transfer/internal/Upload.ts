@@ -27,6 +27,7 @@ import type { Facts } from "./Choice.ts"
 import * as LocalFile from "./LocalFile.ts"
 import * as Mark from "./Mark.ts"
 import * as Options from "./Options.ts"
+import * as ResumedUpload from "./ResumedUpload.ts"
 import type { Run } from "./Run.ts"
 import * as Same from "./Same.ts"
 import * as Warnings from "./Warnings.ts"
@@ -35,6 +36,8 @@ import * as Warnings from "./Warnings.ts"
 export interface Upload extends Options.Options {
   readonly run: Run
   readonly inPlace: boolean
+  /** Continues the part of an earlier run, and keeps the part after a failure. */
+  readonly resume: boolean
   /** Whether the client maps names, so that a colon in a path is a part of a name. */
   readonly mapped: boolean
   readonly replace: FileReplacement.Replace
@@ -44,8 +47,8 @@ export const make = (
   smb: Client,
   run: Run,
   options: Options.Options,
-  how: { readonly inPlace: boolean; readonly mapped: boolean }
-): Upload => ({ ...options, ...how, run, replace: FileReplacement.make(smb, run.replacing) })
+  how: { readonly inPlace: boolean; readonly mapped: boolean; readonly resume?: boolean }
+): Upload => ({ ...options, resume: false, ...how, run, replace: FileReplacement.make(smb, run.replacing) })
 
 /** The error for a file that ended too early. */
 const shorter = (path: string, count: bigint, size: bigint): LocalError =>
@@ -74,6 +77,10 @@ const setTime = (target: UncPath.UncPath, { fileAttributes, lastWriteTime }: Fil
       )
     )
 
+/** Whether a path leads to a named stream of a file. */
+const isStream = (target: UncPath.UncPath, { mapped }: Pick<Upload, "mapped">): boolean =>
+  !mapped && UncPath.name(target).includes(":")
+
 /** Writes `target`: through a part next to it, unless it is written in place, as streams are. */
 const send = <E, R>(
   target: UncPath.UncPath,
@@ -82,12 +89,12 @@ const send = <E, R>(
   about: FileReplacement.About = {}
 ) =>
   Effect.flatMap(SmbClient, (smb): Effect.Effect<bigint, E | ClientError, R | SmbClient> => {
-    const isStream = !upload.mapped && UncPath.name(target).includes(":")
-    if (!upload.inPlace && !isStream) return upload.replace(target, content, about)
+    const isNamedStream = isStream(target, upload)
+    if (!upload.inPlace && !isNamedStream) return upload.replace(target, content, about)
     const written: Effect.Effect<bigint, E | ClientError, R> = content._tag === "Bytes"
       ? Effect.as(smb.writeFile(target, content.bytes), BigInt(content.bytes.length))
       : content.run({ writeFrom: (fill) => smb.writeFrom(target, fill), sink: () => smb.sink(target) })
-    return isStream ? written : Effect.tap(written, () => setTime(target, about, upload))
+    return isNamedStream ? written : Effect.tap(written, () => setTime(target, about, upload))
   })
 
 const { FILE_ATTRIBUTE_ARCHIVE, FILE_ATTRIBUTE_HIDDEN, FILE_ATTRIBUTE_READONLY, FILE_ATTRIBUTE_SYSTEM } = FileAttributes
@@ -138,6 +145,10 @@ const once = Effect.fnUntraced(function*(
     isNew,
     lastWriteTime: upload.times ? Same.localFacts(info).lastWriteTime : undefined,
     fileAttributes: upload.attributes && LocalFile.isReadOnly(info) ? yield* readOnlyAt(target) : undefined
+  }
+  if (upload.resume && size > smallSize && !isStream(target, upload)) {
+    const count = yield* ResumedUpload.copy(source, local, info, target, upload, about.fileAttributes)
+    return yield* run.copied(source, UncPath.format(target), count)
   }
   const { advance } = yield* run.file(source, UncPath.format(target), Number(size))
   // All bytes that the file had when it was opened must arrive. Files like those of /proc report the size 0, and have
