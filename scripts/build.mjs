@@ -1,6 +1,6 @@
 /**
- * Compiles `src` to an empty `dist`, so that no module of an earlier build stays. The JavaScript has no comments, the
- * declarations have their docstrings: docs/adr/0028-what-the-package-holds.md.
+ * Compiles `src` to an empty `dist`, so that no module of an earlier build stays, and bundles the command. The JavaScript
+ * has no comments, the declarations have their docstrings: docs/adr/0028-what-the-package-holds.md.
  */
 import { spawnSync } from "node:child_process"
 import { existsSync, rmSync } from "node:fs"
@@ -33,3 +33,4 @@ const compile = (...options) => {
 
 compile("--declaration", "--declarationMap", "--emitDeclarationOnly")
 compile("--removeComments", "--noCheck")
+await import("./bundle.mjs")

@@ -12,20 +12,4 @@ import * as PlatformPaths from "./PlatformPaths.ts"
 const cache = PlatformPaths.compileCache()
 if (cache !== undefined) enableCompileCache(cache)
 
-/** A package that npm does not install by itself, since only the command needs it. */
-const missingPackage = (error: unknown): string | undefined =>
-  error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND"
-    ? /^Cannot find package '((?:@effect\/)?[\w-]+)'/.exec(error.message)?.[1]
-    : undefined
-
-try {
-  await import("./Program.ts")
-} catch (error) {
-  const missing = missingPackage(error)
-  if (missing === undefined) throw error
-  process.stderr.write(
-    `effect-smb: the command needs the package ${missing}, which is not installed. Install it next to effect-smb: ` +
-      `npm install ${missing}, or for the command alone: npm install --global effect-smb effect @effect/platform-node\n`
-  )
-  process.exitCode = 1
-}
+await import("./Program.ts")

@@ -73,7 +73,7 @@ const packed = [
   "tsconfig.json"
 ]
 
-/** The results of a user that has `effect` alone, without the package that only the command needs. */
+/** The results of a user that has `effect` alone, without the package that the sources of the command need. */
 let withEffectAlone: Readonly<Record<"imports" | "command", ReturnType<typeof run>>>
 
 /** Imports each public path, and prints its name. */
@@ -159,16 +159,20 @@ describe.skipIf(isWindows)("the package", () => {
     }
   })
 
-  it("has a command that says what to install if its package is missing", () => {
+  it("has a command that needs no other package, and the licenses of what is in it", () => {
     const { code, stderr, stdout } = withEffectAlone.command
-    assert.deepStrictEqual([code, stdout], [1, ""])
-    assert.match(stderr, /^effect-smb: the command needs the package @effect\/platform-node, .*npm install [^\n]+\n$/)
+    assert.deepStrictEqual([code, stderr], [0, ""])
+    assert.match(stdout, /^effect-smb v\d+\.\d+\.\d+\n$/)
+    const licenses = readFileSync(join(user, "node_modules/effect-smb/dist/Cli/LICENSES.txt"), "utf8")
+    for (const name of ["effect", "@effect/platform-node", "picomatch"]) {
+      assert.match(licenses, new RegExp(`^${name} \\d[^]*?Copyright`, "m"))
+    }
   })
 
   it("has no tests, no maps of JavaScript and nothing internal except what runs, and is at most half of what it was", () => {
     const files = must(folder, "tar", ["-tf", tarball()]).trim().split("\n").map((path) => path.replace("package/", ""))
     const unwanted =
-      /^(?:test|bench|demo|scripts|docs\/api|src\/Cli)\/|^src\/.*\/internal\/|\.test\.|\.js\.map$|^dist\/(?:Cli\/|.*\/internal\/).*\.d\.ts/
+      /^(?:test|bench|demo|scripts|docs\/api|src\/Cli)\/|^src\/.*\/internal\/|\.test\.|\.js\.map$|^dist\/(?:Cli\/|.*\/internal\/).*\.d\.ts|^dist\/Cli\/.*\.js$/
     assert.deepStrictEqual(files.filter((path) => unwanted.test(path)), [])
     for (const path of ["AGENTS.md", "README.md", "LICENSE", "docs/tasks/README.md", "examples/tasks.ts"]) {
       assert.include(files, path)
