@@ -37,7 +37,7 @@ const lines = (events: ReadonlyArray<TransferEvent>, now: number, columns = 79, 
 }
 
 describe("the progress", () => {
-  it("of one file has its part, the rate without what was there before, and the time that is left", () => {
+  it("of one file has its part, the rate without the bytes of an earlier run, and the time that is left", () => {
     const { moved, started } = transfer({ files: 1, bytes: 10 * mib })
     const from = "\\\\nas\\media\\film.mkv"
     assert.deepStrictEqual(lines([started(from, 10 * mib, 4 * mib), moved(from, mib)], 1000), [

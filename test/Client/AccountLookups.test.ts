@@ -26,17 +26,23 @@ const opens = {
 const statusOf = (mapped: number, total: number) =>
   mapped === total ? 0 : mapped === 0 ? NtStatus.STATUS_NONE_MAPPED : NtStatus.STATUS_SOME_NOT_MAPPED
 
+/** What a machine asks for its users (MS-LSAT 2.2.16, 3.1.4.6, 3.1.4.10). */
+const usual = { lookupLevel: 1, mappedCount: 0, lookupOptions: 0, clientRevision: 2 }
+
 /** A server that knows the accounts 1000 to 1999 of its domain as `user1000` and so on. */
 const knowing = (batches: Array<number> = []) => ({
   ...opens,
   [LsarLookupSids2]: (stub: Uint8Array) => {
-    const { sidEnumBuffer } = Result.getOrThrow(Codec.decode("", Lsat.LookupSids2Request)(stub))
+    const { sidEnumBuffer, ...asked } = Result.getOrThrow(Codec.decode("", Lsat.LookupSids2Request)(stub))
+    assert.deepStrictEqual(asked, { handle, translatedNames: [], ...usual })
     batches.push(sidEnumBuffer.length)
     const translatedNames = sidEnumBuffer.map(({ sid }) =>
       /^S-1-5-21-1-2-3-1\d{3}$/.test(sid!)
         ? { use: 1, name: `user${sid!.slice(-4)}`, domainIndex: 0, flags: 0 }
         : sid === domain
         ? { use: 3, name: "NAS", domainIndex: 0, flags: 0 }
+        : sid === `${domain}-500`
+        ? { use: 1, name: "", domainIndex: 0, flags: 0 }
         : { use: 8, name: sid!.slice(-8), domainIndex: -1, flags: 0 }
     )
     const mappedCount = translatedNames.filter(({ use }) => use !== 8).length
@@ -48,7 +54,8 @@ const knowing = (batches: Array<number> = []) => ({
     })
   },
   [LsarLookupNames3]: (stub: Uint8Array) => {
-    const { names } = Result.getOrThrow(Codec.decode("", Lsat.LookupNames3Request)(stub))
+    const { names, ...asked } = Result.getOrThrow(Codec.decode("", Lsat.LookupNames3Request)(stub))
+    assert.deepStrictEqual(asked, { handle, count: names.length, translatedSids: [], ...usual })
     batches.push(names.length)
     const translatedSids = names.map((name) => {
       const [, rid] = /^(?:NAS\\)?user(1\d{3})(?:@nas\.test)?$/i.exec(name) ?? []
@@ -84,14 +91,24 @@ describe("lookupSids", () => {
   it.effect("gives names with domains and types, in the order of the SIDs, and closes its handle", () =>
     Effect.gen(function*() {
       const { calls, lookupSids, opens, shares } = at({ operations: knowing() })
-      const sids = [`${domain}-1000`, "S-1-1-0", `${domain}-77`, domain, `${domain}-1000`, "S-1-5-32-544"]
+      const sids = [
+        `${domain}-1000`,
+        "S-1-1-0",
+        `${domain}-77`,
+        domain,
+        `${domain}-1000`,
+        "S-1-5-32-544",
+        `${domain}-500`
+      ]
       assert.deepStrictEqual(yield* lookupSids(path, sids), [
         { sid: `${domain}-1000`, name: "user1000", domain: "NAS", type: "user" },
         { sid: "S-1-1-0", name: "Everyone", domain: "", type: "well-known" },
         { sid: `${domain}-77`, name: `${domain}-77`, domain: "", type: "unknown" },
         { sid: domain, name: "NAS", domain: "", type: "domain" },
         { sid: `${domain}-1000`, name: "user1000", domain: "NAS", type: "user" },
-        { sid: "S-1-5-32-544", name: "Administrators", domain: "BUILTIN", type: "alias" }
+        { sid: "S-1-5-32-544", name: "Administrators", domain: "BUILTIN", type: "alias" },
+        // An account without a name is as unknown as any other.
+        { sid: `${domain}-500`, name: `${domain}-500`, domain: "", type: "unknown" }
       ])
       assert.deepStrictEqual(calls, [LsarOpenPolicy2, LsarLookupSids2, LsarClose])
       assert.deepStrictEqual(opens, ["lsarpc"])
@@ -316,6 +333,19 @@ describe("lookupNames", () => {
         assert.instanceOf(error, ProtocolError)
         assert.include(error.message, "does not translate names to SIDs")
       }
+      const status = NtStatus.STATUS_INVALID_PARAMETER
+      const failing = () =>
+        Codec.encode(Lsat.LookupNames3Response)({
+          referencedDomains: undefined,
+          translatedSids: [],
+          mappedCount: 0,
+          returnValue: status
+        })
+      const error = yield* Effect.flip(
+        at({ operations: { ...opens, [LsarLookupNames3]: failing } }).lookupNames(path, ["ann"])
+      )
+      assert(error._tag === "SmbError", error.message)
+      assert.deepStrictEqual([error.status, error.command], [status, "LsarLookupNames3"])
       // Well-known names need no server.
       assert.strictEqual((yield* at({ open: none }).lookupNames(path, ["SYSTEM"]))[0]?.sid, "S-1-5-18")
     }))

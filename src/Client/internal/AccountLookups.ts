@@ -123,10 +123,10 @@ const accountsOf = Effect.fnUntraced(function*(
       const one = answer.translatedNames[i]
       const type = Account.typeOf(one?.use ?? Lsat.SidNameUse.SidTypeUnknown)
       const domain = answer.referencedDomains?.[one?.domainIndex ?? -1]?.name ?? ""
-      if (one === undefined || type === "unknown" || type === "invalid") return Account.unknown(sid)
-      return type === "domain"
-        ? { sid, name: domain || one.name, domain: "", type }
-        : { sid, name: one.name, domain, type }
+      const name = type === "domain" ? domain : one?.name ?? ""
+      return name === "" || type === "unknown" || type === "invalid"
+        ? Account.unknown(sid)
+        : { sid, name, domain: type === "domain" ? "" : domain, type }
     }))
   }
   return found
@@ -175,10 +175,8 @@ const sidsOf = Effect.fnUntraced(function*(
       if (one?.sid === undefined || type === "unknown" || type === "invalid") return undefined
       const domain = answer.referencedDomains?.[one.domainIndex]?.name ?? ""
       // A name such as ann@corp.test has its domain behind it.
-      const name = text.slice(text.indexOf("\\") + 1).replace(/@.*$/, "")
-      return type === "domain"
-        ? { sid: one.sid, name: domain || name, domain: "", type }
-        : { sid: one.sid, name, domain, type }
+      const name = type === "domain" ? domain : text.slice(text.indexOf("\\") + 1).replace(/@.*$/, "")
+      return { sid: one.sid, name, domain: type === "domain" ? "" : domain, type }
     }))
   }
   return found
