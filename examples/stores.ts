@@ -1,6 +1,6 @@
 import { Effect } from "effect"
-import { LocalStore, MemoryStore } from "effect-smb"
-import { storeConformance } from "../test/store/conformance.ts"
+import { LocalStore, MemoryStore, StoreConformance } from "effect-smb"
+import { describe, it } from "node:test"
 
 /** A store over a folder. */
 export const folder = Effect.gen(function*() {
@@ -9,7 +9,7 @@ export const folder = Effect.gen(function*() {
   return { free, total }
 })
 
-/** The test kit, in a test file. */
+/** The test kit, in a test file. `describe` and `it` are those of your test runner. */
 export const kit = () => {
-  storeConformance("MemoryStore", MemoryStore.make(), { lacks: ["mayRemove"] })
+  StoreConformance.define({ describe, it }, "MemoryStore", MemoryStore.make(), { lacks: ["mayRemove"] })
 }

@@ -1,4 +1,7 @@
-/** Compiles `src` to an empty `dist`, so that no module of an earlier build stays. */
+/**
+ * Compiles `src` to an empty `dist`, so that no module of an earlier build stays, and bundles the command. The JavaScript
+ * has no comments, the declarations have their docstrings: docs/adr/0028-what-the-package-holds.md.
+ */
 import { spawnSync } from "node:child_process"
 import { existsSync, rmSync } from "node:fs"
 import { dirname, join } from "node:path"
@@ -17,10 +20,17 @@ if (!existsSync(compiler)) {
   fail("there is no TypeScript compiler in node_modules, which the build needs: run `npm ci` first")
 }
 rmSync(join(root, "dist"), { recursive: true, force: true })
-const { error, status, signal } = spawnSync(process.execPath, [compiler, "-p", "tsconfig.build.json"], {
-  stdio: "inherit",
-  cwd: root
-})
-if (error !== undefined) fail(`the compiler could not be run: ${error.message}`)
-if (signal !== null) fail(`the compiler was ended by ${signal}`)
-process.exit(status)
+/** TypeScript has one option for the comments of both, so each has its own run. */
+const compile = (...options) => {
+  const { error, status, signal } = spawnSync(process.execPath, [compiler, "-p", "tsconfig.build.json", ...options], {
+    stdio: "inherit",
+    cwd: root
+  })
+  if (error !== undefined) fail(`the compiler could not be run: ${error.message}`)
+  if (signal !== null) fail(`the compiler was ended by ${signal}`)
+  if (status !== 0) process.exit(status)
+}
+
+compile("--declaration", "--declarationMap", "--emitDeclarationOnly")
+compile("--removeComments", "--noCheck")
+await import("./bundle.mjs")

@@ -109,7 +109,7 @@ describe("spans", () => {
     readonly [
       K in keyof Omit<
         SmbClient.Client,
-        "connect" | "negotiate" | "logOn" | "retryLogons" | "withLocator" | "withNames" | "security"
+        "connect" | "negotiate" | "logOn" | "retryLogons" | "withLocator" | "withNames" | "confinedTo" | "security"
       >
     ]: (
       smb: SmbClient.Client

@@ -1,10 +1,2 @@
-/** Numbers below `limit` that look random and are the same in every run (xorshift32). */
-export const random = (seed: number) => {
-  let state = seed | 1
-  return (limit: number): number => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % limit
-  }
-}
+/** Numbers for tests: the definition is in the package, because the kit for stores uses it as well. */
+export { random } from "../src/Testing/internal/Random.ts"

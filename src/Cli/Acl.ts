@@ -61,9 +61,12 @@ const places = (
     return Stream.concat(itself, below)
   }))
 
-/** Whether a failure is about one of several files, so that the others can go on. */
+/**
+ * Whether a failure is about one of several files, so that the others can go on. The failure of a single file is the
+ * failure of the run.
+ */
 const isOfOne = (several: boolean) => (error: { readonly _tag: string; readonly reason?: unknown }): boolean =>
-  concernsOne(error) || (several && error._tag === "UsageError")
+  several && (concernsOne(error) || error._tag === "UsageError")
 
 /** How many files of a tree are worked on at a time. */
 const concurrency = 8
@@ -95,6 +98,7 @@ const sddlOf = (descriptor: SecurityDescriptor): Effect.Effect<string, UsageErro
 const show = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: Options) {
   const smb = yield* SmbClient
   const walking = Walking.make(options.json)
+  const several = options.recursive || paths.length > 1
   let failures = 0
   let count = 0
   for (const path of paths) {
@@ -104,7 +108,7 @@ const show = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: 
         const descriptor = yield* smb.security.get(place.path)
         if (options.sddl && !options.json) {
           const sddl = yield* sddlOf(descriptor)
-          return options.recursive || paths.length > 1 ? `${sddl}  ${printable(shown(place))}\n` : `${sddl}\n`
+          return several ? `${sddl}  ${printable(shown(place))}\n` : `${sddl}\n`
         }
         const permissions = yield* named(descriptor)
         return options.json
@@ -113,7 +117,7 @@ const show = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: 
           )
           : AclTable.text(shown(place), permissions)
       }).pipe(
-        Effect.catchIf(isOfOne(options.recursive || paths.length > 1), (error) => {
+        Effect.catchIf(isOfOne(several), (error) => {
           failures++
           return Effect.as(Output.tell(report(error), options.json), "")
         })
@@ -122,7 +126,7 @@ const show = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: 
       Stream.mapEffect(one, { concurrency }),
       Stream.filter((text) => text !== ""),
       Stream.runForEach((text) => Output.write(count++ === 0 || options.json || options.sddl ? text : `\n${text}`)),
-      Effect.catchIf(concernsOne, (error) => {
+      Effect.catchIf(isOfOne(several), (error) => {
         failures++
         return Output.tell(report(error), options.json)
       })
@@ -220,6 +224,7 @@ const change = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options
   const smb = yield* SmbClient
   const { changes, dryRun, json } = options
   const walking = Walking.make(json)
+  const several = options.recursive || paths.length > 1
   const counts = { changed: 0, unchanged: 0, skipped: 0, failed: 0 }
   // All names are known before anything changes.
   const accounts = yield* Effect.forEach(paths, (path) => accountsOf(path, changes))
@@ -288,12 +293,12 @@ const change = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options
       return Output.tell(report(error), json)
     }
     yield* places(smb, path, options, walking.told, () => counts.skipped++).pipe(
-      Stream.mapEffect((place) => Effect.catchIf(one(place), isOfOne(options.recursive), fails), {
+      Stream.mapEffect((place) => Effect.catchIf(one(place), isOfOne(several), fails), {
         // A folder must have its new list before what is in it inherits from it.
         concurrency: changes.inherit === "on" ? 1 : concurrency
       }),
       Stream.runDrain,
-      Effect.catchIf(concernsOne, fails)
+      Effect.catchIf(isOfOne(several), fails)
     )
   }
   if (options.recursive) {

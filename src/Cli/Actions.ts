@@ -5,13 +5,12 @@ import type { ClientError } from "../Client/ClientError.ts"
 import type { Entry } from "../Client/Entry.ts"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
-import { NtStatus } from "../Codec/NtStatus.ts"
-import { isNameSurrogate } from "../Codec/Reparse.ts"
 import * as DfsResolver from "../Dfs/DfsResolver.ts"
-import { fromStatus, isMissing, SmbError } from "../Protocol/Errors.ts"
+import { isMissing } from "../Protocol/Errors.ts"
 import { concernsOne, Incomplete } from "../Transfer/Incomplete.ts"
-import { printable, report, UsageError } from "./Failure.ts"
+import { printable, report } from "./Failure.ts"
 import * as Output from "./Output.ts"
+import * as Patterns from "./Patterns.ts"
 import * as Reading from "./Reading.ts"
 import type { Remote } from "./Remote.ts"
 import * as Sorting from "./Sorting.ts"
@@ -36,10 +35,9 @@ const entries = (
   recursive: boolean,
   told: Walking.Told
 ): { readonly base: UncPath.UncPath; readonly stream: Stream.Stream<Entry, ClientError> } => {
-  const name = path.path === "" ? "" : UncPath.name(path)
-  if (/[*?]/.test(name)) {
-    const base = UncPath.parent(path)
-    const found = smb.list(base, { pattern: name })
+  const pattern = Patterns.of(path)
+  if (pattern !== undefined) {
+    const found = Patterns.list(smb, path, pattern)
     const below = (entry: Entry) =>
       entry.type === "directory"
         ? smb.walk(entry.path, told).pipe(
@@ -47,11 +45,7 @@ const entries = (
           (all) => Stream.concat(Stream.succeed(entry), all)
         )
         : Stream.succeed(entry)
-    // If nothing matches, a server fails or returns an empty list. A user that asked for a pattern gets the same error
-    // for both.
-    const none = Stream.fail(fromStatus(NtStatus.STATUS_NO_SUCH_FILE, "QUERY_DIRECTORY", UncPath.format(path)))
-    const some = Stream.orElseIfEmpty(found, () => none)
-    return { base, stream: recursive ? Stream.flatMap(some, below) : some }
+    return { base: UncPath.parent(path), stream: recursive ? Stream.flatMap(found, below) : found }
   }
   const itself = Stream.fromEffect(smb.stat(path, { follow: false }))
   return {
@@ -117,82 +111,6 @@ export const cat = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, opt
   if (failures > 0) return yield* new Incomplete({ failures, what: "read" })
 })
 
-const refuseRoot = (path: Remote, what: string) =>
-  path.path === ""
-    ? Effect.fail(new UsageError({ detail: `${UncPath.format(path)} is a whole share: ${what}` }))
-    : Effect.void
-
-/** With DFS off, no path that the user can name leads behind a link. */
-const refuseUncovered = <A, E, R>(
-  path: Remote,
-  effect: Effect.Effect<A, E | ClientError, R>
-): Effect.Effect<A, E | ClientError | UsageError, R> =>
-  Effect.catchIf(
-    effect,
-    (error) => error instanceof SmbError && error.reason._tag === "PathNotCovered",
-    () =>
-      Effect.fail(
-        new UsageError({
-          detail:
-            `${UncPath.format(path)} is a DFS link, or lies behind one, which "--dfs off" does not follow: nothing ` +
-            "was removed or renamed"
-        })
-      )
-  )
-
-interface Removing extends Format {
-  readonly recursive: boolean
-  readonly force: boolean
-}
-
-/** Fails if the path must not be removed in this way. The removal itself reports any other error. */
-const judge = Effect.fnUntraced(function*(path: Remote, options: Removing) {
-  const smb = yield* SmbClient
-  const entry = yield* refuseUncovered(path, smb.removable(path, options)).pipe(
-    Effect.catchIf(
-      (error) =>
-        !(error._tag === "RemovalError" && error.reason._tag === "RootOrLink") && error._tag !== "UsageError" &&
-        concernsOne(error),
-      () => Effect.succeed(undefined)
-    )
-  )
-  // A server removes an empty directory in the same way as a file; `rm` does not.
-  if (!options.recursive && entry?.type === "directory" && !isNameSurrogate(entry.reparseTag)) {
-    return yield* new UsageError({ detail: `${UncPath.format(path)} is a directory: add -r to remove it with all` })
-  }
-})
-
-/** Removes one path. Reports each entry of a tree that was not removed. */
-const removeOne = Effect.fnUntraced(function*(path: Remote, options: Removing) {
-  const smb = yield* SmbClient
-  yield* smb.remove(path, options).pipe(
-    Effect.tapErrorTag(
-      "RemovalError",
-      ({ reason }) =>
-        reason._tag === "RootOrLink"
-          ? Effect.void
-          : Effect.forEach(reason.failures, ({ error }) => Output.tell(report(error), options.json), { discard: true })
-    )
-  )
-})
-
-/** Removes paths. All paths are checked before anything is removed. */
-export const remove = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: Removing) {
-  for (const path of paths) yield* refuseRoot(path, "name what to remove in it")
-  for (const path of paths) yield* judge(path, options)
-  if (paths.length === 1) return yield* removeOne(paths[0]!, options)
-  let failures = 0
-  for (const path of paths) {
-    yield* removeOne(path, options).pipe(
-      Effect.catchIf(concernsOne, (error) => {
-        failures++
-        return Output.tell(report(error), options.json)
-      })
-    )
-  }
-  if (failures > 0) return yield* new Incomplete({ failures, what: "removed" })
-})
-
 export const makeDirectory = Effect.fnUntraced(function*(
   paths: ReadonlyArray<Remote>,
   options: { readonly parents: boolean }
@@ -210,13 +128,6 @@ export const destination = Effect.fnUntraced(function*(path: Remote, name: strin
     Effect.catchTag("SmbError", (error) => isMissing(error) ? Effect.succeed(false) : Effect.fail(error))
   )
   return isDirectory ? UncPath.join(path, name) : path
-})
-
-export const move = Effect.fnUntraced(function*(from: Remote, to: Remote, options: { readonly replace: boolean }) {
-  const smb = yield* SmbClient
-  yield* refuseRoot(from, "name what to move")
-  const target = yield* refuseUncovered(to, destination(to, UncPath.name(from)))
-  yield* refuseUncovered(from, smb.rename(from, target, options))
 })
 
 export const shares = Effect.fnUntraced(function*(server: Remote, options: Format) {

@@ -4,6 +4,7 @@ import { acl } from "./Commands/Acl.ts"
 import { attrib, ln, mkdir, mv, rm, touch } from "./Commands/Change.ts"
 import { check, cp, get, put, sync } from "./Commands/Copy.ts"
 import { dfs } from "./Commands/Dfs.ts"
+import { login, logout } from "./Commands/Login.ts"
 import { cat, df, du, find, ls, stat, streams, tree, versions, watch } from "./Commands/Look.ts"
 import { top, topOfLines } from "./Commands/Root.ts"
 import { serve } from "./Commands/Serve.ts"
@@ -31,6 +32,6 @@ export const command = top.pipe(
     look,
     copy,
     change,
-    { group: "Servers", commands: [shares, info, locks, doctor, dfs, Shell.make(lines), serve] }
+    { group: "Servers", commands: [shares, info, locks, doctor, login, logout, dfs, Shell.make(lines), serve] }
   ])
 )

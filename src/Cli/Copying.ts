@@ -8,8 +8,6 @@ import * as Stream from "effect/Stream"
 import { basename, join } from "node:path"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
-import { NtStatus } from "../Codec/NtStatus.ts"
-import { fromStatus } from "../Protocol/Errors.ts"
 import type { Difference } from "../Transfer/Difference.ts"
 import { concernsOne, Incomplete } from "../Transfer/Incomplete.ts"
 import { LocalError, notFound } from "../Transfer/LocalError.ts"
@@ -19,6 +17,7 @@ import { destination } from "./Actions.ts"
 import { Differs, oneLine, report, UsageError } from "./Failure.ts"
 import * as HomeFolder from "./HomeFolder.ts"
 import * as Output from "./Output.ts"
+import * as Patterns from "./Patterns.ts"
 import * as Reading from "./Reading.ts"
 import * as Remote from "./Remote.ts"
 import * as CurrentDirectory from "./Shell/CurrentDirectory.ts"
@@ -99,25 +98,6 @@ export const localDestination = Effect.fnUntraced(function*(path: Option.Option<
   return (yield* typeOf(path.value)) === "Directory" ? join(path.value, name) : path.value
 })
 
-/** A path below a directory. */
-const within = (directory: UncPath.UncPath, name: string): Remote.Remote => ({
-  ...UncPath.join(directory, name),
-  directory: false
-})
-
-/** The paths that a path with a pattern as its last name stands for; a path without one stands for itself. */
-export const matches = Effect.fnUntraced(function*(path: Remote.Remote) {
-  const name = path.path === "" ? "" : UncPath.name(path)
-  if (!/[*?]/.test(name)) return [path]
-  const smb = yield* SmbClient
-  const base = UncPath.parent(path)
-  const found = yield* Stream.runCollect(smb.list(base, { pattern: name }))
-  if (found.length === 0) {
-    return yield* fromStatus(NtStatus.STATUS_NO_SUCH_FILE, "QUERY_DIRECTORY", UncPath.format(path))
-  }
-  return found.map((entry) => within(base, entry.name))
-})
-
 /** Runs for each path, also after failures of others; fails at the end if one failed. */
 const each = <A, E extends { readonly _tag: string; readonly reason?: unknown }, R>(
   paths: ReadonlyArray<A>,
@@ -184,7 +164,7 @@ export const getAll = Effect.fnUntraced(function*(
   local: Option.Option<string>,
   options: Common & { readonly resume: boolean }
 ) {
-  const found = (yield* Effect.forEach(sources, matches)).flat()
+  const found = (yield* Effect.forEach(sources, Patterns.expand)).flat()
   const isOne = sources.length === 1 && found[0] === sources[0]
   if (isOne) return yield* get(found[0]!, local, options)
   const folder = Option.getOrElse(local, () => ".")
@@ -244,12 +224,13 @@ export const putAll = Effect.fnUntraced(function*(
   target: Remote.Remote,
   options: PutOptions
 ) {
-  if (sources.length === 1) return yield* put(sources[0]!, target, options)
+  const found = (yield* Effect.forEach(sources, Patterns.expandLocal)).flat()
+  if (sources.length === 1 && found[0] === sources[0]) return yield* put(found[0]!, target, options)
   if (sources.includes("-")) return yield* new UsageError({ detail: "- goes alone: name the file to write" })
   yield* needDirectory(target)
-  yield* each(sources, options, (source) => {
+  yield* each(found, options, (source) => {
     const name = basename(source)
-    const there = within(target, name)
+    const there = Patterns.within(target, name)
     return Effect.andThen(
       LocalNames.checkedThere(source, options.mapped ?? false),
       put(source, there, options)
@@ -282,16 +263,17 @@ export const copy = Effect.fnUntraced(function*(
   }
   const { path } = target
   if (remote.length === 0) return yield* putAll(local, path, { ...options, inPlace: false })
-  const found = (yield* Effect.forEach(remote, matches)).flat()
+  const found = (yield* Effect.forEach(remote, Patterns.expand)).flat()
   if (local.length === 0 && sources.length === 1 && found[0] === remote[0]) {
     return yield* relay(found[0]!, path, options)
   }
   yield* needDirectory(path)
-  yield* each([...local, ...found], options, (source) =>
+  const here = (yield* Effect.forEach(local, Patterns.expandLocal)).flat()
+  yield* each([...here, ...found], options, (source) =>
     Effect.gen(function*() {
-      if (typeof source !== "string") return yield* relay(source, within(path, UncPath.name(source)), options)
+      if (typeof source !== "string") return yield* relay(source, Patterns.within(path, UncPath.name(source)), options)
       yield* LocalNames.checkedThere(source, options.mapped)
-      yield* put(source, within(path, basename(source)), { ...options, inPlace: false })
+      yield* put(source, Patterns.within(path, basename(source)), { ...options, inPlace: false })
     }))
 })
 

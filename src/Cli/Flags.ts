@@ -6,6 +6,7 @@ import * as CliError from "effect/cli/CliError"
 import type * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { isIP, isIPv6 } from "node:net"
 import type { Address } from "../Layers/TcpTransport.ts"
@@ -16,13 +17,21 @@ import * as CurrentDirectory from "./Shell/CurrentDirectory.ts"
 
 const wrong = (message: string) => new CliError.UserError({ cause: message, userMessage: message })
 
-const parseDialects = (text: string): Effect.Effect<ReadonlyArray<Dialect>, CliError.UserError> =>
-  Effect.forEach(text.split(",").map((name) => name.trim().toLowerCase()), (name) => {
+/** A list of dialects, such as `2.1,3.0`. Fails with the message for the user. */
+export const dialectsOf = (text: string): Result.Result<ReadonlyArray<Dialect>, string> => {
+  const dialects: Array<Dialect> = []
+  for (const name of text.split(",").map((name) => name.trim().toLowerCase())) {
     const dialect = name === "nt1" ? "NT1" : allDialects.find((known) => known === name)
-    return dialect === undefined
-      ? Effect.fail(wrong(`--dialect: ${JSON.stringify(name)} is none of ${allDialects.join(", ")} and nt1`))
-      : Effect.succeed(dialect)
-  })
+    if (dialect === undefined) {
+      return Result.fail(`${JSON.stringify(name)} is none of ${allDialects.join(", ")} and nt1`)
+    }
+    dialects.push(dialect)
+  }
+  return Result.succeed(dialects)
+}
+
+const parseDialects = (text: string): Effect.Effect<ReadonlyArray<Dialect>, CliError.UserError> =>
+  Effect.mapError(Effect.fromResult(dialectsOf(text)), (message) => wrong(`--dialect: ${message}`))
 
 /** Whether a text is an address, with or without a port, as the resolver takes it. */
 const isNameServer = (text: string): boolean => {
@@ -94,7 +103,7 @@ export const shared = {
     Flag.withDescription(
       "Follow DFS links: off; fallback (the default), and go on without where a server has no DFS; strict"
     ),
-    Flag.withDefault("fallback")
+    Flag.optional
   ),
   site: Flag.String("site").pipe(
     Flag.withMetavar("NAME"),
@@ -102,7 +111,7 @@ export const shared = {
       "This machine's Active Directory site, for near targets of a domain's namespace: a name; auto (the default), and " +
         "ask a controller of the domain; none"
     ),
-    Flag.withDefault("auto")
+    Flag.optional
   ),
   dns: Flag.String("dns").pipe(
     Flag.withMetavar("SERVER"),
@@ -114,7 +123,7 @@ export const shared = {
       (text) => text === "system" || text === "none" || isNameServer(text),
       (text) => `the address of a name server, such as 10.0.0.1 or [fe80::1]:53, system or none, not ${text}`
     ),
-    Flag.withDefault("system")
+    Flag.optional
   ),
   address: Flag.String("address").pipe(
     Flag.withAlias("I"),
@@ -138,7 +147,7 @@ export const shared = {
         "nt1 is SMB 1, which is insecure and never offered by default"
     ),
     Flag.mapEffect(parseDialects),
-    Flag.withDefault(allDialects)
+    Flag.optional
   ),
   signing: Flag.Literals("signing", ["required", "if-required"]).pipe(
     Flag.withDescription("Sign every message (required, the default), or only if the server requires it"),
@@ -153,7 +162,7 @@ export const shared = {
       "Names as SMB carries them (unchanged, the default), or as a server with Unix files has them: with : ? * \" < > | " +
         "and others in place of characters of Unicode's private use area (mapped)"
     ),
-    Flag.withDefault("unchanged" as const)
+    Flag.optional
   ),
   timeout: Flag.Finite("timeout").pipe(
     Flag.filter(
@@ -189,8 +198,15 @@ export const shared = {
   )
 } as const
 
-/** The values of the shared flags. */
-export type Shared = Command.Command.Config.Infer<typeof shared>
+/** The shared flags as the user has given them. */
+export type Given = Command.Command.Config.Infer<typeof shared>
+
+type WithDefaults = "dfs" | "site" | "dns" | "dialect" | "names"
+
+/** The values of the shared flags, with the options that are known of the server, and with the defaults. */
+export type Shared =
+  & Omit<Given, WithDefaults>
+  & { readonly [Name in WithDefaults]: Option.Option.Value<Given[Name]> }
 
 const parse = (share: boolean) => (text: string): Effect.Effect<Remote.Remote, CliError.UserError> =>
   Effect.flatMap(CurrentDirectory.CurrentDirectory, (here) =>

@@ -16,14 +16,16 @@ export const span = (seconds: number): string => {
 }
 
 /** Columns as wide as their widest cell; the last one is not filled up. */
-const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+export const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
   return rows.map((row) => `${row.map((cell, i) => printable(cell).padEnd(widths[i]!)).join("  ").trimEnd()}\n`).join(
     ""
   )
 }
 
-const access = ({ canRead, canWrite }: ServerUse.OpenFile): string => `${canRead ? "r" : "-"}${canWrite ? "w" : "-"}`
+/** `rw`, `r-`, `-w` or `--`. */
+export const access = ({ canRead, canWrite }: ServerUse.OpenFile): string =>
+  `${canRead ? "r" : "-"}${canWrite ? "w" : "-"}`
 
 /** The two lists as text. */
 export const text = (

@@ -84,6 +84,9 @@ export const configurationFile = (machine = thisMachine()): string => find(confi
 /** The default path of the file of users, which need not exist. */
 export const usersFile = (machine = thisMachine()): string => find(configurationFolders, "users", machine)
 
+/** The default path of the file of known servers, which need not exist. */
+export const serversFile = (machine = thisMachine()): string => find(configurationFolders, "servers.json", machine)
+
 /** The path of the file that stores the users' identifiers. */
 export const identityFile = (machine = thisMachine()): string => find(stateFolders, "identity.json", machine)
 

@@ -159,6 +159,7 @@ export interface ServeFlags {
   readonly port: Option.Option<number>
   readonly users: Option.Option<string>
   readonly namespace: Option.Option<string>
+  readonly administrator: ReadonlyArray<string>
   readonly readOnly: boolean
   readonly mapNames: Option.Option<boolean>
   readonly shortNames: Option.Option<boolean>
@@ -270,7 +271,7 @@ export const resolve = Effect.fnUntraced(function*(
     shortNames: Option.getOrUndefined(flags.shortNames) ?? configuration.shortNames ?? true,
     usersFile: user === undefined ? usersFile ?? below(configuration.users) ?? (yield* usual) : undefined,
     user,
-    administrators: configuration.administrators ?? [],
+    administrators: [...configuration.administrators ?? [], ...flags.administrator],
     keytab: keytab ?? below(configuration.keytab),
     namespace,
     namespaceFile,

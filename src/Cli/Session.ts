@@ -7,6 +7,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type { PlatformError } from "effect/PlatformError"
+import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as Terminal from "effect/Terminal"
@@ -23,8 +24,11 @@ import type { Transport } from "../Protocol/Transport.ts"
 import * as AuthenticationFile from "./AuthenticationFile.ts"
 import { UsageError } from "./Failure.ts"
 import type { Shared } from "./Flags.ts"
+import { Keyring, type KeyringError } from "./Keyring.ts"
+import type { Found } from "./KnownServers.ts"
 import * as NameServer from "./NameServer.ts"
 import { writeError } from "./Output.ts"
+import * as PasswordCommand from "./PasswordCommand.ts"
 import type { Remote } from "./Remote.ts"
 import * as Verbose from "./Verbose.ts"
 
@@ -68,20 +72,38 @@ const readAuthenticationFile = Effect.fnUntraced(function*(options: Shared) {
   return parsed.success
 })
 
+/** Whether two texts name the same user. */
+const isSameUser = (one: string, other: string): boolean => one.toLowerCase() === other.toLowerCase()
+
+/** The password that `servers.json` leads to, if it has one for this user. */
+const knownPassword = Effect.fnUntraced(function*(user: string, known: Found | undefined) {
+  if (known === undefined) return undefined
+  const { entry, key } = known
+  if (entry.user !== undefined && !isSameUser(entry.user, user)) return undefined
+  if (entry.passwordCommand !== undefined) return yield* PasswordCommand.run(entry.passwordCommand)
+  if (entry.password === undefined) return undefined
+  return yield* (yield* Keyring).get(key, entry.user ?? user)
+})
+
 const password = Effect.fnUntraced(function*(
   user: string,
   server: string,
   file: string | undefined,
-  given: Redacted.Redacted<string> | undefined
+  given: Redacted.Redacted<string> | undefined,
+  known: Found | undefined
 ) {
   if (file !== undefined) return yield* readPasswordFile(file)
   if (given !== undefined) return given
   // An empty password is a password.
   const found = yield* Config.Redacted("SMB_PASSWORD").pipe(Config.option, Effect.orElseSucceed(Option.none))
   if (Option.isSome(found)) return found.value
+  const kept = yield* knownPassword(user, known)
+  if (kept !== undefined) return kept
   if (isAttended()) return yield* ask(Prompt.Hidden({ message: `Password of ${user} on ${server}` }))
   return yield* new UsageError({
-    detail: `no password for ${user}: set SMB_PASSWORD, give --password-file, or run it on a terminal to be asked`
+    detail:
+      `no password for ${user}: set SMB_PASSWORD, give --password-file, run "effect-smb login //${server}" once, ` +
+      "or run it on a terminal to be asked"
   })
 })
 
@@ -101,11 +123,16 @@ export const byKerberos = (options: Shared): boolean => options.kerberos || Opti
 /** The user to log on as, from `--guest`, `--user`, the path, SMB_USER, or the terminal, in this order. */
 export const credential = Effect.fnUntraced(function*(
   options: Shared,
-  remotes: ReadonlyArray<Remote>
+  remotes: ReadonlyArray<Remote>,
+  known?: Found
 ): Effect.fn.Return<
   Credentials.Credential,
-  UsageError | PlatformError | Terminal.QuitError,
-  FileSystem.FileSystem | Prompt.Environment
+  | UsageError
+  | PlatformError
+  | Terminal.QuitError
+  | KeyringError
+  | PasswordCommand.PasswordCommandError,
+  FileSystem.FileSystem | Prompt.Environment | ChildProcessSpawner | Keyring
 > {
   const ofFlagOrPath = Option.getOrUndefined(options.user) ?? (yield* single(remotes))
   if (options.guest && Option.isSome(options.authenticationFile)) {
@@ -128,23 +155,30 @@ export const credential = Effect.fnUntraced(function*(
     return Credentials.guest
   }
   if (byKerberos(options) && file === undefined && fromFile.password === undefined) {
-    return ticket(named, Option.getOrUndefined(options.keytab))
+    return ticket(
+      named ?? (known?.entry.kerberos === true ? known.entry.user : undefined),
+      Option.getOrUndefined(options.keytab)
+    )
   }
   if (Option.isSome(options.keytab)) {
     return yield* new UsageError({ detail: "either --keytab or a password from a file, not both" })
   }
   const server = remotes[0]?.server ?? ""
-  const user = named ?? (yield* variable("SMB_USER")) ??
+  const ofVariable = yield* variable("SMB_USER")
+  const user = named ?? ofVariable ?? known?.entry.user ??
     (isAttended() ? yield* ask(Prompt.String({ message: `User on ${server}` })) : undefined)
   if (user === undefined || user === "") {
     return yield* new UsageError({
-      detail: "no user to log on as: give --user, write smb://user@host/share, set SMB_USER, or use --guest"
+      detail: "no user to log on as: give --user, write smb://user@host/share, set SMB_USER, run " +
+        `"effect-smb login //${server}" once, or use --guest`
     })
   }
-  const domain = fromFile.domain ?? (yield* variable("SMB_DOMAIN"))
+  // The variable belongs to SMB_USER, or to a user without a domain that is named for this run.
+  const isKnown = named === undefined && ofVariable === undefined && known?.entry.user !== undefined
+  const domain = fromFile.domain ?? (isKnown ? undefined : yield* variable("SMB_DOMAIN"))
   return Credentials.password(
     user,
-    yield* password(user, server, file, fromFile.password),
+    yield* password(user, server, file, fromFile.password, known),
     domain === undefined ? {} : { domain }
   )
 })

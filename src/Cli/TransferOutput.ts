@@ -1,7 +1,6 @@
 /** What the user sees of a transfer: its progress, a line for each failure and warning, an object for each file. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { basename } from "node:path"
 import type { TransferEvent, Warning } from "../Transfer/TransferEvent.ts"
 import { oneLine, type Report, report } from "./Failure.ts"
 import * as Output from "./Output.ts"
@@ -30,28 +29,20 @@ export const warned = ({ kind, message, move, path }: Warning): Report => ({
 const paths = (from: string, to: string, direction: Direction): Readonly<Record<string, unknown>> =>
   direction === "get" ? { path: from, local: to } : direction === "put" ? { path: to, local: from } : { from, to }
 
-/** The last name of a path of either kind. */
-const nameOf = (path: string): string =>
-  path.startsWith("\\\\") ? path.slice(path.lastIndexOf("\\") + 1) : basename(path)
-
 /** Runs a transfer and shows it. */
 export const show = (options: Format, direction: Direction) => <E, R>(events: Stream.Stream<TransferEvent, E, R>) =>
   Effect.gen(function*() {
     const progress = yield* Progress.auto(options.quiet)
     const line = (value: Readonly<Record<string, unknown>>) =>
-      options.json ? Output.write(Output.jsonLine(value)) : Effect.void
+      options.json ? Effect.andThen(progress.wipe, Output.write(Output.jsonLine(value))) : Effect.void
     const tell = (what: Report) => Effect.andThen(progress.wipe, Output.tell(what, options.json))
     const take = (event: TransferEvent) => {
       switch (event._tag) {
         case "Started":
-          return progress.begin(nameOf(event.from), event.size, event.offset)
         case "Moved":
-          return progress.advance(nameOf(event.from), event.count)
+          return Effect.void
         case "Copied":
-          return Effect.andThen(
-            progress.end,
-            line({ ...paths(event.from, event.to, direction), size: Number(event.size) })
-          )
+          return line({ ...paths(event.from, event.to, direction), size: Number(event.size) })
         case "Skipped":
           return line({
             ...paths(event.from, event.to, direction),
@@ -64,10 +55,13 @@ export const show = (options: Format, direction: Direction) => <E, R>(events: St
         case "Planned":
           return options.json
             ? line({ planned: event.action, path: event.path, to: event.to, size: event.size && Number(event.size) })
-            : Output.write(
-              `${event.action === "Copy" ? "copy" : "remove"} ${oneLine(event.path)}${
-                event.to === undefined ? "" : ` to ${oneLine(event.to)}`
-              }\n`
+            : Effect.andThen(
+              progress.wipe,
+              Output.write(
+                `${event.action === "Copy" ? "copy" : "remove"} ${oneLine(event.path)}${
+                  event.to === undefined ? "" : ` to ${oneLine(event.to)}`
+                }\n`
+              )
             )
         case "Warned":
           return tell(warned(event.warning))
@@ -75,5 +69,6 @@ export const show = (options: Format, direction: Direction) => <E, R>(events: St
           return tell(report(event.error))
       }
     }
-    yield* Effect.ensuring(Stream.runForEach(events, take), progress.wipe)
+    const run = Stream.runForEach(events, (event) => Effect.andThen(progress.take(event), take(event)))
+    yield* Effect.ensuring(progress === Progress.none ? run : Effect.raceFirst(run, progress.tick), progress.wipe)
   })

@@ -5,9 +5,10 @@
  * A list of entries has an order (MS-DTYP 2.4.5): explicit entries that deny, explicit entries that allow, and then the
  * inherited ones. Changes put a new entry in its place, and leave the order of all others as it is.
  */
+import * as Codec from "../Codec/Codec.ts"
 import { inheritedAces } from "../Codec/Inheritance.ts"
 import {
-  type Ace,
+  Ace,
   AceFlags,
   AceType,
   type Acl,
@@ -358,22 +359,13 @@ export const inherit = (
   return withAces(joined, [...own, ...above])
 }
 
-const sameBytes = (one: Uint8Array | undefined, other: Uint8Array | undefined): boolean =>
-  one === other || (one !== undefined && other !== undefined && Buffer.compare(one, other) === 0)
-
-const sameAce = (one: Ace, other: Ace): boolean => {
-  if (one.aceType !== other.aceType || one.aceFlags !== other.aceFlags) return false
-  if (one._tag === "Raw" || other._tag === "Raw") {
-    return one._tag === "Raw" && other._tag === "Raw" && sameBytes(one.data, other.data)
-  }
-  if (one.mask !== other.mask || one.sid !== other.sid) return false
-  if (one._tag === "Basic" || other._tag === "Basic") return one._tag === other._tag
-  return sameBytes(one.objectType, other.objectType) && sameBytes(one.inheritedObjectType, other.inheritedObjectType)
-}
+const bytesOf = Codec.encode(Ace)
 
 const sameAcl = (one: Acl | undefined, other: Acl | undefined): boolean =>
-  one === other || (one !== undefined && other !== undefined && one.aces.length === other.aces.length &&
-    one.aces.every((ace, i) => sameAce(ace, other.aces[i]!)))
+  one === undefined || other === undefined
+    ? one === other
+    : one.aces.length === other.aces.length &&
+      one.aces.every((ace, i) => Buffer.compare(bytesOf(ace), bytesOf(other.aces[i]!)) === 0)
 
 /**
  * The parts of `after` that differ from `before`, for `security.set`, so that it asks for no right that the change does

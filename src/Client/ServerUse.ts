@@ -1,6 +1,7 @@
 /**
- * Lists for administrators: the open files of a server and its sessions, by the remote procedure calls NetrFileEnum and
- * NetrSessionEnum over the named pipe `srvsvc` (MS-SRVS 3.1.4.2, 3.1.4.5).
+ * Lists for administrators: the open files of a server, its sessions, and the shares that a client is connected to, by
+ * the remote procedure calls NetrFileEnum, NetrSessionEnum and NetrConnectionEnum over the named pipe `srvsvc` (MS-SRVS
+ * 3.1.4.2, 3.1.4.5, 3.1.4.1); and what the server counts, by NetrServerStatisticsGet (3.1.4.20).
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -51,6 +52,38 @@ export interface UserSession {
   readonly isGuest: boolean
 }
 
+/**
+ * A share that a client is connected to.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface ShareConnection {
+  readonly share: string
+  readonly user: string
+  /** How many files of the share the client has open by this connection. */
+  readonly opens: number
+  /** Since the connection was made, in seconds. */
+  readonly seconds: number
+}
+
+/**
+ * What a server counts since its start.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Statistics {
+  /** The start of the server, in seconds since 1970. */
+  readonly start: number
+  /** Bytes to clients. */
+  readonly bytesSent: bigint
+  /** Bytes from clients. */
+  readonly bytesReceived: bigint
+  /** Logons that were refused. */
+  readonly passwordErrors: number
+}
+
 const srvsvc = { name: Srvsvc.pipeName, id: Srvsvc.interfaceId, endless: "the list of the server's use has no end" }
 
 const fileEnum = {
@@ -67,6 +100,20 @@ const sessionEnum = {
   response: Lists.SessionEnumResponse
 }
 
+const connectionEnum = {
+  name: "NetrConnectionEnum",
+  operation: Srvsvc.Operation.NetrConnectionEnum,
+  request: Lists.ConnectionEnumRequest,
+  response: Lists.ConnectionEnumResponse
+}
+
+const statisticsGet = {
+  name: "NetrServerStatisticsGet",
+  operation: Srvsvc.Operation.NetrServerStatisticsGet,
+  request: Srvsvc.ServerStatisticsGetRequest,
+  response: Srvsvc.ServerStatisticsGetResponse
+}
+
 /** ERROR_ACCESS_DENIED (MS-ERREF 2.2). */
 const accessDenied = 5
 
@@ -79,6 +126,12 @@ interface Part<A> {
   readonly returnValue: number
   readonly resumeHandle: number | undefined
 }
+
+const denied = (server: string, name: string) =>
+  new SmbError({
+    ...fromStatus(NtStatus.STATUS_ACCESS_DENIED, name, `\\\\${server}`),
+    because: "The server tells this only to its administrators: log on as one of them."
+  })
 
 /** Gathers a list from its parts: a server says that more follows, and where. */
 const gather = Effect.fnUntraced(function*<A>(
@@ -94,12 +147,7 @@ const gather = Effect.fnUntraced(function*<A>(
       "RpcRefused",
       ({ fault }) => RpcPipe.unexpected(server, `the server failed to tell how it is used (${name}, fault ${fault})`)
     )
-    if (answer.returnValue === accessDenied) {
-      return yield* new SmbError({
-        ...fromStatus(NtStatus.STATUS_ACCESS_DENIED, name, `\\\\${server}`),
-        because: "The server tells this only to its administrators: log on as one of them."
-      })
-    }
+    if (answer.returnValue === accessDenied) return yield* denied(server, name)
     all.push(...answer.entries)
     if (answer.returnValue === Srvsvc.NERR_Success) return all
     if (answer.returnValue !== Srvsvc.ERROR_MORE_DATA) {
@@ -180,6 +228,65 @@ export const sessions = Effect.fnUntraced(function*(
         }))
       }))
     ))
+})
+
+/**
+ * The shares that a client is connected to, at the server of an IPC$ tree. `client` is its address or name, as a session
+ * has it. `STATUS_ACCESS_DENIED` if the user is no administrator there.
+ *
+ * @since 0.2.0
+ */
+export const connections = Effect.fnUntraced(function*(
+  ipc: Share.Share,
+  client: string
+): Effect.fn.Return<ReadonlyArray<ShareConnection>, RequestError, Scope.Scope> {
+  const call = yield* bind(ipc)
+  return yield* gather(ipc.server, connectionEnum.name, (resumeHandle) =>
+    call(connectionEnum, {
+      serverName: `\\\\${ipc.server}`,
+      qualifier: `\\\\${client}`,
+      info: { level: 1, value: [] },
+      preferredMaximumLength: part,
+      resumeHandle
+    }).pipe(
+      Effect.map(({ info, resumeHandle, returnValue }) => ({
+        returnValue,
+        resumeHandle,
+        entries: (info.level === 1 ? info.value ?? [] : []).map((one): ShareConnection => ({
+          share: one.netName ?? "",
+          user: one.userName ?? "",
+          opens: one.opens,
+          seconds: one.time
+        }))
+      }))
+    ))
+})
+
+const whole = (low: number, high: number): bigint => (BigInt(high) << 32n) | BigInt(low)
+
+/**
+ * What the server of an IPC$ tree counts; `undefined` if it does not serve this. `STATUS_ACCESS_DENIED` if the user is no
+ * administrator there.
+ *
+ * @since 0.2.0
+ */
+export const statistics = Effect.fnUntraced(function*(
+  ipc: Share.Share
+): Effect.fn.Return<Statistics | undefined, RequestError, Scope.Scope> {
+  const call = yield* bind(ipc)
+  const answer = yield* Effect.catchTag(
+    call(statisticsGet, { serverName: `\\\\${ipc.server}`, service: "SRVSVC", level: 0, options: 0 }),
+    "RpcRefused",
+    () => Effect.succeed(undefined)
+  )
+  if (answer?.returnValue === accessDenied) return yield* denied(ipc.server, statisticsGet.name)
+  const info = answer?.returnValue === Srvsvc.NERR_Success ? answer.info : undefined
+  return info === undefined ? undefined : {
+    start: info.start,
+    bytesSent: whole(info.bytesSentLow, info.bytesSentHigh),
+    bytesReceived: whole(info.bytesReceivedLow, info.bytesReceivedHigh),
+    passwordErrors: info.passwordErrors
+  }
 })
 
 /** The call of an operation; a refused interface is an error of the first call's kind. */

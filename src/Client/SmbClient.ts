@@ -27,6 +27,7 @@ import * as PathOperations from "./internal/PathOperations.ts"
 import * as Locator from "./Locator.ts"
 import type { Operations } from "./Operations.ts"
 import type { ServerSession } from "./ServerSession.ts"
+import type { UncPath } from "./UncPath.ts"
 
 /**
  * The client: its operations, and the functions that a layer on top of it needs.
@@ -63,6 +64,12 @@ export interface Client extends Operations {
   readonly withLocator: (locator: Locator.Locator) => Client
   /** A client over the same connections whose names are `mapped` or `unchanged`, as `names` in the options says. */
   readonly withNames: (names: Names) => Client
+  /**
+   * A client over the same connections for paths in a folder, which follows no symbolic link out of it: such a link is
+   * `StoppedOnSymlink`, as one that leads to another share is. The client sees only the links that a server leaves to
+   * it. A link that a server follows itself, as Samba does with its own, is followed wherever the server allows it.
+   */
+  readonly confinedTo: (folder: UncPath) => Client
 }
 
 /**
@@ -110,18 +117,24 @@ export interface Options extends Defaults.Given<Settings.Settings> {
   readonly names?: Names | undefined
 }
 
-const over = (connections: Connections.Connections, locator: Locator.Locator, names: Names): Client => {
+const over = (
+  connections: Connections.Connections,
+  locator: Locator.Locator,
+  names: Names,
+  base: UncPath | undefined
+): Client => {
   const connect: Client["connect"] = names === "mapped"
     ? (target) => Effect.map(connections.share(target), MappedShare.make)
     : connections.share
   return {
-    ...ChangeRecords.recordEach(PathOperations.operations({ connect, locator })),
+    ...ChangeRecords.recordEach(PathOperations.operations({ connect, locator, base })),
     connect,
     negotiate: connections.negotiate,
     logOn: connections.logOn,
     retryLogons: connections.retryLogons,
-    withLocator: (other) => over(connections, other, names),
-    withNames: (other) => over(connections, locator, other)
+    withLocator: (other) => over(connections, other, names, base),
+    withNames: (other) => over(connections, locator, other, base),
+    confinedTo: (folder) => over(connections, locator, names, folder)
   }
 }
 
@@ -138,7 +151,7 @@ export const make = ({ credentialTimeToLive, idle, names, ...settings }: Options
 > =>
   Effect.map(
     Connections.make(Defaults.complete(Settings.defaults, settings), idle ?? "10 seconds", credentialTimeToLive),
-    (connections) => over(connections, Locator.plain, names ?? "unchanged")
+    (connections) => over(connections, Locator.plain, names ?? "unchanged", undefined)
   )
 
 /**

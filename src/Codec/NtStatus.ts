@@ -164,6 +164,7 @@ const explanations: { readonly [N in Name]?: string } = {
   STATUS_FILE_LOCK_CONFLICT: "Another program holds a lock on this part of the file. Try again once it is released.",
   STATUS_LOCK_NOT_GRANTED: "Another program holds a conflicting lock. Try again once it is released.",
   STATUS_DELETE_PENDING: "The file is being deleted. It is gone once the last handle to it is closed.",
+  STATUS_INVALID_OWNER: "The given account cannot be made the owner. Choose another one.",
   STATUS_PRIVILEGE_NOT_HELD: "The account lacks a privilege that this needs.",
   STATUS_NO_LOGON_SERVERS: "The server reaches no domain controller to check the logon. Try again later.",
   STATUS_NO_SUCH_USER: "There is no such account. Check the user name and the domain.",

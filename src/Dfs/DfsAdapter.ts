@@ -11,12 +11,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import type { ClientError } from "../Client/ClientError.ts"
 import type * as Locator from "../Client/Locator.ts"
 import * as SmbClient from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
 import { fold } from "../Codec/UpCase.ts"
-import { ReferralUnavailable } from "../Protocol/DfsError.ts"
+import { NotDfsCapable, ReferralUnavailable } from "../Protocol/DfsError.ts"
 import { isNotFound, type ProtocolError, type SmbError, TransportError } from "../Protocol/Errors.ts"
 import * as DfsOptions from "./DfsOptions.ts"
 import * as DfsResolver from "./DfsResolver.ts"
@@ -225,9 +226,15 @@ export const layer = (
               maximum: request.maxOutput
             }))
           // The logon comes first and alone. If it fails, the work on the share would fail in the same way.
-          return Effect.scoped(Effect.andThen(
+          return Effect.scoped(Effect.flatMap(
             client.logOn(target),
-            Effect.mapError(within(asked, request.limit, target), (error) => unavailable(server, error))
+            (
+              { capabilities }
+            ): Effect.Effect<Uint8Array, SourceError | ReferralUnavailable | NotDfsCapable, Scope.Scope> =>
+              // A server says in its NEGOTIATE response whether it supports DFS (MS-SMB2 2.2.4, MS-CIFS 2.2.4.52.2).
+              capabilities.includes("DFS")
+                ? Effect.mapError(within(asked, request.limit, target), (error) => unavailable(server, error))
+                : Effect.fail(new NotDfsCapable({ server, path: "" }))
           ))
         }
       })

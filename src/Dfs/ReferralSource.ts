@@ -64,8 +64,9 @@ export type SourceError = RequestError | AuthenticationError
 /**
  * Sends an IOCTL to a server's IPC$, over a connection that is shared with other work, without the DFS flag. Every
  * status except success is a failure, also STATUS_BUFFER_OVERFLOW: an `SmbError` of command `IOCTL`. If the user is
- * logged on, and the server then refuses IPC$ or does not answer, the failure is `ReferralUnavailable`. The caller owns
- * the returned bytes.
+ * logged on, and the server then refuses IPC$ or does not answer, the failure is `ReferralUnavailable`. A server that has
+ * said in its NEGOTIATE response that it does not support DFS is not asked: `NotDfsCapable`. The caller owns the returned
+ * bytes.
  *
  * @category services
  * @since 0.1.0
@@ -74,7 +75,7 @@ export class ReferralSource extends Context.Service<ReferralSource, {
   readonly ioctl: (
     server: string,
     request: ReferralIoctl
-  ) => Effect.Effect<Uint8Array, SourceError | ReferralUnavailable>
+  ) => Effect.Effect<Uint8Array, SourceError | ReferralUnavailable | NotDfsCapable>
 }>()("effect-smb/Dfs/ReferralSource") {}
 
 /**
@@ -167,7 +168,7 @@ const send = Effect.fnUntraced(function*(
   const ioctl = (
     controlCode: number,
     input: Result.Result<Uint8Array, { readonly message: string }>
-  ): Effect.Effect<Uint8Array, Unsupported | ReferralUnavailable | SourceError> =>
+  ): Effect.Effect<Uint8Array, Unsupported | ReferralUnavailable | NotDfsCapable | SourceError> =>
     Result.isFailure(input)
       ? Effect.fail(new Unsupported({ what: input.failure.message, server, path }))
       : Effect.andThen(
@@ -201,6 +202,7 @@ const send = Effect.fnUntraced(function*(
     asked,
     (error) => {
       if (isAnswer(error)) return fromStatus(error.status, { server, path, size })
+      if (error._tag === "NotDfsCapable") return new NotDfsCapable({ server, path })
       return error._tag === "ReferralUnavailable" ? new ReferralUnavailable({ ...placed(error), path }) : error
     }
   )

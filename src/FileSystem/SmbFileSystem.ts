@@ -50,9 +50,10 @@ export const make = Effect.fnUntraced(function*(
   options: Options = {}
 ): Effect.fn.Return<FileSystem.FileSystem, UncPath.PathError, SmbClient.SmbClient> {
   const smb = yield* SmbClient.SmbClient
+  const folder = yield* Effect.fromResult(UncPath.parseInShare(base))
   const root: Root = {
-    smb: smb.withNames("mapped"),
-    base: yield* Effect.fromResult(UncPath.parseInShare(base)),
+    smb: smb.withNames("mapped").confinedTo(folder),
+    base: folder,
     temporaryDirectory: options.temporaryDirectory ?? "/"
   }
   const { sink, stream, ...content } = Content.methods(root)

@@ -10,7 +10,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as TestClock from "effect/testing/TestClock"
+import * as TestTime from "./internal/TestTime.ts"
 
 /**
  * How a program ended, and how many virtual milliseconds it took.
@@ -48,11 +48,11 @@ export const run = <A, E, R>(
       const exit = yield* Effect.exit(effect)
       return { exit, took: (yield* Clock.currentTimeMillis) - start }
     }).pipe(Effect.forkChild)
-    yield* TestClock.adjust(1)
+    yield* TestTime.adjust(1)
     // In steps, so that the clock is not far ahead when a program ends early.
     for (let past = 0, step = 1; fiber.pollUnsafe() === undefined && past < limit; past += step) {
       step = Math.min(Math.max(1, past), 1000, limit - past)
-      yield* TestClock.adjust(step)
+      yield* TestTime.adjust(step)
     }
     if (fiber.pollUnsafe() !== undefined) return yield* Fiber.join(fiber)
     yield* Fiber.interrupt(fiber)

@@ -2,6 +2,8 @@
 export * as NamespaceDescription from "./NamespaceDescription.ts"
 export * as RecordedTransport from "./RecordedTransport.ts"
 export * as Recording from "./Recording.ts"
+export * as StoreConformance from "./StoreConformance.ts"
+export * as StoreTraits from "./StoreTraits.ts"
 export * as TestNamespace from "./TestNamespace.ts"
 export * as TestServer from "./TestServer.ts"
 export * as TestTransport from "./TestTransport.ts"

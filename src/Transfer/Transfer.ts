@@ -74,7 +74,10 @@ export interface TransferOptions {
   readonly maximumSize?: number | bigint | undefined
   /** Whether a copy gets the last write time of its original. Default: true. */
   readonly times?: boolean | undefined
-  /** Whether a copy from server to server gets the attributes of its original. Default: false. */
+  /**
+   * Whether a copy gets the attributes of its original that both sides have: from server to server read-only, hidden,
+   * system and archive, otherwise read-only. Default: false.
+   */
   readonly attributes?: boolean | undefined
   /** Changes nothing, and says by `Planned` what would be copied and removed. Default: false. */
   readonly dryRun?: boolean | undefined

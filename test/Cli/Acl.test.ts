@@ -113,6 +113,7 @@ describe("acl shows", () => {
         const [text] = (yield* acl("plans", { sddl: true })).lines
         assert.strictEqual(text, `O:${joe}G:${joe!.replace(/-\d+$/, "-513")}${sddl}`)
         assert.strictEqual(object.sddl, text)
+        assert.strictEqual((yield* acl("")).lines.at(-1), "allow  full    all  here  Everyone")
         // With several paths each line says whose it is.
         const two = yield* acl(["plans", "plans/a"], { sddl: true })
         assert.deepStrictEqual(two.lines.map((line) => line.split("  ")[1]), [`${base}/plans`, `${base}/plans/a`])
@@ -142,6 +143,7 @@ describe("acl shows", () => {
           tree.objects().map(({ path }) => path.split("\\data\\")[1]).toSorted(),
           ["plans", "plans\\a", "plans\\deep", "plans\\deep\\b"]
         )
+        assert.strictEqual((yield* acl("none")).failure?.json?.reason, "ObjectNameNotFound")
         const run = yield* acl(["none", "plans/a"])
         assert.match(run.err, /none: .*STATUS_OBJECT_NAME_NOT_FOUND/)
         assert.strictEqual(run.lines[0], `path:     ${base}/plans/a`)
@@ -270,7 +272,13 @@ describe("acl changes", () => {
       Effect.gen(function*() {
         const changes = { ...none, owner: "ann" }
         const refused = yield* acl("plans/a", { changes })
-        assert.match(refused.err, /STATUS_INVALID_OWNER.*only an administrator/)
+        // The failure of a single file is one line, with its own reason.
+        assert.strictEqual(refused.err, "")
+        assert.strictEqual(refused.failure?.json?.reason, "InvalidOwner")
+        assert.match(
+          refused.failure?.message ?? "",
+          /cannot be made the owner.*STATUS_INVALID_OWNER.*only an administrator/
+        )
         assert.strictEqual((yield* smb.security.permissions(`${base}/plans/a`)).owner?.name, "joe")
         yield* acl("plans/a", { changes: { ...none, owner: "joe" } })
         assert.strictEqual((yield* smb.security.permissions(`${base}/plans/a`)).owner?.name, "joe")

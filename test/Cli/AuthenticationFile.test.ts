@@ -7,6 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as AuthenticationFile from "../../src/Cli/AuthenticationFile.ts"
 import type { Shared } from "../../src/Cli/Flags.ts"
+import * as Keyring from "../../src/Cli/Keyring.ts"
 import * as Session from "../../src/Cli/Session.ts"
 import * as Served from "./served.ts"
 
@@ -69,7 +70,7 @@ describe("-A", () => {
     ).pipe(Effect.provide(NodeServices.layer))
 
   const credentialOf = (given: Partial<Shared>, path = "//nas/data") =>
-    Session.credential(shared(given), [Served.path(path)])
+    Effect.provide(Session.credential(shared(given), [Served.path(path)]), Keyring.layer)
 
   it.live("gives user, password and domain, and --password-file goes before its password", () =>
     withFile("username = joe\npassword = secret\ndomain = CORP\n", (given, folder) =>

@@ -2,13 +2,11 @@
  * What the command prints: entries, progress, errors and help. The tests check JSON, widths of terminals, and that no
  * name or message of a server can control the terminal.
  */
-import { assert, describe, it, vi } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Layer, Logger, PlatformError, Schema } from "effect"
 import { Credentials, NotDfsCapable, SmbClient } from "effect-smb"
-import { TestClock } from "effect/testing"
 import * as Failure from "../../src/Cli/Failure.ts"
 import * as Output from "../../src/Cli/Output.ts"
-import * as Progress from "../../src/Cli/Progress.ts"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import { fromStatus, TransportError } from "../../src/Protocol/Errors.ts"
 import { FileAttributes } from "../../src/Smb2/Message/Constants.ts"
@@ -86,82 +84,6 @@ describe("the output of the command", () => {
       "1.4 MiB",
       "2.0 TiB"
     ])
-  })
-
-  it("has progress no wider than the terminal, with the figures of the transfer in it", () => {
-    const state = {
-      name: "",
-      several: false,
-      files: 3,
-      done: 512 * 1024,
-      before: 0,
-      total: 2 ** 20,
-      milliseconds: 1000
-    }
-    for (const name of ["short", "n".repeat(300), "漢".repeat(200), "e\u0301".repeat(100), "📁".repeat(60)]) {
-      for (const columns of [79, 60]) {
-        const one = Progress.line({ ...state, name }, columns)
-        assert.isAtMost(Progress.widthOf(one), columns, name)
-        assert(one.endsWith("  50%  512.0 KiB of 1.0 MiB  512.0 KiB/s"), one)
-        const many = Progress.line({ ...state, name, several: true }, columns)
-        assert.isAtMost(Progress.widthOf(many), columns, name)
-        assert(many.startsWith("3 files  512.0 KiB  512.0 KiB/s  "), many)
-      }
-    }
-    assert.strictEqual(Progress.widthOf("a漢é📁"), 6)
-  })
-
-  it.effect("has progress of several files with the last active file, and counts only complete files", () =>
-    Effect.gen(function*() {
-      const written: Array<string> = []
-      const write = vi.spyOn(process.stderr, "write").mockImplementation((chunk, ...rest) => {
-        written.push(String(chunk).slice("\r".length, -"\u001b[K".length))
-        for (const done of rest) if (typeof done === "function") (done as () => void)()
-        return true
-      })
-      yield* Effect.addFinalizer(() => Effect.sync(() => write.mockRestore()))
-      const progress = yield* Progress.make
-      const later = TestClock.adjust("1 second")
-      yield* progress.begin("first", 3000)
-      yield* progress.begin("second", 3000)
-      yield* later
-      yield* progress.advance("first", 1024)
-      yield* later
-      yield* progress.advance("second", 1024)
-      // The first fails, and the second is complete.
-      yield* progress.end
-      yield* later
-      yield* progress.begin("third", 3000)
-      yield* later
-      yield* progress.advance("third", 1024)
-      yield* progress.end
-      assert.deepStrictEqual(written, [
-        "0 files  1.0 KiB  1.0 KiB/s  first",
-        "0 files  2.0 KiB  1.0 KiB/s  second",
-        "1 file  2.0 KiB  683 B/s  second",
-        "1 file  3.0 KiB  768 B/s  third"
-      ])
-    }))
-
-  it("has progress with percent, bytes and the rate without resumed bytes", () => {
-    const state = {
-      name: "film",
-      several: false,
-      files: 0,
-      done: 512 * 1024,
-      before: 0,
-      total: 1024 * 1024,
-      milliseconds: 1000
-    }
-    assert.strictEqual(Progress.line(state), "film   50%  512.0 KiB of 1.0 MiB  512.0 KiB/s")
-    assert.include(Progress.line({ ...state, before: 256 * 1024 }), "  50%  512.0 KiB of 1.0 MiB  256.0 KiB/s")
-    assert.strictEqual(Progress.line({ ...state, total: undefined }), "film  512.0 KiB  512.0 KiB/s")
-    assert.strictEqual(
-      Progress.line({ ...state, several: true, files: 3 }),
-      "3 files  512.0 KiB  512.0 KiB/s  film"
-    )
-    assert.include(Progress.line({ ...state, several: true, files: 1 }), "1 file  ")
-    assert.include(Progress.line({ ...state, done: 0, total: 0 }), "100%")
   })
 })
 

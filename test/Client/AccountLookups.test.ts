@@ -1,6 +1,7 @@
 /** Names for SIDs and SIDs for names, by the calls of MS-LSAT to servers that answer, refuse, or know only a part. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Result } from "effect"
+import { Effect, Fiber, Result } from "effect"
+import { TestClock } from "effect/testing"
 import * as AccountLookups from "../../src/Client/internal/AccountLookups.ts"
 import * as Locator from "../../src/Client/Locator.ts"
 import * as Codec from "../../src/Codec/Codec.ts"
@@ -25,17 +26,23 @@ const opens = {
 const statusOf = (mapped: number, total: number) =>
   mapped === total ? 0 : mapped === 0 ? NtStatus.STATUS_NONE_MAPPED : NtStatus.STATUS_SOME_NOT_MAPPED
 
+/** What a machine asks for its users (MS-LSAT 2.2.16, 3.1.4.6, 3.1.4.10). */
+const usual = { lookupLevel: 1, mappedCount: 0, lookupOptions: 0, clientRevision: 2 }
+
 /** A server that knows the accounts 1000 to 1999 of its domain as `user1000` and so on. */
 const knowing = (batches: Array<number> = []) => ({
   ...opens,
   [LsarLookupSids2]: (stub: Uint8Array) => {
-    const { sidEnumBuffer } = Result.getOrThrow(Codec.decode("", Lsat.LookupSids2Request)(stub))
+    const { sidEnumBuffer, ...asked } = Result.getOrThrow(Codec.decode("", Lsat.LookupSids2Request)(stub))
+    assert.deepStrictEqual(asked, { handle, translatedNames: [], ...usual })
     batches.push(sidEnumBuffer.length)
     const translatedNames = sidEnumBuffer.map(({ sid }) =>
       /^S-1-5-21-1-2-3-1\d{3}$/.test(sid!)
         ? { use: 1, name: `user${sid!.slice(-4)}`, domainIndex: 0, flags: 0 }
         : sid === domain
         ? { use: 3, name: "NAS", domainIndex: 0, flags: 0 }
+        : sid === `${domain}-500`
+        ? { use: 1, name: "", domainIndex: 0, flags: 0 }
         : { use: 8, name: sid!.slice(-8), domainIndex: -1, flags: 0 }
     )
     const mappedCount = translatedNames.filter(({ use }) => use !== 8).length
@@ -47,7 +54,8 @@ const knowing = (batches: Array<number> = []) => ({
     })
   },
   [LsarLookupNames3]: (stub: Uint8Array) => {
-    const { names } = Result.getOrThrow(Codec.decode("", Lsat.LookupNames3Request)(stub))
+    const { names, ...asked } = Result.getOrThrow(Codec.decode("", Lsat.LookupNames3Request)(stub))
+    assert.deepStrictEqual(asked, { handle, count: names.length, translatedSids: [], ...usual })
     batches.push(names.length)
     const translatedSids = names.map((name) => {
       const [, rid] = /^(?:NAS\\)?user(1\d{3})(?:@nas\.test)?$/i.exec(name) ?? []
@@ -83,14 +91,24 @@ describe("lookupSids", () => {
   it.effect("gives names with domains and types, in the order of the SIDs, and closes its handle", () =>
     Effect.gen(function*() {
       const { calls, lookupSids, opens, shares } = at({ operations: knowing() })
-      const sids = [`${domain}-1000`, "S-1-1-0", `${domain}-77`, domain, `${domain}-1000`, "S-1-5-32-544"]
+      const sids = [
+        `${domain}-1000`,
+        "S-1-1-0",
+        `${domain}-77`,
+        domain,
+        `${domain}-1000`,
+        "S-1-5-32-544",
+        `${domain}-500`
+      ]
       assert.deepStrictEqual(yield* lookupSids(path, sids), [
         { sid: `${domain}-1000`, name: "user1000", domain: "NAS", type: "user" },
         { sid: "S-1-1-0", name: "Everyone", domain: "", type: "well-known" },
         { sid: `${domain}-77`, name: `${domain}-77`, domain: "", type: "unknown" },
         { sid: domain, name: "NAS", domain: "", type: "domain" },
         { sid: `${domain}-1000`, name: "user1000", domain: "NAS", type: "user" },
-        { sid: "S-1-5-32-544", name: "Administrators", domain: "BUILTIN", type: "alias" }
+        { sid: "S-1-5-32-544", name: "Administrators", domain: "BUILTIN", type: "alias" },
+        // An account without a name is as unknown as any other.
+        { sid: `${domain}-500`, name: `${domain}-500`, domain: "", type: "unknown" }
       ])
       assert.deepStrictEqual(calls, [LsarOpenPolicy2, LsarLookupSids2, LsarClose])
       assert.deepStrictEqual(opens, ["lsarpc"])
@@ -186,6 +204,16 @@ describe("lookupSids", () => {
       ])
     }))
 
+  it.effect("fails with TimedOut if the server does not answer, and then asks nothing more", () =>
+    Effect.gen(function*() {
+      const { calls, lookupSids } = at({ operations: { ...opens, [LsarLookupSids2]: () => "silence" } })
+      const asked = yield* Effect.forkChild(Effect.flip(lookupSids(path, [domain])))
+      yield* TestClock.adjust("30 seconds")
+      const error = yield* Fiber.join(asked)
+      assert(error._tag === "TransportError" && error.reason._tag === "TimedOut", error.message)
+      assert.deepStrictEqual(calls, [LsarOpenPolicy2, LsarLookupSids2])
+    }))
+
   it.effect("fails if the server cannot be reached, or refuses the user", () =>
     Effect.gen(function*() {
       const down = new TransportError({ reason: { _tag: "ConnectionRefused" }, server: "nas", port: 445, detail: "" })
@@ -230,6 +258,46 @@ describe("lookupNames", () => {
       ])
     }))
 
+  // smbd 4.17's own bytes: its user, another one, and two names that it does not know. Their SIDs are zeros, with Revision 0.
+  it.effect("takes a SID of zeros, which smbd sends, for none", () =>
+    Effect.gen(function*() {
+      const stub =
+        "100002000100000014000200200000000100000014001600180002001c0002000b000000000000000a0000004c00410042002d0030" +
+        "002d00350031002d003100040000000104000000000005150000001f61127b4a6098a9d96546f8040000002000020004000000010000002400" +
+        "0200000000000000000001000000280002000000000000000000080000002c000200ffffffff000000000800000030000200ffffffff00000000" +
+        "050000000105000000000005150000001f61127b4a6098a9d96546f8e8030000050000000105000000000005150000001f61127b4a6098a9d9" +
+        "6546f8e90300000000000000000000000000000000000000000000000000000200000007010000"
+      const { lookupNames } = at({ operations: { ...opens, [LsarLookupNames3]: () => Buffer.from(stub, "hex") } })
+      const machine = "S-1-5-21-2064802079-2845335626-4165363161"
+      assert.deepStrictEqual(yield* lookupNames(path, ["smbtest", "LAB-0-51-1\\labann", "none", "ELSEWHERE\\none"]), [
+        { sid: `${machine}-1000`, name: "smbtest", domain: "LAB-0-51-1", type: "user" },
+        { sid: `${machine}-1001`, name: "labann", domain: "LAB-0-51-1", type: "user" },
+        undefined,
+        undefined
+      ])
+    }))
+
+  it.effect("asks the server that holds the path, in the domain of its target", () =>
+    Effect.gen(function*() {
+      const { share } = ScriptedPipe.ipc({ operations: knowing() })
+      const targets: Array<Locator.Target> = []
+      const { lookupNames } = AccountLookups.operations({
+        connect: (target) => Effect.as(Effect.sync(() => targets.push(target)), share),
+        locator: {
+          use: (_, attempt) =>
+            attempt({ server: "fs2", port: 4455, share: "plans", path: "x", domain: "corp.test", isLink: true })
+        }
+      })
+      yield* lookupNames("//corp.test/public/plans/x", ["user1000"])
+      assert.deepStrictEqual(targets.at(-1), {
+        server: "fs2",
+        port: 4455,
+        share: "IPC$",
+        path: "",
+        domain: "corp.test"
+      })
+    }))
+
   it.effect("asks an old server by LsarLookupNames2, whose SIDs are a domain and a number", () =>
     Effect.gen(function*() {
       const { calls, lookupNames } = at({
@@ -265,6 +333,19 @@ describe("lookupNames", () => {
         assert.instanceOf(error, ProtocolError)
         assert.include(error.message, "does not translate names to SIDs")
       }
+      const status = NtStatus.STATUS_INVALID_PARAMETER
+      const failing = () =>
+        Codec.encode(Lsat.LookupNames3Response)({
+          referencedDomains: undefined,
+          translatedSids: [],
+          mappedCount: 0,
+          returnValue: status
+        })
+      const error = yield* Effect.flip(
+        at({ operations: { ...opens, [LsarLookupNames3]: failing } }).lookupNames(path, ["ann"])
+      )
+      assert(error._tag === "SmbError", error.message)
+      assert.deepStrictEqual([error.status, error.command], [status, "LsarLookupNames3"])
       // Well-known names need no server.
       assert.strictEqual((yield* at({ open: none }).lookupNames(path, ["SYSTEM"]))[0]?.sid, "S-1-5-18")
     }))

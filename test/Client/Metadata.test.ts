@@ -48,6 +48,46 @@ describe("the parts of a security descriptor", () => {
       }).pipe(served())
   )
 
+  // MS-DTYP 2.4.6: a server keeps SE_DACL_AUTO_INHERITED (0x400) only with SE_DACL_AUTO_INHERIT_REQ (0x100); the bits of
+  // the SACL are twice as large.
+  it.effect.each([
+    { what: "no inheritance", control: 0x8004, parts: 4, sent: 0x8004 },
+    { what: "an inherited DACL", control: 0x8404, parts: 4, sent: 0x8504 },
+    { what: "a protected and inherited DACL", control: 0x9404, parts: 4, sent: 0x9504 },
+    { what: "an inherited SACL", control: 0x8810, parts: 8, sent: 0x8a10 }
+  ])("have the request to keep their mark of inheritance: $what", ({ control, parts, sent }) =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const acl = (present: boolean) => (present ? empty : undefined)
+      yield* Effect.exit(smb.security.set(file, {
+        sbz1: 0,
+        control,
+        owner: undefined,
+        group: undefined,
+        dacl: acl(parts === 4),
+        sacl: acl(parts === 8)
+      }))
+      const bits = (yield* requests).flatMap(({ request }) =>
+        request._tag === "SET_INFO"
+          ? [new DataView(Uint8Array.from(request.body.buffer).buffer).getUint16(2, true)]
+          : []
+      )
+      assert.deepStrictEqual(bits, [sent])
+    }).pipe(served()))
+
+  it.effect("are a DACL that is not there, if Control says that it is present: all rights for everybody", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const none = { sbz1: 0, owner: undefined, group: undefined, sacl: undefined, dacl: undefined }
+      yield* Effect.exit(smb.security.set(file, { ...none, control: 0x8004 }))
+      const sent = (yield* requests).flatMap(({ request }) =>
+        request._tag === "SET_INFO"
+          ? [[request.body.additionalInformation, Buffer.from(request.body.buffer).toString("hex")]]
+          : []
+      )
+      assert.deepStrictEqual(sent, [[4, `01000480${"00".repeat(16)}`]])
+    }).pipe(served()))
+
   it.effect("that security.get requests are owner, group and DACL, and the SACL only with `audit`", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient

@@ -189,7 +189,8 @@ describe("the spans of connecting", () => {
         connect: [(smb) => Effect.scoped(smb.connect(target)), [...loggedOn, "SmbClient.treeConnect"]],
         retryLogons: [(smb) => smb.retryLogons, []],
         withLocator: [(smb) => Effect.sync(() => smb.withLocator), []],
-        withNames: [(smb) => Effect.sync(() => smb.withNames("mapped")), []]
+        withNames: [(smb) => Effect.sync(() => smb.withNames("mapped")), []],
+        confinedTo: [(smb) => Effect.sync(() => smb.confinedTo), []]
       }
       for (const [name, [run, names]] of Object.entries(expected)) {
         const spans = yield* spansOf(withClient(run))

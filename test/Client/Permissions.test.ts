@@ -202,6 +202,54 @@ describe("a change", () => {
     assert.strictEqual(part(`O:${ann}G:BUD:AI(A;;FR;;;BA)`), "D:AI(A;;FR;;;BA)")
     assert.strictEqual(part(`O:${ann}G:BUD:PAI(A;;FA;;;BA)`), "D:PAI(A;;FA;;;BA)")
     assert.strictEqual(part(`O:${ann}G:BUD:NO_ACCESS_CONTROL`), "D:NO_ACCESS_CONTROL")
+    assert.strictEqual(part(`O:${ann}G:BGD:AI(A;;FA;;;BA)`), "G:BG")
+    const open = sd("D:NO_ACCESS_CONTROL")
+    assert.isUndefined(Permissions.difference(open, sd("D:NO_ACCESS_CONTROL")))
+    assert.strictEqual(toSddl(Permissions.difference(open, sd("D:"))!), "D:")
+  })
+
+  const raw = (data: number): SecurityDescriptor => ({
+    ...sd("D:"),
+    dacl: { aclRevision: 4, aces: [{ _tag: "Raw", aceType: 9, aceFlags: 0, data: new Uint8Array(24).fill(data) }] }
+  })
+  const guid = "f0000000-0000-0000-0000-00000000000"
+
+  it.each([
+    ["the type", sd("D:(A;;FA;;;BA)"), sd("D:(D;;FA;;;BA)")],
+    ["the flags", sd("D:(A;;FA;;;BA)"), sd("D:(A;OI;FA;;;BA)")],
+    ["the rights", sd("D:(A;;FA;;;BA)"), sd("D:(A;;FR;;;BA)")],
+    ["the account", sd("D:(A;;FA;;;BA)"), sd("D:(A;;FA;;;BU)")],
+    ["a GUID", sd(`D:(OA;;CC;${guid}1;;BA)`), sd(`D:(OA;;CC;${guid}2;;BA)`)],
+    ["the second GUID", sd(`D:(OA;;CC;;${guid}1;BA)`), sd("D:(OA;;CC;;;BA)")],
+    ["the order", sd("D:(A;;FA;;;BA)(A;;FR;;;BU)"), sd("D:(A;;FR;;;BU)(A;;FA;;;BA)")],
+    ["the number", sd("D:(A;;FA;;;BA)"), sd("D:(A;;FA;;;BA)(A;;FA;;;BA)")],
+    ["the bytes", raw(1), raw(2)]
+  ])("is a difference in %s of entries", (_, one, other) => {
+    assert.isDefined(Permissions.difference(one, other))
+    assert.isDefined(Permissions.difference(other, one))
+    assert.isUndefined(Permissions.difference(one, structuredClone(one)))
+  })
+
+  it("leaves a file without a list without one, and keeps entries that it does not know", () => {
+    const open = sd("D:NO_ACCESS_CONTROL")
+    const folder = sd("D:(A;OICI;FA;;;BA)")
+    assert.isUndefined(Permissions.inherit(open, folder, { isDirectory: false }).dacl)
+    assert.isUndefined(Permissions.protect(open, { keep: false }).dacl)
+    assert.deepStrictEqual(Permissions.revoke(raw(1), ann), raw(1))
+    assert.strictEqual(Permissions.grant(raw(1), { sid: ann, mask: 1 }).dacl?.aces.length, 2)
+    const shown = Permissions.fromDescriptor(raw(1))
+    assert.deepStrictEqual(
+      shown.entries?.map(({ account, mask, rights, type }) => [type, account, rights, mask]),
+      [["other", undefined, "", 0]]
+    )
+    assert.deepStrictEqual(Permissions.sidsOf(raw(1)), [])
+    // A list with object entries has revision 4 (MS-DTYP 2.4.5).
+    const object = sd(`D:(OA;;CC;${guid}1;;BA)`)
+    assert.strictEqual(
+      Permissions.grant({ ...object, dacl: { ...object.dacl!, aclRevision: 2 } }, { sid: ann, mask: 1 }).dacl
+        ?.aclRevision,
+      4
+    )
   })
 
   // MS-DTYP 2.4.5: the order that Windows calls canonical.

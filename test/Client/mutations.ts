@@ -20,6 +20,7 @@ export const others: ReadonlySet<string> = new Set([
     "withLocator",
     "negotiate",
     "withNames",
+    "confinedTo",
     "readFile",
     "readFileString",
     "stream",

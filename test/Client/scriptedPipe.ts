@@ -10,8 +10,8 @@ import type * as Operation from "../../src/Protocol/Operation.ts"
 import type * as Share from "../../src/Protocol/Share.ts"
 import * as Scripted from "./scripted.ts"
 
-/** A stub, or the status of a fault. */
-export type Answer = Uint8Array | number
+/** A stub, the status of a fault, or no response at all. */
+export type Answer = Uint8Array | number | "silence"
 
 export interface Script {
   /** The responses by operation number. An operation that is not here is nca_op_rng_error. */
@@ -39,6 +39,7 @@ export const ipc = (script: Script) => {
       calls.push(pdu.operation)
       const { callId, contextId } = pdu
       const answer = script.operations?.[pdu.operation]?.(pdu.stub) ?? DceRpc.FaultStatus.nca_op_rng_error
+      if (answer === "silence") return
       if (typeof answer === "number") {
         return send({ _tag: "Fault", flags: 3, callId, contextId, allocationHint: 0, cancelCount: 0, status: answer })
       }
@@ -83,7 +84,7 @@ export const ipc = (script: Script) => {
           return Effect.succeed(operation.data.length)
         case "Ioctl":
           take(operation.input)
-          return Effect.succeed(give(operation.maximum))
+          return output.length === 0 ? Effect.never : Effect.succeed(give(operation.maximum))
         case "Read":
           return Effect.succeed(give(operation.length))
         default:

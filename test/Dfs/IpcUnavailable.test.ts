@@ -83,7 +83,8 @@ const run = <A, E>(
     transport
   )))
 }
-const files = { shares: { data: { "who.txt": "nas" } } }
+/** A server that says in its NEGOTIATE response that it supports DFS, and hosts no namespace. */
+const files = { shares: { data: { "who.txt": "nas" } }, referrals: {} }
 const path = "\\\\nas\\data\\who.txt"
 const asked = (servers: TestTransport.TestServers["Service"]) =>
   Effect.map(servers.requests, (all) => all.filter((one) => isIpc(one) || isQuestion(one)).length)
@@ -136,6 +137,27 @@ describe("strict mode fails with server and step after", () => {
           assert.deepStrictEqual([error?._tag, error?.server, error?.step], [tag, "nas", 6])
         })))
   }
+})
+
+describe("a server that says in its NEGOTIATE response that it does not support DFS", () => {
+  const without = { shares: files.shares }
+
+  it.effect("is not asked in fallback mode, not even for IPC$", () =>
+    run(without, {}, (smb, servers) =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* smb.readFileString(path), "nas")
+        assert.isFalse(yield* smb.exists("\\\\nas\\data\\none\\x"))
+        assert.strictEqual(yield* asked(servers), 0)
+      })))
+
+  it.effect("is not asked in strict mode, which fails with NotDfsCapable", () =>
+    run(without, { mode: "strict" }, (smb, servers) =>
+      Effect.gen(function*() {
+        const error = bare(yield* Effect.flip(smb.readFileString(path)))
+        assert.deepStrictEqual([error._tag, error.server, error.step], ["NotDfsCapable", "nas", 6])
+        assert.include(error.message, "\\nas\\data")
+        assert.strictEqual(yield* asked(servers), 0)
+      })))
 })
 
 describe("a server whose referrals are unavailable", () => {

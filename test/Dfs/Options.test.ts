@@ -268,7 +268,9 @@ describe("the option", () => {
   }, {
     SMB_DFS_TTL_NEGATIVE: "5 seconds"
   }, {
-    ns: ns(two)
+    ns: ns(two),
+    // It supports DFS, and hosts no namespace.
+    a: { ...data("a"), referrals: {} }
   }, ({ servers, smb }) =>
     Effect.gen(function*() {
       const plain = smb.readFileString("\\\\a\\data\\who.txt")

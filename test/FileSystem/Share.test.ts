@@ -6,6 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, FileSystem, Layer, Option, Path, type PlatformError, Redacted, Stream } from "effect"
 import {
   Credentials,
+  DfsAdapter,
   MemoryStore,
   type NtStatus,
   Smb,
@@ -24,10 +25,14 @@ const joe = Credentials.layer(Credentials.password(account.user, Redacted.make(a
 
 const files = (): TestTransport.Files => ({
   "secret.txt": "outside",
+  other: { "base": { "x.txt": "outside too" } },
   base: {
     "a.txt": "text",
     "large.bin": new Uint8Array(3_000_000).fill(7),
     "stream\uf022name": "a colon",
+    "out": TestTransport.link("..\\secret.txt"),
+    "far": TestTransport.link("..\\other"),
+    "top": TestTransport.link("\\??\\UNC\\s\\data\\secret.txt"),
     sub: { "b.txt": "b", "link": TestTransport.link("..\\a.txt") }
   }
 })
@@ -91,6 +96,78 @@ describe("the root", () => {
         assert.isDefined(yield* servers.read("s", "data", "base\\moved.txt"))
         assert.strictEqual(yield* fs.realPath("../sub/../../sub/b.txt"), "/sub/b.txt")
       })
+    ))
+
+  it.effect("is left by no link that the server leaves to the client", () =>
+    share(({ fs, servers }) =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* fs.readFileString("/sub/link"), "text")
+        for (const path of ["/out", "/top", "/far/base/x.txt", "/sub/../out"]) {
+          for (
+            const run of [
+              fs.readFile(path),
+              Stream.runDrain(fs.stream(path)),
+              Effect.scoped(fs.open(path, { flag: "r+" })),
+              fs.writeFileString(path, "changed"),
+              fs.truncate(path),
+              fs.stat(path),
+              fs.utimes(path, 1, 1),
+              fs.chmod(path, 0o444),
+              fs.copyFile(path, "/copy"),
+              fs.copyFile("/a.txt", path),
+              fs.realPath(path)
+            ]
+          ) {
+            const reason = yield* reasonOf(Effect.asVoid(run as Effect.Effect<unknown, PlatformError.PlatformError>))
+            assert.strictEqual(reason._tag, "BadResource", path)
+            assert.match(String((reason as { readonly description?: string }).description), /leads out of/)
+          }
+        }
+        assert.strictEqual(yield* tagOf(fs.readDirectory("/far")), "BadResource")
+        assert.strictEqual((yield* fs.lstat("/out")).type, "SymbolicLink")
+        assert.strictEqual(yield* fs.readLink("/out"), "../secret.txt")
+        yield* fs.remove("/out")
+        assert.strictEqual(Buffer.from((yield* servers.read("s", "data", "secret.txt"))!).toString(), "outside")
+        assert.isUndefined(yield* servers.read("s", "data", "base\\copy"))
+      })
+    ))
+
+  it.effect("is left by no link behind a DFS link either, above or below the root", () =>
+    Effect.gen(function*() {
+      const fs = yield* SmbFileSystem.make("//ns/dfs/l/base")
+      assert.strictEqual(yield* fs.readFileString("/sub/link"), "text")
+      assert.strictEqual(yield* tagOf(fs.readFile("/out")), "BadResource")
+      // The root holds the DFS link: a link stays in what that leads to.
+      const above = yield* SmbFileSystem.make("//ns/dfs")
+      assert.strictEqual(yield* above.readFileString("/l/out"), "outside")
+      assert.strictEqual(yield* above.readFileString("/l/base/sub/link"), "text")
+      assert.strictEqual(yield* tagOf(above.readFile("/l/above")), "BadResource")
+    }).pipe(
+      Effect.provide(DfsAdapter.layerWithoutDiscovery()),
+      Effect.provide(SmbClient.layer()),
+      Effect.provide([
+        TestTransport.layer({
+          ns: {
+            ...account,
+            shares: { dfs: { l: {} } },
+            referrals: { "//ns/dfs": { targets: ["//ns/dfs"] }, "//ns/dfs/l": { targets: ["//nas/data/deep"] } }
+          },
+          nas: {
+            ...account,
+            shares: {
+              data: {
+                "top.txt": "top",
+                deep: {
+                  ...files(),
+                  "out": TestTransport.link("secret.txt"),
+                  "above": TestTransport.link("..\\top.txt")
+                }
+              }
+            }
+          }
+        }),
+        joe
+      ])
     ))
 
   it.effect("is there, and cannot be removed, renamed or replaced", () =>

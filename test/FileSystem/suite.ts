@@ -662,6 +662,22 @@ export const fileSystemSuite = <E>(
         assert.strictEqual(yield* read("b"), "")
       }))
 
+    test("copies the permission to write with a file, alone and in a tree", ({ at, fs, write }) =>
+      Effect.gen(function*() {
+        const isWritable = (path: string) => Effect.map(fs.stat(at(path)), ({ mode }) => (mode & 0o222) !== 0)
+        yield* fs.makeDirectory(at("t"))
+        yield* write("t/closed", "content")
+        yield* write("t/open", "content")
+        yield* fs.chmod(at("t/closed"), 0o444)
+        yield* fs.copyFile(at("t/closed"), at("closed"))
+        yield* fs.copyFile(at("t/open"), at("open"))
+        yield* fs.copy(at("t"), at("u"))
+        for (const path of ["closed", "u/closed"]) assert.isFalse(yield* isWritable(path), path)
+        for (const path of ["open", "u/open"]) assert.isTrue(yield* isWritable(path), path)
+        yield* fs.copyFile(at("t/closed"), at("open"))
+        assert.isFalse(yield* isWritable("open"))
+      }))
+
     test("copies trees, into existing ones too, and overwrites only if it is told to", (world) =>
       Effect.gen(function*() {
         const { at, fs, read, write } = world

@@ -3,7 +3,7 @@
  * would get from the described servers, links, domains and faults.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, type Duration, Effect, Exit, Layer, Schedule } from "effect"
+import { Cause, Clock, type Duration, Effect, Exit, Fiber, Layer, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import * as example from "../../examples/failover.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
@@ -425,6 +425,69 @@ describe("a simulated description", () => {
         assert.strictEqual((yield* resolver.resolve(path)).status, "link")
       })
     ))
+})
+
+describe("a program that was started before the clock moves", () => {
+  /** Six reads, one each 20 seconds, and a writer that begins at another time. */
+  const poll = Effect.gen(function*() {
+    const seen: Array<string> = []
+    const smb = yield* SmbClient.SmbClient
+    const writer = yield* Effect.forkChild(
+      Effect.andThen(Effect.sleep("7 seconds"), Effect.ignore(smb.writeFile("\\\\b\\data\\new.txt", "new")))
+    )
+    for (let i = 0; i < 6; i++) {
+      seen.push(yield* Effect.catch(read, ({ _tag }) => Effect.succeed(_tag)))
+      yield* Effect.sleep("20 seconds")
+    }
+    yield* Fiber.join(writer)
+    return seen.join(" ")
+  })
+  const description = world({
+    "\\\\corp\\public\\l": {
+      targets: [{ path: "\\\\a\\data", set: 0 }, { path: "\\\\b\\data", set: 1 }],
+      targetFailback: true,
+      timeToLive: "1 hour"
+    },
+    faults: [
+      { at: "10 seconds", server: "a", is: "down" },
+      { at: "25 seconds", server: "b", is: "slow", by: "3 seconds" },
+      { at: "1 minute", server: "a", is: "up" }
+    ]
+  })
+  const inSteps = (step: Duration.Input) =>
+    run(
+      description,
+      Effect.gen(function*() {
+        const fiber = yield* Effect.forkChild(poll)
+        while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust(step)
+        const all = (yield* events).filter(({ at }) => at <= 120_000)
+        return { seen: yield* Fiber.join(fiber), table: TestNamespace.format(all) }
+      })
+    )
+
+  it.effect("sees the same events at the same milliseconds, no matter how large the steps of the clock are", () =>
+    Effect.gen(function*() {
+      const first = yield* inSteps("1 second")
+      assert.strictEqual(first.seen, "a b b a a a")
+      assert.include(first.table, "    0.000 a    #2  connect")
+      for (const step of ["700 millis", "20 seconds", "1 minute", "2 minutes", "1 hour"] as const) {
+        assert.deepStrictEqual(yield* inSteps(step), first, step)
+      }
+    }))
+
+  it.effect("and the clock of a test without servers moves as before, also after such a test", () =>
+    Effect.gen(function*() {
+      const clock = (yield* Clock.Clock) as TestClock.TestClock
+      const { adjust, setTime } = clock
+      const moves = () => clock.adjust === adjust && clock.setTime === setTime
+      yield* run(world(), Effect.sync(() => assert.isFalse(moves())))
+      assert.isTrue(moves())
+      // A program that never waits does not keep the clock.
+      const busy = yield* Effect.forkChild(Effect.forever(Effect.yieldNow))
+      yield* run(world(), Effect.andThen(read, TestClock.adjust("1 minute")))
+      assert.strictEqual(yield* Clock.currentTimeMillis, 60_000)
+      yield* Fiber.interrupt(busy)
+    }))
 })
 
 describe("the example of failover", () => {

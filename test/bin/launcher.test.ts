@@ -4,7 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { type ChildProcess, spawn } from "node:child_process"
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
@@ -22,7 +22,7 @@ const withCheckout = async (
   const folder = mkdtempSync(join(tmpdir(), "effect-smb-bin-"))
   for (const name of ["bin", "src/Cli", "node_modules/.bin"]) mkdirSync(join(folder, name), { recursive: true })
   copyFileSync(new URL("../../bin/effect-smb.js", import.meta.url), join(folder, "bin/effect-smb.js"))
-  writeFileSync(join(folder, "package.json"), `{ "type": "module" }`)
+  for (const name of ["package.json", "package-lock.json"]) writeFileSync(join(folder, name), `{ "type": "module" }`)
   writeFileSync(
     join(folder, "src/Cli/main.ts"),
     `const [command, value]: Array<string> = process.argv.slice(2)
@@ -69,6 +69,35 @@ describe("bin/effect-smb.js", () => {
   it("runs the command with its arguments and exit code", () =>
     withCheckout(async ({ run }) => {
       assert.deepStrictEqual(await run(["exit", "2"]), [2, "main exit 2 ready"])
+    }))
+
+  /** A build that prints that it is one, written at a time in seconds. */
+  const build = (folder: string, seconds: number) => {
+    mkdirSync(join(folder, "dist/Cli"), { recursive: true })
+    const path = join(folder, "dist/Cli/bundled.cjs")
+    writeFileSync(path, `process.stdout.write("built " + process.argv.slice(2).join(" "))`)
+    utimesSync(path, seconds, seconds)
+  }
+  const now = Date.now() / 1000
+
+  it("runs the build of a checkout if nothing that it was made of is newer, and its sources otherwise", () =>
+    withCheckout(async ({ folder, run }) => {
+      build(folder, now + 60)
+      assert.deepStrictEqual(await run(["a"]), [0, "built a"])
+      for (const name of ["src/Cli/main.ts", "src/Cli", "src", "package.json", "package-lock.json"]) {
+        const path = join(folder, name)
+        utimesSync(path, now + 90, now + 90)
+        assert.deepStrictEqual(await run(["b"]), [0, "main b ready"], name)
+        utimesSync(path, now, now)
+      }
+      assert.deepStrictEqual(await run(["c"]), [0, "built c"])
+    }))
+
+  it("runs the build of a package, which has no sources of the command", () =>
+    withCheckout(async ({ folder, run }) => {
+      build(folder, now - 1000)
+      rmSync(join(folder, "src"), { recursive: true })
+      assert.deepStrictEqual(await run(["a"]), [0, "built a"])
     }))
 
   // Windows ends a process that gets SIGTERM.

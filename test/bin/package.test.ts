@@ -7,16 +7,18 @@ import { spawnSync } from "node:child_process"
 import {
   cpSync,
   existsSync,
+  globSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync
 } from "node:fs"
 import { tmpdir } from "node:os"
-import { delimiter, dirname, join } from "node:path"
+import { delimiter, dirname, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 
 const checkout = fileURLToPath(new URL("../../", import.meta.url))
@@ -56,6 +58,45 @@ const dependencies = (of: string): ReadonlyArray<string> => {
   })
 }
 
+/** What the package is made of and from. */
+const packed = [
+  "AGENTS.md",
+  "LICENSE",
+  "README.md",
+  "bin",
+  "docs",
+  "examples",
+  "package.json",
+  "scripts",
+  "src",
+  "tsconfig.build.json",
+  "tsconfig.json"
+]
+
+/** The results of a user that has `effect` alone, without the package that the sources of the command need. */
+let withEffectAlone: Readonly<Record<"imports" | "command", ReturnType<typeof run>>>
+
+/** Imports each public path, and prints its name. */
+const importAll = () => {
+  const paths = Object.keys(JSON.parse(manifest()).exports).filter((path) => path !== "./package.json")
+  const names = paths.map((path) => `effect-smb${path.slice(1)}`)
+  const script = `for (const name of ${JSON.stringify(names)}) {
+    const modules = Object.entries(await import(name))
+    if (modules.length === 0) throw new Error(name + " is empty")
+    console.log(name)
+  }`
+  return { paths, names, script }
+}
+
+/** A package that a user gets from the registry. */
+const provide = (name: string) => {
+  mkdirSync(dirname(join(user, "node_modules", name)), { recursive: true })
+  symlinkSync(join(checkout, "node_modules", name), join(user, "node_modules", name))
+}
+
+/** In bytes. The tarball had 2,233,000 before its parts were chosen (docs/adr/0028-what-the-package-holds.md). */
+const limits = { packed: 2_233_000 / 2, unpacked: 5_000_000 } as const
+
 /** There npm is a script of cmd, which Node does not start. The package is the same. */
 const isWindows = process.platform === "win32"
 
@@ -63,20 +104,24 @@ const isWindows = process.platform === "win32"
 beforeAll(() => {
   if (isWindows) return
   mkdirSync(copy)
-  for (const name of ["bin", "scripts", "src", "package.json", "tsconfig.json", "tsconfig.build.json"]) {
-    cpSync(join(checkout, name), join(copy, name), { recursive: true })
+  for (const name of packed) {
+    cpSync(join(checkout, name), join(copy, name), {
+      recursive: true,
+      filter: (path) => relative(checkout, path) !== join("docs", "api")
+    })
   }
   symlinkSync(join(checkout, "node_modules"), join(copy, "node_modules"))
   must(copy, "npm", ["pack", "--silent"])
   mkdirSync(join(user, "node_modules/@effect"), { recursive: true })
   writeFileSync(join(user, "package.json"), `{ "name": "user", "private": true, "type": "module" }`)
   must(user, "npm", ["install", "--offline", "--no-save", "--legacy-peer-deps", tarball(), ...dependencies(copy)])
-  // The packages that a user gets from the registry.
-  for (const name of ["effect", "@effect/platform-node"]) {
-    mkdirSync(dirname(join(user, "node_modules", name)), { recursive: true })
-    symlinkSync(join(checkout, "node_modules", name), join(user, "node_modules", name))
+  provide("effect")
+  withEffectAlone = {
+    imports: run(user, process.execPath, ["-e", importAll().script]),
+    command: run(user, join(user, "node_modules/.bin/effect-smb"), ["--version"])
   }
-}, 120_000)
+  for (const name of ["@effect/platform-node", "@types/node"]) provide(name)
+}, 300_000)
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -103,19 +148,104 @@ describe.skipIf(isWindows)("the package", () => {
   })
 
   it("can be imported by each of its public paths, each with types", () => {
-    const paths = Object.keys(JSON.parse(manifest()).exports).filter((path) => path !== "./package.json")
-    const names = paths.map((path) => `effect-smb${path.slice(1)}`)
-    const script = `for (const name of ${JSON.stringify(names)}) {
-      const modules = Object.entries(await import(name))
-      if (modules.length === 0) throw new Error(name + " is empty")
-      console.log(name)
-    }`
-    assert.deepStrictEqual(must(user, process.execPath, ["-e", script]).trim().split("\n"), names)
+    const { names, paths } = importAll()
+    // Nothing except `effect` and the package's own dependencies is installed.
+    const { code, stderr, stdout } = withEffectAlone.imports
+    assert.strictEqual(code, 0, stderr)
+    assert.deepStrictEqual(stdout.trim().split("\n"), names)
     for (const path of paths) {
       const { types } = JSON.parse(manifest()).exports[path]
       assert(existsSync(join(user, "node_modules/effect-smb", types)), path)
     }
   })
+
+  it("has a command that needs no other package, and the licenses of what is in it", () => {
+    const { code, stderr, stdout } = withEffectAlone.command
+    assert.deepStrictEqual([code, stderr], [0, ""])
+    assert.match(stdout, /^effect-smb v\d+\.\d+\.\d+\n$/)
+    const licenses = readFileSync(join(user, "node_modules/effect-smb/dist/Cli/LICENSES.txt"), "utf8")
+    for (const name of ["effect", "@effect/platform-node", "picomatch"]) {
+      assert.match(licenses, new RegExp(`^${name} \\d[^]*?Copyright`, "m"))
+    }
+  })
+
+  it("has no tests, no maps of JavaScript and nothing internal except what runs, and is at most half of what it was", () => {
+    const files = must(folder, "tar", ["-tf", tarball()]).trim().split("\n").map((path) => path.replace("package/", ""))
+    const unwanted =
+      /^(?:test|bench|demo|scripts|docs\/api|src\/Cli)\/|^src\/.*\/internal\/|\.test\.|\.js\.map$|^dist\/(?:Cli\/|.*\/internal\/).*\.d\.ts|^dist\/Cli\/.*\.js$/
+    assert.deepStrictEqual(files.filter((path) => unwanted.test(path)), [])
+    for (const path of ["AGENTS.md", "README.md", "LICENSE", "docs/tasks/README.md", "examples/tasks.ts"]) {
+      assert.include(files, path)
+    }
+    assert.isAtMost(statSync(tarball()).size, limits.packed)
+    const installed = join(user, "node_modules/effect-smb")
+    const unpacked = files.reduce((sum, path) => sum + statSync(join(installed, path)).size, 0)
+    assert.isAtMost(unpacked, limits.unpacked)
+  })
+
+  it("has a source for each map of a declaration, so that an editor finds definitions, and docstrings only there", () => {
+    const installed = join(user, "node_modules/effect-smb")
+    const maps = globSync("dist/**/*.d.ts.map", { cwd: installed })
+    assert.isAbove(maps.length, 40)
+    const missing = maps.flatMap((path) =>
+      (JSON.parse(readFileSync(join(installed, path), "utf8")) as { readonly sources: ReadonlyArray<string> }).sources
+        .map((source) => join(installed, dirname(path), source))
+        .filter((source) => !existsSync(source))
+    )
+    assert.deepStrictEqual(missing, [])
+    const read = (path: string) => readFileSync(join(installed, path), "utf8")
+    assert.include(read("dist/Client/Operations.d.ts"), "Every operation fails with one of")
+    assert.notInclude(read("dist/Client/SmbClient.js"), "/**")
+  })
+
+  it("has types that a program of the user is checked with", () => {
+    writeFileSync(
+      join(user, "check.ts"),
+      `import { Effect } from "effect"
+import { type ClientError, Smb, SmbClient } from "effect-smb"
+import { StoreConformance } from "effect-smb/Testing"
+import { connect } from "effect-smb/promise"
+
+export const size: Effect.Effect<bigint, ClientError, SmbClient.SmbClient> = Effect.flatMap(
+  SmbClient.SmbClient,
+  (smb) => Effect.map(smb.stat("//nas/media/a.txt"), ({ size }) => size)
+)
+// @ts-expect-error a size is a bigint
+export const wrong: Effect.Effect<string, ClientError, SmbClient.SmbClient> = size
+export const run = Effect.provide(size, Smb.layerConfig())
+export const text: Promise<string> = connect({ user: "joe", password: "s" }).then((smb) => smb.readFileString("//a/b/c"))
+// @ts-expect-error a path is a text
+export const no = connect({ user: "joe", password: "s" }).then((smb) => smb.readFileString(1))
+export const kit: string = typeof StoreConformance.define
+`
+    )
+    const compiler = join(checkout, "node_modules/typescript/bin/tsc")
+    const options = ["--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--target", "es2024"]
+    must(user, process.execPath, [compiler, ...options, "--types", "node", "check.ts"])
+  }, 120_000)
+
+  it("has the kit for stores, which runs in the test runner of Node", () => {
+    writeFileSync(
+      join(user, "store.test.mjs"),
+      `import { MemoryStore } from "effect-smb"
+import { StoreConformance } from "effect-smb/Testing"
+import { describe, it } from "node:test"
+StoreConformance.define({ describe, it }, "MemoryStore", MemoryStore.make(), { lacks: ["mayRemove"], many: 50 })
+`
+    )
+    const report = must(user, process.execPath, ["--test", "--test-reporter=tap", "store.test.mjs"])
+    assert.match(report, /^# fail 0$/m)
+    assert.isAbove(Number(/^# pass (\d+)$/m.exec(report)?.[1]), 60)
+    // A store that is not what it says fails.
+    const wrong = join(user, "wrong.test.mjs")
+    writeFileSync(
+      wrong,
+      readFileSync(join(user, "store.test.mjs"), "utf8").replace(`lacks: ["mayRemove"]`, `lacks: ["streams"]`)
+    )
+    const { code, stdout } = run(user, process.execPath, ["--test", "--test-reporter=tap", "wrong.test.mjs"])
+    assert.strictEqual(code, 1)
+    assert.match(stdout, /not ok \d+ - lacks exactly the features that the traits name/)
+  }, 120_000)
 
   it("mentions no type of an internal folder in what an app can import", () => {
     const surface = join(checkout, "scripts/surface.mjs")
@@ -154,7 +284,48 @@ describe.skipIf(isWindows)("the package", () => {
     assert.notStrictEqual(published.code, 0)
     assert.include(published.stderr, "publish the tarball")
     assert.strictEqual(manifest(), before)
-  }, 60_000)
+  }, 120_000)
+})
+
+describe("the sources", () => {
+  it("import @effect/platform-node only in the command, and nothing that is not in package.json", () => {
+    const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8"))
+    const allowed = new Set([...Object.keys(dependencies), ...Object.keys(peerDependencies)])
+    const used = new Set<string>()
+    const wrong: Array<string> = []
+    for (const path of globSync("src/**/*.ts", { cwd: checkout })) {
+      const text = readFileSync(join(checkout, path), "utf8")
+      // Some optional packages are loaded by a name in a constant, so that no type of them is needed.
+      for (const name of allowed) if (text.includes(`"${name}"`)) used.add(name)
+      for (
+        const [, stated, loaded] of text.matchAll(
+          /^(?:import|export) [^"]*?from "([^".][^"]*)"|\bimport\("([^".][^"]*)"\)/gm
+        )
+      ) {
+        const name = /^(?:@[^/]+\/)?[^/]+/.exec(stated ?? loaded ?? "")?.[0]
+        if (name === undefined || name.startsWith("node:")) continue
+        used.add(name)
+        if (!allowed.has(name)) wrong.push(`${path}: ${name}`)
+        if (name === "@effect/platform-node" && !/^src[\\/]Cli[\\/]/.test(path)) wrong.push(`${path}: ${name}`)
+      }
+    }
+    assert.deepStrictEqual(wrong, [])
+    assert.deepStrictEqual([...allowed].filter((name) => !used.has(name)), [])
+  })
+})
+
+describe("the reference", () => {
+  it("is made from the sources of all public paths, by a generator with exact versions and no registry in its lock", () => {
+    const { exports } = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8"))
+    const paths = Object.values<string | { readonly types: string }>(exports).flatMap((entry) =>
+      typeof entry === "string" ? [] : [entry.types.replace("./dist/", "src/").replace(/\.d\.ts$/, ".ts")]
+    )
+    assert.isAbove(paths.length, 10)
+    assert.deepStrictEqual(paths.filter((path) => !existsSync(join(checkout, path))), [])
+    const { dependencies } = JSON.parse(readFileSync(join(checkout, "reference/package.json"), "utf8"))
+    for (const [name, version] of Object.entries(dependencies)) assert.match(String(version), /^\d+\.\d+\.\d+$/, name)
+    assert.notInclude(readFileSync(join(checkout, "reference/package-lock.json"), "utf8"), `"resolved"`)
+  })
 })
 
 describe("package-lock.json", () => {

@@ -50,6 +50,11 @@ export const rooms: ReadonlyArray<Room> = [
     tests: ["test/Client", "test/Dfs/Resume.test.ts"]
   },
   {
+    folder: "src/Client",
+    modules: words("Permissions internal/AccountLookups internal/RpcPipe"),
+    tests: words("Permissions AccountLookups Accounts ShareList").map((name) => `test/Client/${name}.test.ts`)
+  },
+  {
     folder: "src/Dfs",
     modules: words(
       `ReferralCache ReferralResponse Namespace DfsResolver TargetHealth internal/ResolutionLoop internal/CachedResolution
@@ -101,7 +106,12 @@ export const rooms: ReadonlyArray<Room> = [
     // The others start whole processes, and reach none of these modules in this one.
     tests: words("Copies TreeCopies Output Failure").map((name) => `test/Cli/${name}.test.ts`)
   },
-  { folder: "src/Codec", modules: words("Codec SecurityDescriptor DosWildcard"), tests: ["test/Codec"] }
+  { folder: "src/Codec", modules: words("Codec SecurityDescriptor DosWildcard Sddl"), tests: ["test/Codec"] },
+  {
+    folder: "src/Codec",
+    modules: words("Inheritance"),
+    tests: ["test/Server/Access.test.ts", "test/Client/Permissions.test.ts"]
+  }
 ]
 
 /**

@@ -5,7 +5,8 @@ import { NodeFileSystem } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import { Effect, FileSystem, Stream } from "effect"
 import * as FileSystemStore from "../../src/Server/Store/FileSystemStore.ts"
-import { storeConformance, type StoreFeature } from "./conformance.ts"
+import type { StoreFeature } from "../../src/Testing/StoreTraits.ts"
+import { storeConformance } from "./conformance.ts"
 import { unnumbered } from "./fileSystems.ts"
 
 const make = Effect.gen(function*() {

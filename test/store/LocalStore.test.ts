@@ -11,8 +11,8 @@ import { join } from "node:path"
 import type { ShareStore, StoreError, StoreOpen, StorePath } from "../../src/Server/ShareStore.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import { FileAttributes } from "../../src/Smb2/Message/Constants.ts"
+import type { Outside } from "../../src/Testing/StoreTraits.ts"
 import { storeConformance } from "./conformance.ts"
-import type { Outside } from "./outside.ts"
 
 const folder = Effect.acquireRelease(
   Effect.promise(() => Fs.promises.mkdtemp(join(tmpdir(), "effect-smb-store-"))),

@@ -9,18 +9,25 @@ import * as Flags from "../Flags.ts"
 import { time } from "./Quantities.ts"
 import { act, boolean, root, some, withClient } from "./Root.ts"
 
+const moving = Effect.promise(() => import("../Moving.ts"))
+
 /** `effect-smb rm` */
 export const rm = Command.make(
   "rm",
   {
     recursive: boolean("recursive", "Also remove directories, with everything below them", "r"),
     force: boolean("force", "Also remove read-only files; a name that does not exist is no failure", "f"),
-    paths: some("Files, with -r directories")
+    dryRun: boolean("dry-run", "Change nothing; print what would be removed"),
+    paths: some("Files, with -r directories; a pattern with * and ? as the last name")
   },
-  ({ force, paths, recursive }) => act(paths, ({ remove }, json) => remove(paths, { json, force, recursive }))
+  Effect.fnUntraced(function*({ paths, ...flags }) {
+    const { json } = yield* root
+    const { remove } = yield* moving
+    yield* withClient(paths, remove(paths, { json, ...flags }))
+  })
 ).pipe(
   Command.withDescription(
-    "Remove files and trees. A link is removed itself; a whole share and a DFS link are refused. The command names entries of a tree " +
+    "Remove files and trees. A link is removed itself; a whole share and a DFS link are refused before anything is removed. The command names entries of a tree " +
       "that it cannot remove, and removes all others. With --json: an error object for each of them, and a last one with " +
       "removed and failed."
   ),
@@ -42,11 +49,28 @@ export const mv = Command.make(
   "mv",
   {
     replace: boolean("replace", "Replace an existing file"),
-    from: Flags.remote("from", "A file or directory"),
-    to: Flags.remote("to", "Its new name, or a directory to move it into, on the same share")
+    dryRun: boolean("dry-run", "Change nothing; print what would be moved"),
+    paths: Flags.remote(
+      "from",
+      "Files and directories; a pattern with * and ? as the last name. Then TO: the new name of one, or a directory to move " +
+        "them into, on the same share"
+    ).pipe(Argument.variadic({ min: 2 }))
   },
-  ({ from, replace, to }) => act([from, to], ({ move }) => move(from, to, { replace }))
-).pipe(Command.withDescription("Rename or move within a share"))
+  Effect.fnUntraced(function*({ paths, ...flags }) {
+    const { json } = yield* root
+    const { move } = yield* moving
+    yield* withClient(paths, move(paths.slice(0, -1), paths.at(-1)!, { json, ...flags }))
+  })
+).pipe(
+  Command.withDescription(
+    "Rename or move within a share. Several sources go into a directory. Two sources of the same name are refused before " +
+      "anything is moved."
+  ),
+  Command.withShortDescription("Rename or move within a share"),
+  Command.withExamples([
+    { command: "effect-smb mv --dry-run '//nas/inbox/*.pdf' //nas/inbox/done/", description: "What would happen" }
+  ])
+)
 
 /** `effect-smb ln` */
 export const ln = Command.make(

@@ -13,6 +13,12 @@ import * as TransferFlags from "./TransferFlags.ts"
 
 const quiet = boolean("quiet", "Show no progress on a terminal", "q")
 
+const preserve = boolean(
+  "preserve",
+  "Also keep attributes: read-only, and from server to server hidden, system and archive too",
+  "p"
+)
+
 const copying = Effect.promise(() => import("../Copying.ts"))
 
 /** Words that are paths of either kind. */
@@ -58,6 +64,7 @@ export const get = Command.make(
       "resume",
       "Keep the received part when it fails, and continue it the next time; do not touch files that are complete"
     ),
+    attributes: preserve,
     quiet,
     ...TransferFlags.copy,
     paths: words(
@@ -66,10 +73,10 @@ export const get = Command.make(
         "for standard output. Default: the same name, here"
     )
   },
-  Effect.fnUntraced(function*({ paths, quiet, recursive, resume, ...flags }) {
+  Effect.fnUntraced(function*({ attributes, paths, quiet, recursive, resume, ...flags }) {
     const { json } = yield* root
     const all = yield* copying
-    const transfer = yield* TransferFlags.options(flags)
+    const transfer = { ...yield* TransferFlags.options(flags), attributes }
     const read = yield* places(
       all,
       paths,
@@ -102,6 +109,7 @@ export const put = Command.make(
       "in-place",
       "Write into the existing file and keep its permissions, instead of replacing it with a new file"
     ),
+    attributes: preserve,
     quiet,
     ...TransferFlags.copy,
     paths: words(
@@ -109,10 +117,10 @@ export const put = Command.make(
       "Files, with -r folders, or - for standard input. Then REMOTE: a file, or a directory to put them into"
     )
   },
-  Effect.fnUntraced(function*({ inPlace, paths, quiet, recursive, ...flags }) {
+  Effect.fnUntraced(function*({ attributes, inPlace, paths, quiet, recursive, ...flags }) {
     const { json, names } = yield* root
     const all = yield* copying
-    const transfer = yield* TransferFlags.options(flags)
+    const transfer = { ...yield* TransferFlags.options(flags), attributes }
     const [texts, lastText] = yield* split(paths, "REMOTE")
     const [last] = yield* places(all, [lastText], () => "remote")
     const target = yield* remoteOf(last!)
@@ -150,7 +158,7 @@ export const cp = Command.make(
   "cp",
   {
     recursive: boolean("recursive", "Copy directories with everything below; the content of one goes into TO", "r"),
-    attributes: boolean("preserve", "From server to server, also keep read-only, hidden, system and archive", "p"),
+    attributes: preserve,
     quiet,
     ...TransferFlags.copy,
     paths: words(
@@ -192,7 +200,7 @@ export const sync = Command.make(
       Flag.withDescription("With --delete: remove no more entries than this, and fail for the others"),
       Flag.optional
     ),
-    attributes: boolean("preserve", "From server to server, also keep read-only, hidden, system and archive", "p"),
+    attributes: preserve,
     quiet,
     ...TransferFlags.copy,
     from: Argument.String("from").pipe(Argument.withDescription("A folder, here or on a server")),

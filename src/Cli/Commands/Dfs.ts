@@ -4,7 +4,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Flags from "../Flags.ts"
-import { actions, boolean, root, some, withResolver } from "./Root.ts"
+import { actions, boolean, root, settings, some, withResolver } from "./Root.ts"
 
 const dfsActions = Effect.promise(() => import("../DfsActions.ts"))
 
@@ -15,7 +15,7 @@ const resolve = Command.make(
     path: Flags.remote()
   },
   Effect.fnUntraced(function*({ path, trace }) {
-    const options = yield* root
+    const { options } = yield* settings([path])
     const { resolve, resolvePlain } = yield* actions
     if (options.dfs === "off") return yield* resolvePlain(path, options)
     const dfs = yield* dfsActions

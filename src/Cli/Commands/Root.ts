@@ -13,14 +13,15 @@ import type { DfsResolver } from "../../Dfs/DfsResolver.ts"
 import type * as Actions from "../Actions.ts"
 import { CurrentSession } from "../CurrentSession.ts"
 import * as Flags from "../Flags.ts"
+import * as OptionsByServer from "../OptionsByServer.ts"
 import type { Remote } from "../Remote.ts"
 
 const description = `Files on Windows and Samba servers: SMB 2.0.2 to 3.1.1, DFS links followed.
 
   Paths: //host[:port]/share/path, '\\\\host\\share\\path' (quote it for the shell) or smb://user@host:port/share/path.
 
-  User: --user, else the path's, else SMB_USER (and SMB_DOMAIN), else it asks on a terminal.
-  Password: --password-file, else SMB_PASSWORD, else it asks on a terminal and does not show it.
+  User: --user, else the path's, else -A, else SMB_USER (and SMB_DOMAIN), else as login has kept it, else it asks.
+  Password: --password-file, else -A, else SMB_PASSWORD, else as login has kept it, else it asks and does not show it.
   Kerberos: --kerberos takes the ticket of kinit (KRB5CCNAME), --keytab FILE gets one; then NTLM is never used.
 
   Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted. A failure is one line on standard error.`
@@ -41,24 +42,40 @@ export const topOfLines = Command.make("effect-smb").pipe(
   )
 )
 
-/** The shared flags: those of the command, or in a shell those that it was started with, with --json of the line. */
+/**
+ * The shared flags with their defaults: those of the command, or in a shell those that it was started with, with --json
+ * of the line.
+ */
 export const root = Effect.flatMap(
   CurrentSession,
   (session) =>
     Effect.map(
       top,
       (given): Flags.Shared =>
-        session === undefined ? given : { ...session.options, json: session.options.json || given.json }
+        session === undefined
+          ? OptionsByServer.resolve(given)
+          : { ...session.options, json: session.options.json || given.json }
     )
 )
 
+/** The options for the servers of these paths: the flags, then what `servers.json` says of the servers, then defaults. */
+export const settings = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>) {
+  if ((yield* CurrentSession) !== undefined) return { options: yield* root, known: undefined }
+  const given = yield* top
+  const { findAll, usual } = yield* Effect.promise(() => import("../KnownServers.ts"))
+  const known = yield* Effect.fromResult(findAll(yield* usual, paths.map(({ server }) => server)))
+  const isNamed = paths.some(({ user }) => user !== undefined) || (process.env.SMB_USER ?? "") !== ""
+  return { options: OptionsByServer.resolve(given, known?.entry, isNamed), known }
+})
+
 /** The options that come before a subcommand, and the session's layers for these paths: it asks for a password here. */
 export const logon = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>) {
-  const options = yield* root
+  const { known, options } = yield* settings(paths)
   const current = yield* CurrentSession
   if (current !== undefined) return { ...current, options }
   const session = yield* Effect.promise(() => import("../Session.ts"))
-  const user = yield* session.credential(options, paths)
+  const { layer } = yield* Effect.promise(() => import("../Keyring.ts"))
+  const user = yield* Effect.provide(session.credential(options, paths, known), layer)
   // A referral names no port: its targets use the port of the first path.
   const port = paths[0]?.port
   return {

@@ -5,6 +5,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import { boolean, root } from "./Root.ts"
 import { serveHttp } from "./ServeHttp.ts"
+import { serveStatus } from "./ServeStatus.ts"
 
 /** `effect-smb serve` */
 export const serve = Command.make(
@@ -45,6 +46,11 @@ export const serve = Command.make(
       Flag.withDescription("Host the DFS namespaces in this JSON file"),
       Flag.optional
     ),
+    administrator: Flag.String("administrator").pipe(
+      Flag.withMetavar("NAME"),
+      Flag.withDescription("Make this user an administrator, who can see the status; may be repeated"),
+      Flag.atLeast(0)
+    ),
     readOnly: boolean("read-only", "Refuse every change"),
     mapNames: Flag.Boolean("map-names").pipe(
       Flag.withDescription(
@@ -80,5 +86,5 @@ export const serve = Command.make(
     { command: "effect-smb serve --guest --read-only --host 0.0.0.0 .", description: "To everybody, to read" },
     { command: "effect-smb serve --users users --share media=/srv/media --namespace dfs.json", description: "More" }
   ]),
-  Command.withSubcommands([serveHttp])
+  Command.withSubcommands([serveHttp, serveStatus])
 )

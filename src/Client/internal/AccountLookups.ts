@@ -6,6 +6,7 @@
  * secure channel between machines of a domain, which a client of files does not have (MS-LSAT 3.1.4.9).
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import { NtStatus } from "../../Codec/NtStatus.ts"
 import { FaultStatus } from "../../Codec/Rpc/DceRpc.ts"
@@ -93,8 +94,8 @@ const openLsa = Effect.fnUntraced(function*(ipc: Share.Share) {
       (answer) =>
         answer.returnValue === 0 ? Effect.succeed(answer) : Effect.fail(failed(answer.returnValue, openPolicy.name))
     ),
-    // The end of the pipe ends the handle as well (MS-LSAD 3.1.4.2).
-    ({ handle }) => Effect.ignore(call(close, { handle }))
+    // The end of the pipe ends the handle as well (MS-LSAD 3.1.4.2): after a failure, such as a timeout, nothing is asked.
+    ({ handle }, exit) => Exit.isSuccess(exit) ? Effect.ignore(call(close, { handle })) : Effect.void
   )
   return { call, failed, handle }
 })
@@ -122,10 +123,10 @@ const accountsOf = Effect.fnUntraced(function*(
       const one = answer.translatedNames[i]
       const type = Account.typeOf(one?.use ?? Lsat.SidNameUse.SidTypeUnknown)
       const domain = answer.referencedDomains?.[one?.domainIndex ?? -1]?.name ?? ""
-      if (one === undefined || type === "unknown" || type === "invalid") return Account.unknown(sid)
-      return type === "domain"
-        ? { sid, name: domain || one.name, domain: "", type }
-        : { sid, name: one.name, domain, type }
+      const name = type === "domain" ? domain : one?.name ?? ""
+      return name === "" || type === "unknown" || type === "invalid"
+        ? Account.unknown(sid)
+        : { sid, name, domain: type === "domain" ? "" : domain, type }
     }))
   }
   return found
@@ -174,10 +175,8 @@ const sidsOf = Effect.fnUntraced(function*(
       if (one?.sid === undefined || type === "unknown" || type === "invalid") return undefined
       const domain = answer.referencedDomains?.[one.domainIndex]?.name ?? ""
       // A name such as ann@corp.test has its domain behind it.
-      const name = text.slice(text.indexOf("\\") + 1).replace(/@.*$/, "")
-      return type === "domain"
-        ? { sid: one.sid, name: domain || name, domain: "", type }
-        : { sid: one.sid, name, domain, type }
+      const name = type === "domain" ? domain : text.slice(text.indexOf("\\") + 1).replace(/@.*$/, "")
+      return { sid: one.sid, name, domain: type === "domain" ? "" : domain, type }
     }))
   }
   return found

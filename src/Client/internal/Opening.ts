@@ -56,7 +56,7 @@ export const openForFailover = (
       if (error !== undefined) return Effect.fail(error)
       const place = Locator.placeOf(target)
       if (failed?.places.has(place) === true) return Effect.fail(failed.error)
-      return atTarget(context, target, (share, below) =>
+      return atTarget(context, unc, target, (share, below) =>
         Effect.map(
           openVersion(share, below, options, share.open),
           (file): ReadFailover.Opened => ({ share, file, place })

@@ -7,6 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import { fold } from "../../Codec/UpCase.ts"
 import * as Changes from "../../Protocol/Changes.ts"
 import { SmbError } from "../../Protocol/Errors.ts"
 import type * as Share from "../../Protocol/Share.ts"
@@ -25,7 +26,36 @@ export interface PathContext {
   readonly connect: (target: Locator.Target) => Effect.Effect<Share.Share, ClientError, Scope.Scope>
   /** Finds the target of a path. */
   readonly locator: Locator.Locator
+  /** A folder that symbolic links do not leave. */
+  readonly base?: UncPath.UncPath | undefined
 }
+
+const namesOf = (path: string): ReadonlyArray<string> => path.split("\\").filter((name) => name !== "")
+
+/**
+ * The folder that holds the base at a target, below the target's share: the target's path without the names that the
+ * path has below the base. If a DFS link below the base leads to this target, it is what that link leads to.
+ */
+const baseAt = (base: UncPath.UncPath, path: UncPath.UncPath, target: Locator.Target): ReadonlyArray<string> => {
+  const names = namesOf(PreviousVersion.split(target.path).path)
+  const below = namesOf(PreviousVersion.split(path.path).path).slice(namesOf(base.path).length)
+  let shared = 0
+  while (
+    shared < Math.min(names.length, below.length) &&
+    fold(names[names.length - 1 - shared]!) === fold(below[below.length - 1 - shared]!)
+  ) shared++
+  return names.slice(0, names.length - shared)
+}
+
+const isWithin = (path: string, folder: ReadonlyArray<string>): boolean => {
+  const names = namesOf(PreviousVersion.split(path).path)
+  return folder.every((name, i) => i < names.length && fold(name) === fold(names[i]!))
+}
+
+const leadsOut = (error: SmbError, base: UncPath.UncPath | undefined): SmbError =>
+  base === undefined
+    ? error
+    : new SmbError({ ...error, detail: `the link leads out of ${UncPath.format(base)}, and is not followed` })
 
 /** Work on a share; `path` is below the share. */
 export type OnShare<A, E, R> = (share: Share.Share, path: string) => Effect.Effect<A, E, R>
@@ -45,6 +75,8 @@ const attempt = <A, E, R>(
   context: PathContext,
   target: Locator.Target,
   use: OnShare<A, E, R>,
+  /** The folder that links do not leave, at this target. */
+  folder: ReadonlyArray<string>,
   links: number
 ): Effect.Effect<A, E | ClientError, R | Scope.Scope> =>
   // Separate from the whole operation: its earlier changes say nothing about this attempt, which another target can
@@ -53,17 +85,25 @@ const attempt = <A, E, R>(
     Changes.whole(Effect.flatMap(context.connect(target), (share) => StoppedLink.explained(share, target.path, use)))
   ).pipe(
     Effect.catch((error) => {
-      const path = links > 0 && error instanceof SmbError ? Symlink.resolve(error, target) : undefined
-      return path === undefined ? Effect.fail(error) : attempt(context, { ...target, path }, use, links - 1)
+      const behind = links > 0 && error instanceof SmbError ? Symlink.resolve(error, target) : undefined
+      if (behind === undefined) return Effect.fail(error)
+      return isWithin(behind, folder)
+        ? attempt(context, { ...target, path: behind }, use, folder, links - 1)
+        : Effect.fail(leadsOut(error as SmbError, context.base))
     })
   )
 
-/** An attempt at a target, and at the targets of symbolic links on its path, at most `Symlink.maximumHops` of them. */
+/** An attempt at a target of a path, and at the targets of symbolic links on its path, at most `Symlink.maximumHops` of them. */
 export const atTarget = <A, E, R>(
   context: PathContext,
+  path: UncPath.UncPath,
   target: Locator.Target,
   use: OnShare<A, E, R>
-): Effect.Effect<A, E | ClientError, R | Scope.Scope> => attempt(context, target, use, Symlink.maximumHops)
+): Effect.Effect<A, E | ClientError, R | Scope.Scope> => {
+  const { base } = context
+  const folder = base === undefined ? [] : baseAt(base, path, target)
+  return attempt(context, target, use, folder, Symlink.maximumHops)
+}
 
 /** Runs `use` on the share that holds a path. The share, and what `use` acquires, stays while the scope is open. */
 export const withShare = <A, E, R>(
@@ -73,7 +113,7 @@ export const withShare = <A, E, R>(
 ): Effect.Effect<A, E | ClientError, R | Scope.Scope> =>
   Effect.flatMap(
     Effect.fromResult(UncPath.parseInShare(path)),
-    (unc) => context.locator.use(unc, (target) => atTarget(context, target, use))
+    (unc) => context.locator.use(unc, (target) => atTarget(context, unc, target, use))
   )
 
 /** As `withShare`, for operations that keep nothing open. */
@@ -105,5 +145,5 @@ export const onEntry = <A, E, R>(
 ): Effect.Effect<A, E | ClientError, Exclude<R, Scope.Scope>> =>
   Effect.scoped(context.locator.use(path, (target) => {
     const error = rootOrLink(path, target)
-    return error === undefined ? atTarget(context, target, use) : Effect.fail(error)
+    return error === undefined ? atTarget(context, path, target, use) : Effect.fail(error)
   })) as Effect.Effect<A, E | ClientError, Exclude<R, Scope.Scope>>

@@ -37,6 +37,7 @@ export const Operation = {
   NetrShareGetInfo: 16,
   NetrShareSetInfo: 17,
   NetrServerGetInfo: 21,
+  NetrServerStatisticsGet: 24,
   NetrRemoteTOD: 28,
   NetrShareEnumSticky: 36
 } as const
@@ -288,6 +289,49 @@ export const ServerGetInfoRequest = Ndr.parameters({ serverName: text, level: Nd
  * @since 0.1.0
  */
 export const ServerGetInfoResponse = Ndr.parameters({ info: ServerInfo, returnValue: Ndr.u32 })
+
+/**
+ * NetrServerStatisticsGet's request (3.1.4.20). Only level 0 and no options exist.
+ *
+ * @category codecs
+ * @since 0.2.0
+ */
+export const ServerStatisticsGetRequest = Ndr.parameters({
+  serverName: text,
+  service: text,
+  level: Ndr.u32,
+  options: Ndr.u32
+})
+
+/**
+ * STAT_SERVER_0 (2.2.4.39): `start` in seconds since 1970; all others are counts since then. The counts of bytes have 64
+ * bits, in two halves.
+ *
+ * @category codecs
+ * @since 0.2.0
+ */
+export const ServerStatisticsGetResponse = Ndr.parameters({
+  info: Ndr.pointer(Ndr.struct({
+    start: Ndr.u32,
+    fileOpens: Ndr.u32,
+    deviceOpens: Ndr.u32,
+    jobsQueued: Ndr.u32,
+    sessionOpens: Ndr.u32,
+    sessionsTimedOut: Ndr.u32,
+    sessionsErroredOut: Ndr.u32,
+    passwordErrors: Ndr.u32,
+    permissionErrors: Ndr.u32,
+    systemErrors: Ndr.u32,
+    bytesSentLow: Ndr.u32,
+    bytesSentHigh: Ndr.u32,
+    bytesReceivedLow: Ndr.u32,
+    bytesReceivedHigh: Ndr.u32,
+    averageResponse: Ndr.u32,
+    requestBuffersNeeded: Ndr.u32,
+    bigBuffersNeeded: Ndr.u32
+  })),
+  returnValue: Ndr.u32
+})
 
 /**
  * NetrRemoteTOD's request (3.1.4.21).

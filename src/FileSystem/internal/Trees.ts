@@ -30,6 +30,33 @@ const isSame = (a: UncPath.UncPath, b: UncPath.UncPath): boolean => fold(a.path)
 const isBelow = (path: UncPath.UncPath, directory: UncPath.UncPath): boolean =>
   directory.path === "" || fold(path.path).startsWith(`${fold(directory.path)}\\`)
 
+/** The attributes that a copy gets from its original, as on Windows. POSIX has the first one, as permission bits. */
+const passedOn = FileAttributes.FILE_ATTRIBUTE_READONLY | FileAttributes.FILE_ATTRIBUTE_HIDDEN |
+  FileAttributes.FILE_ATTRIBUTE_SYSTEM
+
+/** Copies the content of a file, and its attributes if the copy does not have them. `existing` is replaced. */
+const copyContent = (
+  { smb }: Root,
+  entry: Entry.Entry,
+  from: UncPath.UncPath,
+  to: UncPath.UncPath,
+  existing: Entry.Entry | undefined,
+  times?: Pick<Entry.Entry, "lastAccessTime" | "lastWriteTime">
+): Effect.Effect<void, ClientError> =>
+  Effect.gen(function*() {
+    yield* smb.copy(from, to)
+    const wanted = entry.fileAttributes & passedOn
+    const fileAttributes = wanted | (entry.fileAttributes & FileAttributes.FILE_ATTRIBUTE_ARCHIVE)
+    const changes = {
+      ...times,
+      ...(wanted === ((existing?.fileAttributes ?? 0) & passedOn)
+        ? {}
+        // 0 would mean "unchanged".
+        : { fileAttributes: fileAttributes === 0 ? FileAttributes.FILE_ATTRIBUTE_NORMAL : fileAttributes })
+    }
+    if (Object.keys(changes).length > 0) yield* smb.setAttributes(to, changes)
+  })
+
 interface CopyOptions {
   readonly overwrite: boolean
   readonly preserveTimestamps: boolean
@@ -74,7 +101,9 @@ const copyEntry = (
           ? smb.makeLink(to, target, { directory })
           : Links.symlink(root, place, fromLinkTarget(target), namesBelow(root.base, to))
       }
-      yield* smb.copy(from, to)
+      const { lastAccessTime, lastWriteTime } = entry
+      const times = options.preserveTimestamps ? { lastAccessTime, lastWriteTime } : undefined
+      return yield* copyContent(root, entry, from, to, existing, times)
     }
     if (options.preserveTimestamps) {
       const { lastAccessTime, lastWriteTime } = entry
@@ -145,7 +174,10 @@ export const methods = (
         // As on a disk: the file stays what it is.
         : isSame(from.unc, to.unc)
         ? Effect.asVoid(root.smb.stat(from.unc))
-        : root.smb.copy(from.unc, to.unc)),
+        : Effect.flatMap(
+          Effect.all([root.smb.stat(from.unc), Attributes.find(root, to.unc)], { concurrency: 2 }),
+          ([entry, existing]) => copyContent(root, entry, from.unc, to.unc, existing)
+        )),
   makeDirectory: (path, options) => {
     const place: Place = { method: "makeDirectory", path, creates: true }
     const recursive = options?.recursive ?? false

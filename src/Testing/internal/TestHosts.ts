@@ -12,6 +12,7 @@ import type * as Transport from "../../Protocol/Transport.ts"
 import type { Hosts, Logged, Servers } from "../TestServer.ts"
 import { TestPeer } from "./TestPeer.ts"
 import * as TestState from "./TestState.ts"
+import * as TestTime from "./TestTime.ts"
 import * as TestTree from "./TestTree.ts"
 
 const refused = (endpoint: Transport.Endpoint, tag: "ConnectionRefused" | "HostNotFound"): TransportError =>
@@ -35,8 +36,14 @@ export const make = Effect.fnUntraced(function*(
 ) {
   const now = FileTime.fromMillis(yield* Clock.currentTimeMillis)
   const log: Array<Logged> = []
+  const activity: TestTime.Activity = { events: 0 }
+  const saw = (seen: TestState.Seen): void => {
+    activity.events++
+    watch?.(seen)
+  }
+  yield* TestTime.moveWhenQuiet(activity)
   const states = new Map(
-    Object.entries(hosts).map(([host, options]) => [host.toLowerCase(), TestState.make(options, log, now, watch)])
+    Object.entries(hosts).map(([host, options]) => [host.toLowerCase(), TestState.make(options, log, now, saw)])
   )
   let count = 0
   const named = (host: string): TestState.State | undefined => {
@@ -56,7 +63,7 @@ export const make = Effect.fnUntraced(function*(
       const inbox = yield* Queue.unbounded<Uint8Array>()
       const peer = new TestPeer(++count, state, endpoint, handlers, scope, inbox)
       state.peers.add(peer)
-      watch?.({ _tag: "Connect", server: endpoint.host, connection: count })
+      saw({ _tag: "Connect", server: endpoint.host, connection: count })
       yield* Effect.addFinalizer(() => Effect.sync(() => peer.close()))
       yield* Effect.forkScoped(peer.run)
       return { send: (chunks) => peer.send(chunks), close: () => peer.close() }

@@ -11,6 +11,7 @@ import { SmbClient } from "../../Client/SmbClient.ts"
 import * as UncPath from "../../Client/UncPath.ts"
 import * as FileTime from "../../Codec/FileTime.ts"
 import * as UpCase from "../../Codec/UpCase.ts"
+import { FileAttributes } from "../../Smb2/Message/Constants.ts"
 import { concernsOne } from "../Incomplete.ts"
 import { LocalError } from "../LocalError.ts"
 import { checked } from "../LocalNames.ts"
@@ -36,6 +37,10 @@ export const make = (run: Run, options: Options.Options, resume: boolean): Downl
   resume,
   outdated: LocalFile.outdatedParts()
 })
+
+/** Whether a copy becomes read-only: the one attribute that all local file systems have. */
+const isReadOnly = ({ attributes }: Download, { fileAttributes }: { readonly fileAttributes: number }): boolean =>
+  attributes && (fileAttributes & FileAttributes.FILE_ATTRIBUTE_READONLY) !== 0
 
 const text = (path: UncPath.PathInput): string => typeof path === "string" ? path : UncPath.format(path)
 
@@ -65,7 +70,13 @@ const large = (source: UncPath.PathInput, target: string, options: Download, isA
       run.skipped(endOfFile)
       return yield* run.tell({ _tag: "Skipped", from: text(source), to: target, size: endOfFile, because: "Same" })
     }
-    const part = { name, keep: options.resume, size: endOfFile, lastWrite }
+    const part = {
+      name,
+      keep: options.resume,
+      size: endOfFile,
+      lastWrite,
+      isReadOnly: isReadOnly(options, remote.opened)
+    }
     const size = yield* LocalFile.replace(target, part, (writer) =>
       Effect.gen(function*() {
         const { advance } = yield* run.file(text(source), target, Number(endOfFile), Number(writer.offset))
@@ -93,7 +104,8 @@ const small = Effect.fnUntraced(function*(
     name: LocalName.partial(basename(target), tagFor(options, "", 0n, 0n)),
     keep: false,
     size: BigInt(data.length),
-    lastWrite: options.times ? millisecondsOf(known.lastWriteTime) : undefined
+    lastWrite: options.times ? millisecondsOf(known.lastWriteTime) : undefined,
+    isReadOnly: isReadOnly(options, known)
   }
   const { advance } = yield* run.file(text(source), target, data.length)
   yield* LocalFile.replace(
@@ -105,7 +117,7 @@ const small = Effect.fnUntraced(function*(
 }, Effect.scoped)
 
 /** What a listing has told of a file. */
-type Known = Pick<Entry, "size" | "lastWriteTime">
+type Known = Pick<Entry, "size" | "lastWriteTime" | "fileAttributes">
 
 /** The largest size that one round trip reads, in bytes. */
 const smallSize = 60_000n

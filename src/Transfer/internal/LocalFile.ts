@@ -47,6 +47,12 @@ export const isSame = (path: string, size: bigint, lastWrite: number) =>
     Effect.catchIf((error) => error.reason._tag === "NotFound", () => Effect.succeed(false))
   )
 
+/** The bits of a mode that let users write. */
+const anyWrite = 0o222
+
+/** Whether no user can write a local file, as `replace` makes one. */
+export const isReadOnly = ({ mode }: FileSystem.File.Info): boolean => (mode & anyWrite) === 0
+
 /** Whether a name is that of a kept part, as `LocalName.partial` names it. */
 const isPart = (name: string): boolean => /^\..+\.[0-9a-f]{12}\.part$/.test(name)
 
@@ -95,6 +101,8 @@ export const replace = <A, E, R>(
     readonly size: bigint
     /** The last write time of the file, in milliseconds since 1970. Default: now. */
     readonly lastWrite?: number | undefined
+    /** Whether no user can write the file (POSIX), or it has the attribute of that name (Windows). Default: as a new file. */
+    readonly isReadOnly?: boolean | undefined
   },
   use: (writer: Writer) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | PlatformError | LocalError, R | FileSystem.FileSystem> =>
@@ -135,6 +143,10 @@ export const replace = <A, E, R>(
           if (part.lastWrite !== undefined) {
             const time = new Date(part.lastWrite)
             yield* named(fs.utimes(path, time, time))
+          }
+          if (part.isReadOnly === true) {
+            const { mode } = yield* named(fs.stat(path))
+            yield* named(fs.chmod(path, mode & ~anyWrite & 0o7777))
           }
           yield* named(fs.rename(path, final))
           return result

@@ -14,7 +14,7 @@ export interface Options {
   readonly filter: Filter.Filter
   /** Whether a copy gets the last write time of its original. */
   readonly times: boolean
-  /** Whether a copy on a server gets the attributes of its original on a server. */
+  /** Whether a copy gets the attributes of its original that both sides have. */
   readonly attributes: boolean
   readonly dryRun: boolean
   /** How many files are copied at once. */

@@ -18,11 +18,13 @@ import { type Client, SmbClient } from "../../Client/SmbClient.ts"
 import * as UncPath from "../../Client/UncPath.ts"
 import { fold } from "../../Codec/UpCase.ts"
 import { isMissing, refusesShare, SmbError } from "../../Protocol/Errors.ts"
+import { FileAttributes } from "../../Smb2/Message/Constants.ts"
 import { LocalError } from "../LocalError.ts"
 import { checkedThere } from "../LocalNames.ts"
 import type { EntryError } from "../TransferEvent.ts"
 import * as CaseClash from "./CaseClash.ts"
 import type { Facts } from "./Choice.ts"
+import * as LocalFile from "./LocalFile.ts"
 import * as Mark from "./Mark.ts"
 import * as Options from "./Options.ts"
 import type { Run } from "./Run.ts"
@@ -53,11 +55,19 @@ const shorter = (path: string, count: bigint, size: bigint): LocalError =>
       `the file became shorter while it was read: it had ${size} bytes when it was opened, and ended after ${count}`
   })
 
-/** Gives a file that was written in place the time of its original. */
-const setTime = (target: UncPath.UncPath, lastWriteTime: bigint | undefined, { run }: Upload) =>
-  lastWriteTime === undefined
+/** Gives a file that was written in place the time of its original, and what it gets of its attributes. */
+const setTime = (target: UncPath.UncPath, { fileAttributes, lastWriteTime }: FileReplacement.About, { run }: Upload) =>
+  lastWriteTime === undefined && fileAttributes === undefined
     ? Effect.void
-    : Effect.flatMap(SmbClient, (smb) => smb.setAttributes(target, { lastWriteTime })).pipe(
+    : Effect.gen(function*() {
+      const smb = yield* SmbClient
+      // The file keeps its other attributes.
+      const old = fileAttributes === undefined ? undefined : yield* smb.stat(target)
+      yield* smb.setAttributes(target, {
+        lastWriteTime,
+        ...(old === undefined ? {} : { fileAttributes: old.fileAttributes | fileAttributes! })
+      })
+    }).pipe(
       Effect.catchIf(
         (error): error is SmbError => error instanceof SmbError,
         (error) => run.warn(FileReplacement.timeNotKept(target, error))
@@ -77,8 +87,24 @@ const send = <E, R>(
     const written: Effect.Effect<bigint, E | ClientError, R> = content._tag === "Bytes"
       ? Effect.as(smb.writeFile(target, content.bytes), BigInt(content.bytes.length))
       : content.run({ writeFrom: (fill) => smb.writeFrom(target, fill), sink: () => smb.sink(target) })
-    return isStream ? written : Effect.tap(written, () => setTime(target, about.lastWriteTime, upload))
+    return isStream ? written : Effect.tap(written, () => setTime(target, about, upload))
   })
+
+const { FILE_ATTRIBUTE_ARCHIVE, FILE_ATTRIBUTE_HIDDEN, FILE_ATTRIBUTE_READONLY, FILE_ATTRIBUTE_SYSTEM } = FileAttributes
+
+/**
+ * The attributes of a copy of a file that no user can write: the one attribute that all local file systems have, and
+ * hidden and system of the file that it replaces.
+ */
+const readOnlyAt = Effect.fnUntraced(function*(target: UncPath.UncPath) {
+  const smb = yield* SmbClient
+  const old = yield* smb.stat(target).pipe(
+    Effect.map(({ fileAttributes }) => fileAttributes),
+    // A file that does not exist, or that the user cannot look at: the copy itself tells of a failure.
+    Effect.catchTag("SmbError", () => Effect.succeed(0))
+  )
+  return FILE_ATTRIBUTE_READONLY | FILE_ATTRIBUTE_ARCHIVE | (old & (FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_SYSTEM))
+})
 
 /** The largest size that one round trip writes, in bytes. */
 const smallSize = 60_000
@@ -108,7 +134,11 @@ const once = Effect.fnUntraced(function*(
   const info = yield* local.stat
   const { size } = info
   if (isAlone) run.only(size)
-  const about = { isNew, lastWriteTime: upload.times ? Same.localFacts(info).lastWriteTime : undefined }
+  const about = {
+    isNew,
+    lastWriteTime: upload.times ? Same.localFacts(info).lastWriteTime : undefined,
+    fileAttributes: upload.attributes && LocalFile.isReadOnly(info) ? yield* readOnlyAt(target) : undefined
+  }
   const { advance } = yield* run.file(source, UncPath.format(target), Number(size))
   // All bytes that the file had when it was opened must arrive. Files like those of /proc report the size 0, and have
   // more.

@@ -122,6 +122,10 @@ export class Connection implements Model.Connection {
     return this.sequence.available
   }
 
+  get traffic(): { readonly received: number; readonly sent: number } {
+    return { received: this.socket.bytesRead, sent: this.socket.bytesWritten }
+  }
+
   /** When the last bytes came: milliseconds of `performance.now()`. */
   lastReceived = performance.now()
 
@@ -171,6 +175,9 @@ export class Connection implements Model.Connection {
     }
     this.frames.end()
     this.onClose()
+    const { received, sent } = this.traffic
+    this.server.traffic.received += received
+    this.server.traffic.sent += sent
     this.socket.destroy()
     this.out.close()
     for (const end of Array.from(this.awaited)) end()

@@ -147,6 +147,40 @@ const serverInfo = (server: Server, level: number): Srvsvc.ServerInfo => {
   }
 }
 
+const low = (count: number): number => count % 2 ** 32
+const high = (count: number): number => Math.floor(count / 2 ** 32)
+
+/**
+ * What the server counts. As on Windows, the sessions are those of now. The other fields are about LAN Manager, or are
+ * not counted: they are 0.
+ */
+const statistics = (server: Server) => {
+  let { received, sent } = server.traffic
+  for (const { traffic } of server.connections) {
+    received += traffic.received
+    sent += traffic.sent
+  }
+  return {
+    start: Math.floor(FileTime.toMillis(server.startTime) / 1000) >>> 0,
+    fileOpens: 0,
+    deviceOpens: 0,
+    jobsQueued: 0,
+    sessionOpens: server.sessions.size,
+    sessionsTimedOut: 0,
+    sessionsErroredOut: 0,
+    passwordErrors: server.meter.refused.logons >>> 0,
+    permissionErrors: 0,
+    systemErrors: 0,
+    bytesSentLow: low(sent),
+    bytesSentHigh: high(sent),
+    bytesReceivedLow: low(received),
+    bytesReceivedHigh: high(received),
+    averageResponse: 0,
+    requestBuffersNeeded: 0,
+    bigBuffersNeeded: 0
+  }
+}
+
 /** The time of day, for a server that uses UTC. */
 const timeOfDay = (server: Server, millis: number) => {
   const now = new Date(millis)
@@ -269,6 +303,19 @@ export const srvsvc: Interface = {
         Effect.sync(() => {
           const info = serverInfo(server, level)
           return { info, returnValue: info.value === undefined ? levelUnknown : Srvsvc.NERR_Success }
+        })
+    ),
+    [Srvsvc.Operation.NetrServerStatisticsGet]: operation(
+      "NetrServerStatisticsGet",
+      Srvsvc.ServerStatisticsGetRequest,
+      Srvsvc.ServerStatisticsGetResponse,
+      ({ level, options }, { server, user }) =>
+        Effect.sync(() => {
+          const refuse = (returnValue: number) => ({ info: undefined, returnValue })
+          if (!user.administrator) return refuse(accessDenied)
+          if (level !== 0) return refuse(levelUnknown)
+          if (options !== 0) return refuse(invalidParameter)
+          return { info: statistics(server), returnValue: Srvsvc.NERR_Success }
         })
     ),
     [Srvsvc.Operation.NetrRemoteTOD]: operation(

@@ -90,6 +90,8 @@ export interface Server {
   readonly meter: Meter
   /** Whether requests have spans: the app has set a tracer. */
   readonly traced: boolean
+  /** Bytes to and from clients by connections that have ended, headers of frames included. */
+  readonly traffic: { received: number; sent: number }
   readonly newSessionId: () => bigint
   readonly newOpenId: () => bigint
   /** Closes an open without a CLOSE request. */
@@ -118,6 +120,8 @@ export interface Connection {
   readonly binding: Set<Session>
   /** Its requests that wait, by AsyncId. */
   readonly pending: Map<bigint, PendingRequest>
+  /** Bytes from and to the client so far. */
+  readonly traffic: { readonly received: number; readonly sent: number }
   /** The client's address. */
   readonly address: string
   readonly port: number

@@ -87,6 +87,7 @@ export class ServerState implements Server {
   readonly meter: Meter
   /** Whether requests have spans: the app has set a tracer. */
   readonly traced: boolean
+  readonly traffic = { received: 0, sent: 0 }
   /** Watches of directories, and the bytes of changes that are kept for them. */
   watches = 0
   notified = 0

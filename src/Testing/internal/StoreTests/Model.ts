@@ -2,10 +2,11 @@
  * The simplest model of a store (names in a tree of maps, bytes in arrays), which shares no code with any store. Random
  * operations must have the same results in a real store as in the model.
  */
-import { assert } from "@effect/vitest"
-import { Effect, Stream } from "effect"
-import type { ShareStore, StoreError, StoreFile, StorePath, StoreReason } from "../../src/Server/ShareStore.ts"
-import { random } from "../random.ts"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { ShareStore, StoreError, StoreFile, StorePath, StoreReason } from "../../../Server/ShareStore.ts"
+import { random } from "../Random.ts"
+import { assert } from "./Assertions.ts"
 
 interface Item {
   name: string

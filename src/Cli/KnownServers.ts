@@ -1,0 +1,131 @@
+/**
+ * Servers that the command remembers: `servers.json` says which user and which options belong to a server. The file has
+ * no password. It says where the password is: in the system's keyring, or in the output of a command.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { readFile, stat } from "node:fs/promises"
+import * as PrivateFile from "../Server/PrivateFile.ts"
+import { LocalError } from "../Transfer/LocalError.ts"
+import { oneLine, UsageError } from "./Failure.ts"
+import * as Options from "./OptionsByServer.ts"
+import * as PlatformPaths from "./PlatformPaths.ts"
+
+/** What is known of a server. */
+export const KnownServer = Schema.Struct({
+  user: Schema.optionalKey(Schema.NonEmptyString),
+  /** `keyring`: the password of this user is in the system's keyring. */
+  password: Schema.optionalKey(Schema.Literal("keyring")),
+  /** A program and its arguments, no shell: the first line of its output is the password of this user. */
+  passwordCommand: Schema.optionalKey(Schema.NonEmptyArray(Schema.String)),
+  ...Options.fields
+}).check(
+  Schema.makeFilter(({ password, passwordCommand }) =>
+    password !== undefined && passwordCommand !== undefined ? "either password or passwordCommand, not both" : undefined
+  )
+)
+
+export type KnownServer = typeof KnownServer.Type
+
+/** The content of the file. A key is a server, `*.corp.test` for all servers below a domain, or `*` for all servers. */
+export const KnownServers = Schema.Struct({ servers: Schema.Record(Schema.String, KnownServer) })
+
+export type KnownServers = typeof KnownServers.Type
+
+const decode = Schema.decodeUnknownResult(Schema.fromJsonString(KnownServers), { onExcessProperty: "error" })
+
+const none: KnownServers = { servers: {} }
+
+/** A file with commands that this user runs must not belong to other users. */
+const refuseChanging = (path: string): Effect.Effect<void, LocalError> =>
+  Effect.flatMap(
+    Effect.promise(() => stat(path).catch(() => undefined)),
+    (stats) =>
+      stats !== undefined && process.platform !== "win32" && stats.isFile() && (stats.mode & 0o022) !== 0
+        ? Effect.fail(new LocalError({ path, detail: "other users of this machine can change it; `chmod go-w` it" }))
+        : Effect.void
+  )
+
+/** Reads a file. A file that does not exist knows no server. */
+export const read = Effect.fnUntraced(function*(path: string): Effect.fn.Return<KnownServers, LocalError> {
+  const text = yield* Effect.tryPromise({
+    try: () =>
+      readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
+        if (cause.code === "ENOENT" || cause.code === "ENOTDIR") return undefined
+        throw cause
+      }),
+    catch: (cause) => new LocalError({ path, detail: oneLine((cause as Error).message) })
+  })
+  if (text === undefined) return none
+  yield* refuseChanging(path)
+  const decoded = decode(text.replace(/^\uFEFF/, ""))
+  return Result.isSuccess(decoded)
+    ? decoded.success
+    : yield* new LocalError({ path, detail: oneLine(decoded.failure.message) })
+})
+
+/** The default file. */
+export const usual = Effect.suspend(() => read(PlatformPaths.serversFile()))
+
+/** An entry with its key. */
+export interface Found {
+  readonly key: string
+  readonly entry: KnownServer
+}
+
+/** Names of servers are compared without regard to case, and without a dot at the end. */
+const normal = (name: string): string => name.toLowerCase().replace(/\.$/, "")
+
+/**
+ * The entry of a server: the one with its name, or else the one with the longest `*.domain`, or else `*`. Only this
+ * entry counts.
+ */
+export const find = ({ servers }: KnownServers, server: string): Found | undefined => {
+  const name = normal(server)
+  const keys = Object.keys(servers)
+  const key = keys.find((key) => normal(key) === name) ??
+    keys.filter((key) => key.startsWith("*.") && name.endsWith(normal(key.slice(1))))
+      .toSorted((a, b) => b.length - a.length)[0] ??
+    keys.find((key) => key === "*")
+  return key === undefined ? undefined : { key, entry: servers[key]! }
+}
+
+/**
+ * What is known of the servers of one run of the command, which has one user and one set of options. Fails if two
+ * servers have different entries.
+ */
+export const findAll = (
+  known: KnownServers,
+  servers: ReadonlyArray<string>
+): Result.Result<Found | undefined, UsageError> => {
+  const [first, ...rest] = [...new Set(servers.map(normal))].map((server) => ({ server, found: find(known, server) }))
+  for (const { found, server } of rest) {
+    // Two servers with the same user and options can have two entries.
+    if (JSON.stringify(found?.entry) !== JSON.stringify(first?.found?.entry)) {
+      return Result.fail(
+        new UsageError({
+          detail: `servers.json has different entries for ${first!.server} and ${server}, and a run has one user: ` +
+            "give --user and the options, or copy in two steps"
+        })
+      )
+    }
+  }
+  return Result.succeed(first?.found)
+}
+
+/** Changes the default file, while no other process does. */
+export const change = (update: (servers: KnownServers["servers"]) => KnownServers["servers"]) =>
+  Effect.suspend(() => {
+    const path = PlatformPaths.serversFile()
+    return PrivateFile.alone(
+      path,
+      Effect.flatMap(read(path), ({ servers }) =>
+        PrivateFile.replace(path, `${JSON.stringify({ servers: update(servers) }, undefined, 2)}\n`))
+    ).pipe(
+      Effect.mapError((error) =>
+        error instanceof LocalError ? error : new LocalError({ path, detail: oneLine(error.message) })
+      ),
+      Effect.as(path)
+    )
+  })

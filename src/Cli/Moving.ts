@@ -1,0 +1,204 @@
+/** `rm` and `mv`: what they remove and move is checked as a whole before the first change. */
+import * as Effect from "effect/Effect"
+import type { ClientError } from "../Client/ClientError.ts"
+import { SmbClient } from "../Client/SmbClient.ts"
+import * as UncPath from "../Client/UncPath.ts"
+import { isNameSurrogate } from "../Codec/Reparse.ts"
+import { fold } from "../Codec/UpCase.ts"
+import { isMissing, SmbError } from "../Protocol/Errors.ts"
+import { concernsOne, Incomplete } from "../Transfer/Incomplete.ts"
+import { destination } from "./Actions.ts"
+import { oneLine, report, UsageError } from "./Failure.ts"
+import * as Output from "./Output.ts"
+import * as Patterns from "./Patterns.ts"
+import type { Remote } from "./Remote.ts"
+
+interface Format {
+  readonly json: boolean
+  /** Changes nothing, and prints what would happen. */
+  readonly dryRun: boolean
+}
+
+const refuseRoot = (path: Remote, what: string) =>
+  path.path === ""
+    ? Effect.fail(new UsageError({ detail: `${UncPath.format(path)} is a whole share: ${what}` }))
+    : Effect.void
+
+/** With DFS off, no path that the user can name leads behind a link. */
+const refuseUncovered = <A, E, R>(
+  path: Remote,
+  effect: Effect.Effect<A, E | ClientError, R>
+): Effect.Effect<A, E | ClientError | UsageError, R> =>
+  Effect.catchIf(
+    effect,
+    (error) => error instanceof SmbError && error.reason._tag === "PathNotCovered",
+    () =>
+      Effect.fail(
+        new UsageError({
+          detail:
+            `${UncPath.format(path)} is a DFS link, or lies behind one, which "--dfs off" does not follow: nothing ` +
+            "was removed or renamed"
+        })
+      )
+  )
+
+/** The entry at a path, if it may be removed or moved. Other errors than a refusal are left to the operation itself. */
+const permitted = Effect.fnUntraced(function*(path: Remote, options: { readonly recursive: boolean }) {
+  const smb = yield* SmbClient
+  return yield* refuseUncovered(path, smb.removable(path, options)).pipe(
+    Effect.catchIf(
+      (error) =>
+        !(error._tag === "RemovalError" && error.reason._tag === "RootOrLink") && error._tag !== "UsageError" &&
+        concernsOne(error),
+      () => Effect.succeed(undefined)
+    )
+  )
+})
+
+const keyOf = ({ path, port, server, share }: UncPath.UncPath): string =>
+  [fold(server), port, fold(share), fold(path)].join("\\")
+
+/** The entries that the paths name, each once. `force`: a pattern that matches nothing is no failure. */
+const expand = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, force: boolean) {
+  const all = new Map<string, Remote>()
+  for (const path of paths) {
+    const found = yield* Patterns.expand(path).pipe(
+      Effect.catchIf(
+        (error) =>
+          force && Patterns.of(path) !== undefined && error instanceof SmbError &&
+          (error.reason._tag === "NoSuchFile" || isMissing(error)),
+        () => Effect.succeed([])
+      )
+    )
+    for (const one of found) if (!all.has(keyOf(one))) all.set(keyOf(one), one)
+  }
+  return [...all.values()]
+})
+
+/** Runs for each, also after failures of others. One alone fails with its own error. */
+const each = Effect.fnUntraced(function*<A, E extends { readonly _tag: string; readonly reason?: unknown }, R>(
+  all: ReadonlyArray<A>,
+  what: Incomplete["what"],
+  { json }: Format,
+  run: (one: A) => Effect.Effect<void, E, R>
+): Effect.fn.Return<void, E | Incomplete, R> {
+  if (all.length === 1) return yield* run(all[0]!)
+  let failures = 0
+  for (const one of all) {
+    yield* Effect.catchIf(run(one), concernsOne, (error) => {
+      failures++
+      return Output.tell(report(error), json)
+    })
+  }
+  if (failures > 0) return yield* new Incomplete({ failures, what })
+})
+
+const planned = (
+  { json }: Format,
+  object: Readonly<Record<string, unknown>>,
+  text: string
+) => Output.write(json ? Output.jsonLine(object) : `${oneLine(text)}\n`)
+
+interface Removing extends Format {
+  readonly recursive: boolean
+  readonly force: boolean
+}
+
+/** Removes one path. Reports each entry of a tree that was not removed. */
+const removeOne = Effect.fnUntraced(function*(path: Remote, { force, json, recursive }: Removing) {
+  const smb = yield* SmbClient
+  yield* smb.remove(path, { force, recursive }).pipe(
+    Effect.tapErrorTag(
+      "RemovalError",
+      ({ reason }) =>
+        reason._tag === "RootOrLink"
+          ? Effect.void
+          : Effect.forEach(reason.failures, ({ error }) => Output.tell(report(error), json), { discard: true })
+    )
+  )
+})
+
+/** Removes paths. All paths are checked before anything is removed. */
+export const remove = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: Removing) {
+  for (const path of paths) yield* refuseRoot(path, "name what to remove in it")
+  const all = yield* expand(paths, options.force)
+  const checked = yield* Effect.forEach(all, (path) =>
+    Effect.gen(function*() {
+      const entry = yield* permitted(path, options)
+      const isTree = entry?.type === "directory" && !isNameSurrogate(entry.reparseTag)
+      // A server removes an empty directory in the same way as a file; `rm` does not.
+      if (isTree && !options.recursive) {
+        return yield* new UsageError({
+          detail: `${UncPath.format(path)} is a directory: add -r to remove it with all`
+        })
+      }
+      return { path, isTree, exists: entry !== undefined }
+    }))
+  if (!options.dryRun) return yield* each(all, "removed", options, (path) => removeOne(path, options))
+  for (const { exists, isTree, path } of checked) {
+    if (!exists && options.force) continue
+    const text = UncPath.format(path)
+    yield* planned(options, { planned: "Remove", path: text }, `remove ${text}${isTree ? " with all below" : ""}`)
+  }
+})
+
+interface Moving extends Format {
+  readonly replace: boolean
+}
+
+/** Fails if two sources would get the same name: the second would replace the first. */
+const refuseTwins = (moves: ReadonlyArray<{ readonly from: Remote; readonly to: UncPath.UncPath }>) => {
+  const taken = new Map<string, Remote>()
+  for (const { from, to } of moves) {
+    const other = taken.get(keyOf(to))
+    if (other !== undefined) {
+      const both = `${UncPath.format(other)} and ${UncPath.format(from)}`
+      return Effect.fail(
+        new UsageError({ detail: `${both} would both become ${UncPath.format(to)}: nothing was moved` })
+      )
+    }
+    taken.set(keyOf(to), from)
+  }
+  return Effect.void
+}
+
+/** Renames one entry, or moves several into a directory. All are checked before anything is moved. */
+export const move = Effect.fnUntraced(function*(sources: ReadonlyArray<Remote>, to: Remote, options: Moving) {
+  const smb = yield* SmbClient
+  for (const path of sources) yield* refuseRoot(path, "name what to move")
+  if (Patterns.of(to) !== undefined) {
+    return yield* new UsageError({ detail: `${UncPath.format(to)}: the target of mv can be no pattern` })
+  }
+  const all = yield* expand(sources, false)
+  const isOne = sources.length === 1 && all[0] === sources[0]
+  if (!isOne) {
+    const { type } = yield* refuseUncovered(to, smb.stat(to))
+    if (type !== "directory") {
+      return yield* new UsageError({
+        detail: `${UncPath.format(to)} is no directory, and several entries are moved to it`
+      })
+    }
+  }
+  const moves = yield* Effect.forEach(all, (from) =>
+    Effect.map(
+      isOne
+        ? refuseUncovered(to, destination(to, UncPath.name(from)))
+        : Effect.succeed(UncPath.join(to, UncPath.name(from))),
+      (target) => ({ from, to: target })
+    ))
+  if (!isOne) {
+    yield* refuseTwins(moves)
+    for (const { from } of moves) yield* permitted(from, { recursive: false })
+  }
+  yield* each(moves, "moved", options, ({ from, to: target }) =>
+    Effect.gen(function*() {
+      const [path, next] = [UncPath.format(from), UncPath.format(target)]
+      if (!isOne && keyOf(from) === keyOf(to)) {
+        return yield* UncPath.invalid(path, "a directory cannot be moved into itself")
+      }
+      if (options.dryRun) {
+        return yield* planned(options, { planned: "Move", path, to: next }, `move ${path} to ${next}`)
+      }
+      yield* refuseUncovered(from, smb.rename(from, target, { replace: options.replace }))
+    }))
+})
