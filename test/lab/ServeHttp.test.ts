@@ -5,7 +5,7 @@ import { Smb, SmbClient, UncPath } from "effect-smb"
 import { listen } from "../../src/Cli/ServeHttp.ts"
 import * as Lab from "./Lab.ts"
 
-const address = "127.0.49.22"
+const address = "127.0.52.1"
 
 it.live("a share of smbd is shown in a browser", () =>
   Effect.gen(function*() {
