@@ -309,7 +309,7 @@ describe("a file", () => {
   it.live("that a slow browser reads, is closed when the browser goes away", () =>
     Effect.gen(function*() {
       const { port, share, smb } = yield* site()
-      yield* smb.writeFile(`${share}/large`, new Uint8Array(64 * 1024 * 1024))
+      yield* smb.writeFile(`${share}/large`, new Uint8Array(24 * 1024 * 1024))
       const socket = Net.connect(port, "127.0.0.1")
       yield* Effect.callback<void>((resume) => {
         socket.on("error", () => {})

@@ -6,6 +6,7 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { Credentials, OpenMode } from "effect-smb"
 import { join } from "node:path"
+import * as ServerUse from "../../src/Client/ServerUse.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
@@ -37,6 +38,18 @@ for i, item in enumerate(answer["TranslatedNames"]["Names"]):
     if item["Use"] != lsat.SID_NAME_USE.SidTypeUnknown:
         domainName = answer["ReferencedDomains"]["Domains"][item["DomainIndex"]]["Name"]
         print(498 + i, domainName + "\\\\" + item["Name"], item["Use"])
+`
+
+/** Asks for the statistics of the server. */
+const statistics = `
+import sys
+from impacket.dcerpc.v5 import transport, srvs
+host, user, password = sys.argv[1:4]
+pipe = transport.SMBTransport(host, 445, "\\\\srvsvc", user, password).get_dce_rpc()
+pipe.connect()
+pipe.bind(srvs.MSRPC_UUID_SRVS)
+info = srvs.hNetrServerStatisticsGet(pipe, "SRVSVC\\0", 0, 0)["InfoStruct"]
+print(info["sts0_start"], info["sts0_bytesrcvd_low"], info["sts0_bytessent_low"], info["sts0_pwerrors"])
 `
 
 const namespaces = { roots: { dfs: { links: { link: [`\\\\${host}\\data`] } } } }
@@ -150,6 +163,29 @@ it.live(
   60_000
 )
 
+it.live("a server gives impacket the bytes since its start", () =>
+  Effect.gen(function*() {
+    yield* SmbServer.make({
+      host,
+      port: 445,
+      users: UserStore.inMemory({ [name]: { password: Redacted.make(password), administrator: true } }),
+      shares: { data: MemoryStore.make() }
+    })
+    const smb = yield* client({ credential: Credentials.password(name, Redacted.make(password)) })
+    const size = 1_000_000
+    yield* smb.writeFile(`//${host}/data/file`, new Uint8Array(size))
+    const { stdout } = yield* attempt(() =>
+      Lab.mustExecute("/usr/bin/python3", ["-c", statistics, host, name, password])
+    )
+    const [start, received, sent, refused] = stdout.trim().split(" ").map(Number)
+    assert.isBelow(Math.abs(Date.now() / 1000 - start!), 120)
+    assert.isAbove(received!, size)
+    assert.isBelow(received!, size + 100_000)
+    assert.isAbove(sent!, 1000)
+    assert.isBelow(sent!, 100_000)
+    assert.strictEqual(refused, 0)
+  }).pipe(Effect.scoped))
+
 it.live("smbd tells its administrator the sessions and the open files with their locks, and refuses other users", () =>
   Effect.gen(function*() {
     const address = "127.0.32.12"
@@ -171,6 +207,12 @@ it.live("smbd tells its administrator the sessions and the open files with their
     assert.deepInclude(film, { user: name, locks: 1, canRead: true, canWrite: true })
     const sessions = yield* administrator.sessions(`//${address}`)
     assert.sameMembers(sessions.map((session) => session.user), [name, root.name])
+    const ipc = yield* administrator.connect({ server: address, port: 445, share: "IPC$", path: "" })
+    const [one] = sessions
+    const connections = yield* ServerUse.connections(ipc, one!.client)
+    // smbd does not name all shares of a client, and has no statistics.
+    assert.includeMembers(connections.map(({ share }) => share), ["IPC$"])
+    assert.isUndefined(yield* ServerUse.statistics(ipc))
     for (const list of [Effect.asVoid(user.openFiles(`//${address}`)), Effect.asVoid(user.sessions(`//${address}`))]) {
       const denied = yield* Effect.flip(list)
       assert.deepInclude(denied, { _tag: "SmbError", statusName: "STATUS_ACCESS_DENIED" })
