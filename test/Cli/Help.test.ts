@@ -3,7 +3,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { CliConfig, CliOutput, Command, GlobalFlag } from "effect/cli"
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { command } from "../../src/Cli/Commands.ts"
 import * as Help from "../../src/Cli/Help.ts"
 
@@ -78,3 +78,14 @@ it.live.each([
     assert.include(help, `\n  effect-smb ${usage}\n`)
     assert.match(help, new RegExp(`^ {2}${argument.replaceAll(/[.[\]]/g, "\\$&")}`, "m"))
   }))
+
+it("the definitions of the subcommands load no client, so that help and usage errors appear at once", () => {
+  const folder = new URL("../../src/Cli/Commands/", import.meta.url)
+  const files = readdirSync(folder)
+  assert.isAbove(files.length, 5)
+  for (const file of files) {
+    const source = readFileSync(new URL(file, folder), "utf8")
+    const loaded = [...source.matchAll(/^import (?!type )(?:.|\n)*?from "([^"]+)"/gm)].map(([, from]) => from!)
+    assert.deepStrictEqual(loaded.filter((from) => /^\.\.\/\.\.\/(?!Codec\/)/.test(from)), [], file)
+  }
+})

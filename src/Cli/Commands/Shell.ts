@@ -9,7 +9,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { SmbClient } from "../../Client/SmbClient.ts"
+import type { SmbClient } from "../../Client/SmbClient.ts"
 import { CurrentSession } from "../CurrentSession.ts"
 import { type LinesFailed, ShellEnded, UsageError } from "../Failure.ts"
 import * as Flags from "../Flags.ts"
@@ -117,6 +117,7 @@ export const make = <const Name extends string, Input, ContextInput, E, R>(
       const { client, clientAndResolver, options, user } = yield* logon([path])
       const scope = yield* Effect.scope
       const shell = yield* Effect.promise(() => import("../Shell/Shell.ts"))
+      const { SmbClient } = yield* Effect.promise(() => import("../../Client/SmbClient.ts"))
       const { check } = yield* directory
       const whole = yield* Effect.cached(Layer.buildWithScope(clientAndResolver, scope))
       // With DFS off, the client is the one without links.
