@@ -141,6 +141,7 @@ export class Commands {
           maxCount: length,
           minCount: 0
         }),
+        fid: this.file.target.fid,
         readLength: length,
         ...(operation.destination === undefined ? {} : { destination: operation.destination })
       }),
@@ -189,6 +190,7 @@ export class Commands {
             (isPipe ? WriteMode.NAMED_PIPE_MSG_START : 0),
           remaining: isPipe ? whole : 0
         }, data.length),
+        fid: this.file.target.fid,
         ...(data.length === 0 ? {} : { payload: data }),
         mutates: true
       }),

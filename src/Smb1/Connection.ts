@@ -33,6 +33,13 @@ export type { ConnectionError, Options } from "../Protocol/Multiplexer.ts"
 export interface Outgoing extends OutstandingRequests.Outgoing<Reply> {
   readonly tid?: number
   readonly uid?: number
+  /** The open that the request reads, writes or flushes. */
+  readonly fid?: number
+  /**
+   * The open that the request closes. It is sent after the server has answered all requests with this `fid`, also those
+   * whose caller no longer waits: smbd 4.17 crashes if it closes a file whose WRITE it has not finished.
+   */
+  readonly closes?: number
   /** Flags of SMB_FLAGS2_* beyond those that the connection sets, such as DFS. */
   readonly flags2?: number
   /** Further packets of the same request, sent when the server has accepted the first. */
@@ -252,10 +259,20 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
     this.duplex!.send(payload === undefined ? [buffer] : [buffer, payload])
   }
 
+  /** Whether the server still works on an open that this request closes. */
+  private isEarly({ closes, tid }: Outgoing): boolean {
+    if (closes === undefined) return false
+    for (const { outgoing } of this.requests.values()) {
+      if (outgoing.fid === closes && outgoing.tid === tid) return true
+    }
+    return false
+  }
+
   private pump(): void {
     for (let i = 0; i < this.waiting.length && this.failed === undefined;) {
       const pending = this.waiting[i]!
-      if (this.hasRoom(pending.outgoing)) {
+      if (this.isEarly(pending.outgoing)) i++
+      else if (this.hasRoom(pending.outgoing)) {
         this.waiting.splice(i, 1)
         this.send(pending)
       } else if (pending.outgoing.waits === true && this.requests.size < this.maxMpxCount) i++

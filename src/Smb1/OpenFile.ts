@@ -153,7 +153,7 @@ export class OpenFile {
     { flags2 = 0, mutates = true }: { readonly flags2?: number; readonly mutates?: boolean } = {}
   ): Running<void> {
     return Effect.flatMap(
-      this.tree.request({ command, body, flags2, mutates }),
+      this.tree.request({ command, body, flags2, mutates, fid: this.target.fid }),
       ({ header }) => header.status === 0 ? Effect.void : this.failed(header.status, name)
     )
   }

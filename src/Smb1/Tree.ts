@@ -34,7 +34,8 @@ const types: Record<string, Share.Share["type"]> = { "A:": "disk", IPC: "pipe", 
 const closeOutgoing = (tree: TreeRequests.Tree, fid: number): Connection.Outgoing =>
   tree.outgoing({
     command: Command.SMB_COM_CLOSE,
-    body: Codec.encode(Close)({ fid, lastTimeModified: 0xffff_ffff })
+    body: Codec.encode(Close)({ fid, lastTimeModified: 0xffff_ffff }),
+    closes: fid
   })
 
 /** Closes an open without waiting, if its owner no longer waits. */

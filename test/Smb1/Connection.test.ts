@@ -83,6 +83,28 @@ describe("requests over an SMB 1 connection", () => {
     )
   })
 
+  it("are sent before the CLOSE of their open, which waits for their responses, also for a caller that has left", () => {
+    const peer = make()
+    const leave = peer.submit({ fid: 7, tid: 1, command: Command.SMB_COM_WRITE_ANDX })
+    peer.submit({ fid: 7, tid: 2 })
+    peer.submit({ fid: 8, tid: 1 })
+    leave()
+    peer.submit({ closes: 7, tid: 1, command: Command.SMB_COM_CLOSE })
+    // Others do not wait for it.
+    peer.submit()
+    const commands = () => peer.sent.map((packet) => Header.read(Header.view(packet)).command)
+    const { SMB_COM_CLOSE, SMB_COM_FLUSH, SMB_COM_WRITE_ANDX } = Command
+    const before = [SMB_COM_WRITE_ANDX, SMB_COM_FLUSH, SMB_COM_FLUSH, SMB_COM_FLUSH]
+    assert.deepStrictEqual(commands(), before)
+    peer.push(peer.answer(peer.mid(1)))
+    assert.deepStrictEqual(commands(), before)
+    peer.push(peer.answer(peer.mid(0), { command: SMB_COM_WRITE_ANDX }))
+    assert.deepStrictEqual(commands(), [...before, SMB_COM_CLOSE])
+    // An open without requests is closed at once.
+    peer.submit({ closes: 9, tid: 1, command: SMB_COM_CLOSE })
+    assert.deepStrictEqual(commands(), [...before, SMB_COM_CLOSE, SMB_COM_CLOSE])
+  })
+
   it("survive 202 responses with unknown MIDs, and 100 more end the connection with Unexpected", () => {
     const peer = make()
     peer.submit()
