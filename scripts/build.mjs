@@ -31,6 +31,6 @@ const compile = (...options) => {
   if (status !== 0) process.exit(status)
 }
 
-compile("--declaration", "--declarationMap", "--emitDeclarationOnly")
+compile("--declaration", "--emitDeclarationOnly")
 compile("--removeComments", "--noCheck")
 await import("./bundle.mjs")

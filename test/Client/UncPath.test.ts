@@ -307,11 +307,13 @@ describe("UncPath.relative", () => {
     const next = random(17)
     const names = ["a", "B", "b c", "x.txt", "public", "ß", "Ä", "...x", "𐐀", "%2F"]
     const pick = (count: number) => Array.from({ length: count }, () => names[next(names.length)]!)
+    // Windows compares code units, so a letter beyond them differs from its capital letter.
+    const lower = (name: string) => name === "𐐀" ? name : name.toLowerCase()
     let inside = 0
     for (let i = 0; i < 5000; i++) {
       const above = pick(next(4))
       const path = parse(["//nas/data", ...next(2) === 0 ? above : pick(above.length), ...pick(next(4))].join("/"))!
-      const base = parse(["//NAS/Data", ...above.map((name) => next(2) === 0 ? name : name.toLowerCase())].join("/"))!
+      const base = parse(["//NAS/Data", ...above.map((name) => next(2) === 0 ? name : lower(name))].join("/"))!
       const result = UncPath.relative(base, path)
       const isInside = above.every((name, at) => path.path.split("\\")[at]?.toUpperCase() === name.toUpperCase())
       assert.strictEqual(Result.isSuccess(result), isInside, `${UncPath.format(base)} ${UncPath.format(path)}`)
