@@ -1,8 +1,8 @@
 /**
  * Makes one file of the command and everything that it needs, because loading hundreds of modules takes most of the time
  * of a short run: `dist/Cli/program.cjs`, its start `dist/Cli/bundled.cjs`, and the licenses of the packages in it. It
- * bundles what the compiler has made of `src`. koffi and the keyring stay outside: they are native, and
- * optional.
+ * bundles what the compiler has made of `src`. koffi and the keyring stay outside, which are native and
+ * optional, and ldapts, which is installed with the package and rarely used.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname, join, sep } from "node:path"
@@ -18,7 +18,7 @@ const bundle = async (name, output) => {
     cwd: root,
     input: join(folder, name),
     platform: "node",
-    external: ["koffi", "@napi-rs/keyring"],
+    external: ["koffi", "@napi-rs/keyring", "ldapts"],
     // `ConfigProvider` looks for the environment of browsers there.
     transform: { define: { "import.meta.env": "undefined" } }
   })

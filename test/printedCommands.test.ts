@@ -8,7 +8,7 @@
  */
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted, References } from "effect"
+import { ConfigProvider, Effect, Layer, Redacted, References } from "effect"
 import { Credentials, MemoryStore, SmbClient, SmbServer, TcpTransport, UserStore } from "effect-smb"
 import { Command } from "effect/cli"
 import { type ChildProcess, spawn } from "node:child_process"
@@ -186,7 +186,13 @@ const inProcess = (args: ReadonlyArray<string>) =>
       code: failure?.code ?? 0,
       lines: [...linesOf(out), ...(failure?.message === undefined ? [] : [`effect-smb: ${failure.message}`])]
     })),
-    Effect.provide(Layer.mergeAll(NodeServices.layer, Help.layer, Layer.succeed(References.MinimumLogLevel, "Error")))
+    Effect.provide(Layer.mergeAll(
+      NodeServices.layer,
+      Help.layer,
+      Layer.succeed(References.MinimumLogLevel, "Error"),
+      // Effect reads the environment once in a process, and other tests have run in this one.
+      ConfigProvider.layer(Effect.sync(() => ConfigProvider.fromEnv()))
+    ))
   )
 
 /** A line for the shell, in which `effect-smb` is this checkout's command. */

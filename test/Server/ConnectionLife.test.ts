@@ -86,6 +86,7 @@ const connected = (
     buffers: new Buffers(),
     connections,
     meter: new Meter(Context.empty()),
+    traffic: { received: 0, sent: 0 },
     sessions: new Map(),
     settings: { dialects: [Dialect.SMB_2_1], signing: "enabled", encryption: "enabled" },
     guid: new Uint8Array(16),

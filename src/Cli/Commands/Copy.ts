@@ -125,10 +125,12 @@ export const put = Command.make(
     const { json, names } = yield* root
     const all = yield* copying
     const transfer = { ...yield* TransferFlags.options(flags), attributes }
-    const [texts, lastText] = yield* split(paths, "REMOTE")
+    const here = yield* CurrentDirectory
+    // In a shell, one path goes into the current directory.
+    const words = here !== undefined && paths.length === 1 ? [...paths, "."] : paths
+    const [texts, lastText] = yield* split(words, "REMOTE")
     const [last] = yield* places(all, [lastText], () => "remote")
     const target = yield* remoteOf(last!)
-    const here = yield* CurrentDirectory
     const sources = texts.map((text) => here === undefined ? text : all.localPath(text))
     if (here !== undefined && sources.includes("-")) {
       return yield* new UsageError({ detail: "the standard input belongs to the shell: put takes files here" })
