@@ -34,7 +34,8 @@ export type AuthenticationReason = typeof AuthenticationReason.Type
 
 /**
  * An authentication failed. `detail` says what happened and what to do about it; `mechanism` is the mechanism, if one
- * was chosen; `server` is the name of the server, if it is known. A server that refuses the logon by a status is an
+ * was chosen; `server` is the name of the server, if it is known; `code` is the error code of Kerberos (RFC 4120 7.5.9),
+ * if the domain or the server gave one. A server that refuses the logon by a status is an
  * `SmbError`.
  *
  * - `NoCredential`: no credential was given for the server.
@@ -57,7 +58,8 @@ export class AuthenticationError extends Schema.TaggedError<AuthenticationError>
   reason: AuthenticationReason,
   detail: Schema.String,
   mechanism: Schema.optionalKey(Schema.String),
-  server: Schema.optionalKey(Schema.String)
+  server: Schema.optionalKey(Schema.String),
+  code: Schema.optionalKey(Schema.Number)
 }) {
   override get message(): string {
     const mechanism = this.mechanism === undefined ? "" : ` by ${this.mechanism}`

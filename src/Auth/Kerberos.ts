@@ -43,8 +43,19 @@ export interface NegotiateOptions extends KerberosOptions, Authenticator.NtlmOpt
   readonly ntlm?: "fallback" | "forbidden" | undefined
 }
 
-const fail = (server: string, reason: AuthenticationReason["_tag"], detail: string): AuthenticationError =>
-  new AuthenticationError({ reason: { _tag: reason }, detail, mechanism: "Kerberos", server })
+const fail = (
+  server: string,
+  reason: AuthenticationReason["_tag"],
+  detail: string,
+  code?: number
+): AuthenticationError =>
+  new AuthenticationError({
+    reason: { _tag: reason },
+    detail,
+    mechanism: "Kerberos",
+    server,
+    ...(code === undefined ? {} : { code })
+  })
 
 const kerberosMechanisms: ReadonlyArray<string> = [Spnego.Mechanism.kerberos, Spnego.Mechanism.msKerberos]
 const mechTypeList = Spnego.mechTypeList(kerberosMechanisms)
@@ -57,6 +68,9 @@ type Explanation = readonly [AuthenticationReason["_tag"], (server: string) => s
 
 const kinit = "run kinit, or give a keytab"
 
+/** The domain has checked the password and counted the attempt (RFC 4120 7.5.9). */
+const KDC_ERR_PREAUTH_FAILED = 24
+
 const explanations: Readonly<Record<number, Explanation>> = {
   6: ["InvalidCredential", () => "the domain knows no such user"],
   7: [
@@ -66,7 +80,7 @@ const explanations: Readonly<Record<number, Explanation>> = {
   14: ["NoCommonMechanism", () => "the domain and this machine have no encryption type in common"],
   18: ["LogonRejected", () => "the account is disabled, locked or expired"],
   23: ["LogonRejected", () => "the password has expired and must be changed"],
-  24: ["InvalidCredential", () => "the password or the key is wrong"],
+  [KDC_ERR_PREAUTH_FAILED]: ["InvalidCredential", () => "the password or the key is wrong"],
   31: ["IntegrityFailure", () => "the server cannot read its ticket; its key in the domain is another one"],
   32: ["NoCredential", () => `the ticket has expired; ${kinit}`],
   33: ["ClockSkew", () => "the ticket is not valid yet; set the clock of this machine"],
@@ -100,7 +114,7 @@ const explainToken = (server: string, token: Uint8Array | undefined): Authentica
   const [reason, say] = explanations[code]!
   // The wrong clock may also be the server's.
   const both = reason === "ClockSkew" ? ", and look at that of the server" : ""
-  return fail(server, reason, `${say(server)}${both} (the server says error ${code} of Kerberos)`)
+  return fail(server, reason, `${say(server)}${both} (the server says error ${code} of Kerberos)`, code)
 }
 
 const routines: Readonly<Record<number, Explanation>> = {
@@ -117,7 +131,8 @@ const explain = (
 (failure: Gssapi.Failure | AuthenticationError): AuthenticationError => {
   if (failure instanceof AuthenticationError) return fail(server, failure.reason._tag, failure.detail)
   const { call, minor, routine, text } = failure
-  const [reason, say] = explanations[minor - Gssapi.krb5] ?? routines[routine] ??
+  const code = minor - Gssapi.krb5
+  const [reason, say] = explanations[code] ?? routines[routine] ??
     ["LogonRejected", () => `${call} failed`] as const
   const said = text === "" ? `${call}: ${minor}` : text
   // The library tries its cache of tickets first and reports that error, but the cause is the keytab.
@@ -128,7 +143,7 @@ const explain = (
       `no ticket by the keytab ${keytab}: is it there, and has it a key of the user? (${said})`
     )
   }
-  return fail(server, reason, `${say(server)} (${said})`)
+  return fail(server, reason, `${say(server)} (${said})`, code in explanations ? code : undefined)
 }
 
 // -----------------------------------------------------------------------------
@@ -381,7 +396,8 @@ const forNtlm = (credential: Credential): Exclude<Credential, KerberosCredential
 
 /**
  * The authenticator that uses Kerberos if server, domain and credential allow it, and otherwise NTLM, unless that is
- * forbidden. After the client has sent a ticket, it does not go back to NTLM.
+ * forbidden. After the client has sent a ticket, it does not go back to NTLM; nor does it after the domain has refused
+ * the password, because a second attempt would count against the account too.
  *
  * A Kerberos credential is used by NTLM only with its `fallback`. A password is used by Kerberos only if the domain has
  * a dot and the server has a name, not an address.
@@ -414,7 +430,8 @@ export const makeNegotiate = (options: NegotiateOptions = {}): Authenticator.Aut
             ? kerberos.step(input).pipe(
               Effect.tap(() => Effect.sync(() => choose(kerberos))),
               Effect.catch((error) =>
-                Effect.andThen(
+                // NTLM would only let the domain count the same wrong password a second time.
+                error.code === KDC_ERR_PREAUTH_FAILED ? Effect.fail(error) : Effect.andThen(
                   Effect.logDebug(`${error.message}; going on by NTLM`),
                   Effect.suspend(() => choose(fallback).step(input))
                 )

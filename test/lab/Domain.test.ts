@@ -160,6 +160,15 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("in an
       assert.strictEqual((yield* why(strict.readFileString(who(domain.controller)))).reason?._tag, "NoCredential")
     }))
 
+  it.effect("a client whose password the domain has refused does not try it again by NTLM", () =>
+    Effect.gen(function*() {
+      const wrong = password(`${domain.user.name}@${domain.dns}`, "wrong")
+      const smb = yield* client(wrong, { authenticator: Kerberos.layerNegotiate() })
+      // NTLM's refusal would be an SmbError of the server.
+      const error: any = yield* why(smb.readFileString(who(domain.controller)))
+      assert.deepStrictEqual([error._tag, error.mechanism, error.code], ["AuthenticationError", "Kerberos", 24])
+    }))
+
   it.effect("a failed Kerberos logon names the reason and what to do, and shows no password", () =>
     Effect.gen(function*() {
       const { keytab, scratch } = yield* World
