@@ -28,6 +28,11 @@ export interface Target {
   readonly dfsName?: { readonly server: string; readonly share: string } | undefined
   /** Present if the requested path is itself a DFS link. This target is what the link leads to. */
   readonly isLink?: true | undefined
+  /**
+   * Present if a DFS link is on the way to this target: how many names at the end of the requested path are below the
+   * last link. All names before them were replaced by what the link leads to.
+   */
+  readonly namesBelowLink?: number | undefined
   /** The domain of the server, if it is known: for the credential provider. */
   readonly domain?: string | undefined
 }

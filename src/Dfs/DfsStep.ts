@@ -24,6 +24,7 @@ export interface Target {
   readonly dfsName?: { readonly server: string; readonly share: string } | undefined
   readonly domain?: string | undefined
   readonly isLink?: true | undefined
+  readonly namesBelowLink?: number | undefined
 }
 
 /**

@@ -173,7 +173,7 @@ describe("DfsResolver.resolve", () => {
         path: "\\\\127.0.0.14\\dfs\\one\\a\\b",
         resolvedPath: "\\\\127.0.0.14\\share\\a\\b",
         status: "link",
-        targets: [{ server: "127.0.0.14", share: "share", path: "a\\b" }]
+        targets: [{ server: "127.0.0.14", share: "share", path: "a\\b", namesBelowLink: 2 }]
       })
       const both = yield* resolver.resolve(two)
       assert.deepStrictEqual(both.targets.map((one) => one.server), ["127.0.0.9", "127.0.0.14"])

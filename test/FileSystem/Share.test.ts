@@ -142,6 +142,9 @@ describe("the root", () => {
       assert.strictEqual(yield* above.readFileString("/l/out"), "outside")
       assert.strictEqual(yield* above.readFileString("/l/base/sub/link"), "text")
       assert.strictEqual(yield* tagOf(above.readFile("/l/above")), "BadResource")
+      // A link that has the name of the folder that it leads to.
+      assert.strictEqual(yield* above.readFileString("/deep/out"), "outside")
+      assert.strictEqual(yield* tagOf(above.readFile("/deep/above")), "BadResource")
     }).pipe(
       Effect.provide(DfsAdapter.layerWithoutDiscovery()),
       Effect.provide(SmbClient.layer()),
@@ -149,8 +152,12 @@ describe("the root", () => {
         TestTransport.layer({
           ns: {
             ...account,
-            shares: { dfs: { l: {} } },
-            referrals: { "//ns/dfs": { targets: ["//ns/dfs"] }, "//ns/dfs/l": { targets: ["//nas/data/deep"] } }
+            shares: { dfs: { l: {}, deep: {} } },
+            referrals: {
+              "//ns/dfs": { targets: ["//ns/dfs"] },
+              "//ns/dfs/l": { targets: ["//nas/data/deep"] },
+              "//ns/dfs/deep": { targets: ["//nas/data/deep"] }
+            }
           },
           nas: {
             ...account,

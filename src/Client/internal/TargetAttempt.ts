@@ -38,13 +38,8 @@ const namesOf = (path: string): ReadonlyArray<string> => path.split("\\").filter
  */
 const baseAt = (base: UncPath.UncPath, path: UncPath.UncPath, target: Locator.Target): ReadonlyArray<string> => {
   const names = namesOf(PreviousVersion.split(target.path).path)
-  const below = namesOf(PreviousVersion.split(path.path).path).slice(namesOf(base.path).length)
-  let shared = 0
-  while (
-    shared < Math.min(names.length, below.length) &&
-    fold(names[names.length - 1 - shared]!) === fold(below[below.length - 1 - shared]!)
-  ) shared++
-  return names.slice(0, names.length - shared)
+  const below = namesOf(PreviousVersion.split(path.path).path).length - namesOf(base.path).length
+  return names.slice(0, Math.max(0, names.length - Math.min(below, target.namesBelowLink ?? below)))
 }
 
 const isWithin = (path: string, folder: ReadonlyArray<string>): boolean => {

@@ -14,6 +14,7 @@ import {
   fail,
   failed,
   go,
+  namesBelowLink,
   type State,
   type Step,
   toTarget,
@@ -23,7 +24,9 @@ import {
 
 const target = <E>(state: State<E>, inUse: EntryInUse, work: Work, position = inUse.position): Target => {
   const place = toTarget(state, replaced(state, inUse, position), work)
-  const to: Target = endsWithLink(state.path, inUse) ? { ...place, isLink: true } : place
+  const below = namesBelowLink(state.path, inUse)
+  const named: Target = below === undefined ? place : { ...place, namesBelowLink: below }
+  const to: Target = endsWithLink(state.path, inUse) ? { ...named, isLink: true } : named
   // Below a root the name on the wire is the name in the request. A root whose target lies deeper than its share has no
   // such name.
   return inUse.entry.kind === "root" && targetOf(inUse, position).path.length === inUse.entry.prefix.length

@@ -168,16 +168,24 @@ export const domainOf = <E>(state: State<E>, server: string, world: World): stri
 export const endsWithLink = (path: DfsPath.DfsPath, { entry }: EntryInUse): boolean =>
   entry.kind === "link" && path.length <= entry.prefix.length
 
+/** How many names of a path are below the link that an entry describes; `undefined` for an entry of a root. */
+export const namesBelowLink = (path: DfsPath.DfsPath, { entry }: EntryInUse): number | undefined =>
+  entry.kind === "link" ? Math.max(0, path.length - entry.prefix.length) : undefined
+
 /** A path as a target, unchanged. */
 export const toTarget = <E>(state: State<E>, path: DfsPath.DfsPath, world: World): Target => {
   const domain = domainOf(state, path[0] ?? "", world)
   const isLink = state.frames.some((frame) => endsWithLink(frame.path, frame.inUse))
+  const below = state.frames.map((frame) => namesBelowLink(frame.path, frame.inUse)).findLast((one) =>
+    one !== undefined
+  )
   return {
     server: DfsPath.host(path[0] ?? ""),
     share: path[1] ?? "",
     path: path.slice(2).join("\\"),
     ...(domain === undefined ? {} : { domain }),
-    ...(isLink ? { isLink } : {})
+    ...(isLink ? { isLink } : {}),
+    ...(below === undefined ? {} : { namesBelowLink: below })
   }
 }
 
