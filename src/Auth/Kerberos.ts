@@ -396,8 +396,8 @@ const forNtlm = (credential: Credential): Exclude<Credential, KerberosCredential
 
 /**
  * The authenticator that uses Kerberos if server, domain and credential allow it, and otherwise NTLM, unless that is
- * forbidden. After the client has sent a ticket, it does not go back to NTLM; nor does it after the domain has refused
- * the password, because a second attempt would count against the account too.
+ * forbidden. After the client has sent a ticket, it does not go back to NTLM. It does not use NTLM either after the
+ * domain has refused the password, because a second attempt would count against the account too.
  *
  * A Kerberos credential is used by NTLM only with its `fallback`. A password is used by Kerberos only if the domain has
  * a dot and the server has a name, not an address.

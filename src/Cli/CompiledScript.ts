@@ -5,10 +5,23 @@
  * functions that are called later. So the code is kept when the process exits, with all functions that the run has
  * called. Subcommands call different functions: the first run of each adds its own.
  *
- * The folder must be writable for the user alone, because the code in it is run.
+ * The folder must be writable for the user alone, because the code in it is run: code is neither read from another
+ * folder nor written to it.
  */
 import { createHash } from "node:crypto"
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { constants, Script } from "node:vm"
@@ -20,6 +33,11 @@ const mostWords = 64
 const mostFiles = 4
 
 const prefix = "code-"
+const ownName = /^code-[0-9a-f]{64}-/
+
+/** Whether only this user can change a file or folder. Windows has no such bits: there, a folder of the user is private. */
+const isPrivate = ({ mode, uid }: Stats): boolean =>
+  process.getuid === undefined || (uid === process.getuid() && (mode & 0o022) === 0)
 
 /** The kept code of a script: a line of JSON with the words, and the code. */
 interface Kept {
@@ -29,21 +47,26 @@ interface Kept {
 
 const none: Kept = { words: [], code: undefined }
 
-const read = (path: string): Kept => {
+const read = (folder: string, path: string): Kept => {
+  let file: number | undefined
   try {
-    const all = readFileSync(path)
+    file = openSync(path, "r")
+    if (!isPrivate(statSync(folder)) || !isPrivate(fstatSync(file))) return none
+    const all = readFileSync(file)
     const end = all.indexOf(0x0a)
     const words: unknown = JSON.parse(all.toString("utf8", 0, end))
     return Array.isArray(words) ? { words: words.map(String), code: all.subarray(end + 1) } : none
   } catch {
     return none
+  } finally {
+    if (file !== undefined) closeSync(file)
   }
 }
 
 /** Removes the code of the scripts that ran longest ago. */
 const clean = (folder: string): void => {
   const found = readdirSync(folder)
-    .filter((name) => name.startsWith(prefix))
+    .filter((name) => ownName.test(name))
     .map((name) => ({ path: join(folder, name), time: statSync(join(folder, name)).mtimeMs }))
     .toSorted((one, other) => other.time - one.time)
   for (const { path } of found.slice(mostFiles)) rmSync(path, { force: true })
@@ -54,6 +77,7 @@ const write = (folder: string, path: string, words: ReadonlyArray<string>, code:
   const part = `${path}.${process.pid}`
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
+    if (!isPrivate(statSync(folder))) return
   } catch {
     return
   }
@@ -75,7 +99,7 @@ export const run = (path: string, folder: string | undefined, word: string): voi
   // V8 itself compares only the length of the source.
   const key = createHash("sha256").update(source).digest("hex")
   const place = folder === undefined ? undefined : join(folder, `${prefix}${key}-${process.version}-${process.arch}`)
-  const kept = place === undefined ? none : read(place)
+  const kept = folder === undefined || place === undefined ? none : read(folder, place)
   const script = new Script(
     `(function (exports, require, module, __filename, __dirname) {${source.toString("utf8")}\n})`,
     {

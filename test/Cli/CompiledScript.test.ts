@@ -138,6 +138,27 @@ describe("a compiled script", () => {
     assert.isTrue(existsSync(join(kept, "other")))
   })
 
+  // Windows has no such bits, and only root can give a file to another user.
+  it.skipIf(process.platform === "win32")(
+    "is not run from a folder or a file that others can change, and not kept there",
+    () => {
+      const { kept, script } = place(hello)
+      run(script, kept)
+      const path = one(kept)
+      // Code of another source of the same length, as another user could place it.
+      const other = place(hello.replace("6 * 7", "6 * 8"))
+      run(other.script, other.kept)
+      writeFileSync(path, readFileSync(one(other.kept)))
+      for (const [at, mode] of [[kept, 0o777], [kept, 0o1777], [path, 0o622]] as const) {
+        chmodSync(at, mode)
+        assert.strictEqual(run(script, kept, "new"), "hello 42")
+        if (at === kept) assert.deepStrictEqual(wordsOf(path), ["ls"])
+        chmodSync(at, at === kept ? 0o700 : 0o600)
+        if (at === path) return
+      }
+    }
+  )
+
   it("counts no more than 64 words", () => {
     const { kept, script } = place(hello)
     run(script, kept)
