@@ -75,7 +75,9 @@ export interface Place {
   readonly accounts: ReadonlyMap<string, Account>
 }
 
-/** A descriptor after all changes. A file has nothing below it, so its entries have no flags of inheritance. */
+/** A descriptor after all changes. A file has nothing below it, so its entries have no flags of
+ * inheritance, and an entry that is for folders, or only for what is below, is none of a file.
+ */
 export const apply = (before: SecurityDescriptor, changes: Changes, place: Place): SecurityDescriptor => {
   const sidOf = (name: string) => place.accounts.get(name)!.sid
   const grantOf = ({ aceFlags, mask, name }: Entry): Permissions.Grant => ({
@@ -90,7 +92,10 @@ export const apply = (before: SecurityDescriptor, changes: Changes, place: Place
     after = Permissions.protect(after, { keep: changes.inherit === "copy" })
   }
   for (const name of changes.revoke) after = Permissions.revoke(after, sidOf(name))
-  for (const entry of changes.grant) after = Permissions.grant(after, grantOf(entry))
-  for (const entry of changes.deny) after = Permissions.deny(after, grantOf(entry))
+  const isFor = ({ aceFlags }: Entry): boolean =>
+    place.isDirectory || aceFlags === undefined ||
+    (aceFlags & (AceFlags.OBJECT_INHERIT_ACE | AceFlags.INHERIT_ONLY_ACE)) === AceFlags.OBJECT_INHERIT_ACE
+  for (const entry of changes.grant.filter(isFor)) after = Permissions.grant(after, grantOf(entry))
+  for (const entry of changes.deny.filter(isFor)) after = Permissions.deny(after, grantOf(entry))
   return changes.owner === undefined ? after : Permissions.withOwner(after, sidOf(changes.owner))
 }

@@ -8,6 +8,7 @@ import * as Stream from "effect/Stream"
 import { basename, join } from "node:path"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
+import { fold } from "../Codec/UpCase.ts"
 import type { Difference } from "../Transfer/Difference.ts"
 import { concernsOne, Incomplete } from "../Transfer/Incomplete.ts"
 import { LocalError, notFound } from "../Transfer/LocalError.ts"
@@ -98,6 +99,23 @@ export const localDestination = Effect.fnUntraced(function*(path: Option.Option<
   return (yield* typeOf(path.value)) === "Directory" ? join(path.value, name) : path.value
 })
 
+/** Fails if two sources would be copied to one name: the second would replace the first. */
+const refuseTwins = (sources: ReadonlyArray<Remote.Remote | string>): Effect.Effect<void, UsageError> => {
+  const taken = new Map<string, string>()
+  for (const source of sources) {
+    const [name, path] = typeof source === "string"
+      ? [basename(source), source]
+      : [UncPath.name(source), UncPath.format(source)]
+    const other = taken.get(fold(name))
+    if (other !== undefined) {
+      const detail = `${other} and ${path} would both become ${name}: nothing was copied`
+      return Effect.fail(new UsageError({ detail }))
+    }
+    taken.set(fold(name), path)
+  }
+  return Effect.void
+}
+
 /** Runs for each path, also after failures of others; fails at the end if one failed. */
 const each = <A, E extends { readonly _tag: string; readonly reason?: unknown }, R>(
   paths: ReadonlyArray<A>,
@@ -169,6 +187,7 @@ export const getAll = Effect.fnUntraced(function*(
   if (isOne) return yield* get(found[0]!, local, options)
   const folder = Option.getOrElse(local, () => ".")
   if (folder === "-") return yield* each(found, options, (path) => Reading.toOutput(path, options))
+  yield* refuseTwins(found)
   const type = yield* typeOf(folder)
   if (type !== "Directory" && !(type === undefined && isFolderText(folder))) {
     return yield* new UsageError({ detail: `${folder} is no folder, and several files are copied to it` })
@@ -229,6 +248,7 @@ export const putAll = Effect.fnUntraced(function*(
   const found = (yield* Effect.forEach(sources, Patterns.expandLocal)).flat()
   if (sources.length === 1 && found[0] === sources[0]) return yield* put(found[0]!, target, options)
   if (sources.includes("-")) return yield* new UsageError({ detail: "- goes alone: name the file to write" })
+  yield* refuseTwins(found)
   yield* needDirectory(target)
   yield* each(found, options, (source) => {
     const name = basename(source)
@@ -269,8 +289,9 @@ export const copy = Effect.fnUntraced(function*(
   if (local.length === 0 && sources.length === 1 && found[0] === remote[0]) {
     return yield* relay(found[0]!, path, options)
   }
-  yield* needDirectory(path)
   const here = (yield* Effect.forEach(local, Patterns.expandLocal)).flat()
+  yield* refuseTwins([...here, ...found])
+  yield* needDirectory(path)
   yield* each([...here, ...found], options, (source) =>
     Effect.gen(function*() {
       if (typeof source !== "string") return yield* relay(source, Patterns.within(path, UncPath.name(source)), options)

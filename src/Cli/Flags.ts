@@ -67,6 +67,11 @@ export const shared = {
     Flag.withAlias("U"),
     Flag.withMetavar("NAME"),
     Flag.withDescription("Log on as 'DOMAIN\\name', name@domain or name; goes before a user in the path and SMB_USER"),
+    // smbclient takes name%password: the password would be shown as a part of the name, and sent in it.
+    Flag.filter(
+      (name) => !name.includes("%"),
+      () => "--user: a name without % and a password, which other users could see: use SMB_PASSWORD or --password-file"
+    ),
     Flag.optional
   ),
   passwordFile: Flag.String("password-file").pipe(

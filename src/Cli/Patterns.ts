@@ -54,6 +54,8 @@ export const expand = Effect.fnUntraced(function*(path: Remote) {
   if (pattern === undefined) return [path]
   const smb = yield* SmbClient
   const found = yield* Stream.runCollect(list(smb, path, pattern))
+  // With mapped names, a name can have the characters of patterns.
+  if (found.some(({ name }) => name === pattern)) return [path]
   return found.map(({ name }) => within(UncPath.parent(path), name))
 })
 

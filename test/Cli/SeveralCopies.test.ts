@@ -275,6 +275,34 @@ describe("cp", () => {
     }).pipe(provide(files)))
 })
 
+describe("two sources of one name", () => {
+  const twins = { a: { x: "1" }, b: { X: "2" } }
+
+  it.effect("are refused before anything is copied, by get, put and cp", () =>
+    Effect.gen(function*() {
+      const local = yield* folder
+      for (const name of ["a", "b"]) {
+        Fs.mkdirSync(join(local, name))
+        Fs.writeFileSync(join(local, name, "x"), name)
+      }
+      const both = [join(local, "a", "x"), join(local, "b", "x")]
+      const remotes = ["//nas/data/a/x", "//nas/data/b/X"]
+      for (
+        const { failure } of [
+          yield* get(remotes, `${join(local, "new")}/`),
+          yield* put(both, "//nas/data"),
+          yield* copy(remotes, "//far/data"),
+          yield* copy([both[0]!, remotes[1]!], "//far/data")
+        ]
+      ) {
+        assert.match(failure!.message!, / would both become [xX]: nothing was copied$/)
+        assert.strictEqual(failure!.code, 2)
+      }
+      assert.isFalse(Fs.existsSync(join(local, "new", "x")))
+      assert.deepStrictEqual(yield* there("\\\\far\\data"), { "old.txt": "old" })
+    }).pipe(Effect.scoped, provide(twins)))
+})
+
 describe("sync and check", () => {
   const sync = (from: string, to: string, json: boolean, options: Transfer.SyncOptions = {}) =>
     printed(

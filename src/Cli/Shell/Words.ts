@@ -24,11 +24,15 @@ interface Scanned {
   /** The last word, if the line ends in it. */
   readonly open: Word | undefined
   readonly isComment: boolean
-  /** What a shell of the system would do something with: `|`, `<`, `>`. */
+  /** What a shell of the system would do something with: a pipe, a redirection, `&`. */
   readonly operator: string | undefined
 }
 
-const isBlank = (character: string): boolean => /\s/.test(character)
+/** As in a POSIX shell: other blanks of Unicode belong to names. */
+const isBlank = (character: string): boolean => " \t\n\r".includes(character)
+
+/** What a shell of the system acts on. Taken for a part of a name, it would make words of the next command names. */
+const operators = "|<>&()`"
 
 /** The characters that a backslash makes plain between double quotes. */
 const escapable = "\"\\$`"
@@ -62,7 +66,7 @@ const scan = (line: string): Scanned => {
       if (isPlain) i++
       if (isPlain || quote !== "") word.value += isPlain ? next : character
     } else {
-      if (quote === "" && "|<>".includes(character)) operator ??= character
+      if (quote === "" && operators.includes(character)) operator ??= character
       word.value += character
     }
   }
@@ -76,7 +80,9 @@ export const parse = (line: string): Result.Result<ReadonlyArray<ReadonlyArray<s
   const { commands, open, operator } = scan(line)
   if (open !== undefined && open.quote !== "") return Result.fail(`the quote ${open.quote} is not closed`)
   if (operator !== undefined) {
-    return Result.fail(`the shell has no pipes and redirections: quote a ${operator} that belongs to a name`)
+    return Result.fail(
+      `the shell has no ${operator}: write ; between commands, and quote a ${operator} that belongs to a name`
+    )
   }
   return Result.succeed(commands.flatMap((words) => words.length === 0 ? [] : [words.map(({ value }) => value)]))
 }
@@ -102,5 +108,5 @@ export const unfinished = (text: string): Unfinished | undefined => {
 export const written = (value: string, quote: Quote = ""): string => {
   if (quote === "'") return `'${value.replaceAll("'", "'\\''")}`
   if (quote === "\"") return `"${value.replace(/["\\$`]/g, "\\$&")}`
-  return value.replace(/[\s'"\\;|<>]|^#/g, "\\$&")
+  return value.replace(/[\s'"\\;|<>&()`]|^#/g, "\\$&")
 }

@@ -1,6 +1,7 @@
 /** Copies a file: by its server if that holds both files, otherwise through this machine. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { ShareAccess } from "../../Smb2/Message/Constants.ts"
 import type { ClientError } from "../ClientError.ts"
 import * as OpenMode from "../OpenMode.ts"
 import type { Operations } from "../Operations.ts"
@@ -16,6 +17,15 @@ import { type PathContext, withShare } from "./TargetAttempt.ts"
 import { openVersion } from "./VersionedOpen.ts"
 
 /**
+ * The source, while nothing writes to it. The target can be another name of the same file: a hard link, or the file of
+ * another share. A server then refuses to open the target, which would empty the source.
+ */
+const unchanging = {
+  ...OpenMode.readSequentially,
+  shareAccess: OpenMode.readSequentially.shareAccess & ~ShareAccess.FILE_SHARE_WRITE
+}
+
+/**
  * The operation `copy`.
  *
  * @category constructors
@@ -25,7 +35,13 @@ export const make = (context: PathContext): Operations["copy"] =>
     yield* Effect.scoped(Effect.gen(function*() {
       const source = yield* withShare(context, from, (share, below) =>
         Effect.map(
-          openVersion(share, below, OpenMode.readSequentially, share.open),
+          openVersion(share, below, unchanging, share.open).pipe(
+            // A program that writes to the source has it open: a copy of its present content is still possible.
+            Effect.catchIf(
+              (error) => error._tag === "SmbError" && error.reason._tag === "SharingViolation",
+              () => openVersion(share, below, OpenMode.readSequentially, share.open)
+            )
+          ),
           (file) => ({ share, file, name: ShareNames.fileKey(share, below) })
         ))
       const mode = options?.create === true ? OpenMode.create : OpenMode.overwrite

@@ -100,8 +100,10 @@ export const remote = (base: UncPath.UncPath): Side => {
       Effect.flatMap(SmbClient, (smb) => Effect.asVoid(smb.removable(at(names), { recursive: true }))),
     remove: (names) =>
       Effect.flatMap(SmbClient, (smb) =>
-        // Another attempt finds nothing if the first one has removed it.
-        smb.remove(at(names), { recursive: true, force: true })),
+        smb.remove(at(names), { recursive: true }).pipe(
+          // Another attempt finds nothing if the first one has removed it.
+          Effect.catchIf((error) => error._tag === "SmbError" && isMissing(error), () => Effect.void)
+        )),
     hash: (names) => Same.remoteHash(at(names))
   }
 }
