@@ -40,6 +40,8 @@ export interface Progress {
  * - `TimeNotKept`: the file at `path` was copied, and its server did not set the time of the original.
  * - `TriedAgain`: the copy or the removal of `path` failed for a reason that may pass, and is tried again after a pause.
  * - `TargetChanged`: a read went on at another DFS target: `move` says from where to where, and at which byte.
+ * - `NotContinued`: the file at `path` has the name of a part of an upload with `resume`, and is none. The upload leaves
+ *   it as it is, and sends the whole file.
  *
  * @category models
  * @since 0.2.0
@@ -54,6 +56,7 @@ export interface Warning {
     | "TimeNotKept"
     | "TriedAgain"
     | "TargetChanged"
+    | "NotContinued"
   readonly path: string
   readonly message: string
   readonly move?: { readonly from: string; readonly to: string; readonly offset: bigint } | undefined

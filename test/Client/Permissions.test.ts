@@ -5,9 +5,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { Permissions } from "effect-smb"
+import * as Codec from "../../src/Codec/Codec.ts"
 import { fromSddl, toSddl } from "../../src/Codec/Sddl.ts"
-import type { SecurityDescriptor } from "../../src/Codec/SecurityDescriptor.ts"
+import { type Ace, type SecurityDescriptor, Sid } from "../../src/Codec/SecurityDescriptor.ts"
 import { random } from "../random.ts"
+
+const sidBytes = Codec.encode(Sid)
 
 const sd = (sddl: string): SecurityDescriptor => Result.getOrThrow(fromSddl(sddl))
 const ann = "S-1-5-21-1-2-3-1001"
@@ -192,6 +195,41 @@ describe("a change", () => {
       changed(before, (one) => Permissions.inherit(one, folder, { isDirectory: true })),
       `O:${ann}D:AI(A;;FX;;;AU)(A;OICIID;FA;;;BA)(A;OIIOID;FR;;;WD)(A;ID;0x1301bf;;;BU)(A;ID;FA;;;${ann})(A;OICIIOID;GA;;;CO)`
     )
+  })
+
+  // MS-DTYP 2.5.3.4.3 excepts no type; a callback ACE has its condition behind the SID (2.4.4.6, 2.4.4.7).
+  it.each([
+    [0x09, "allows"],
+    [0x0a, "denies"]
+  ])("inherits a conditional entry that %#: its bytes stay, and CREATOR OWNER becomes the owner", (aceType) => {
+    const condition = [0x61, 0x72, 0x74, 0x78, 0xf8, 0, 0, 0]
+    const entry = (aceFlags: number, mask: number, sid: string): Ace => {
+      const data = new Uint8Array(4)
+      new DataView(data.buffer).setUint32(0, mask, true)
+      return { _tag: "Raw", aceType, aceFlags, data: Uint8Array.from([...data, ...sidBytes(sid), ...condition]) }
+    }
+    const acesOf = (above: Ace, isDirectory: boolean) =>
+      Permissions.inherit(sd(`O:${ann}D:PAI(A;;FX;;;AU)`), {
+        ...sd("D:"),
+        dacl: { aclRevision: 2, aces: [above] }
+      }, { isDirectory }).dacl!.aces.slice(1).map((ace) => {
+        assert(ace._tag === "Raw")
+        return { _tag: ace._tag, aceType: ace.aceType, aceFlags: ace.aceFlags, data: Uint8Array.from(ace.data) }
+      })
+    const generic = 0x1000_0000
+    assert.deepStrictEqual(acesOf(entry(3, 0x116, joe), false), [entry(0x10, 0x116, joe)])
+    assert.deepStrictEqual(acesOf(entry(3, 0x116, joe), true), [entry(0x13, 0x116, joe)])
+    assert.deepStrictEqual(acesOf(entry(0, 0x116, joe), true), [])
+    assert.deepStrictEqual(acesOf(entry(0x0b, generic, "S-1-3-0"), false), [entry(0x10, 0x1f01ff, ann)])
+    assert.deepStrictEqual(acesOf(entry(0x0b, generic, "S-1-3-0"), true), [
+      entry(0x10, 0x1f01ff, ann),
+      entry(0x1b, generic, "S-1-3-0")
+    ])
+    // A damaged one is not lost.
+    for (const length of [0, 5, 11, 15]) {
+      const damaged: Ace = { _tag: "Raw", aceType, aceFlags: 3, data: new Uint8Array(length).fill(1) }
+      assert.deepStrictEqual(acesOf(damaged, false), [{ ...damaged, aceFlags: 0x10 }])
+    }
   })
 
   it("is the difference of two descriptors: only the parts that differ", () => {

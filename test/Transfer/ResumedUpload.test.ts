@@ -5,8 +5,10 @@ import { Effect, FileSystem, Layer, Redacted, Stream } from "effect"
 import { Credentials, OpenMode, SmbClient, TestTransport } from "effect-smb"
 import * as Fs from "node:fs"
 import { join } from "node:path"
+import type { ClientError } from "../../src/Client/ClientError.ts"
 import * as ResumedUpload from "../../src/Transfer/internal/ResumedUpload.ts"
 import * as Transfer from "../../src/Transfer/Transfer.ts"
+import type { TransferEvent } from "../../src/Transfer/TransferEvent.ts"
 
 const { block } = ResumedUpload
 
@@ -47,12 +49,6 @@ const sent = Effect.map(
 const namesOf = (smb: SmbClient.Client) =>
   Effect.map(Stream.runCollect(smb.list("//nas/data")), (all) => all.map(({ name }) => name).toSorted())
 
-it("counts as whole what comes before the block of the last byte", () => {
-  const size = BigInt(block)
-  const table = [[0n, 0n], [1n, 0n], [size, 0n], [size + 1n, size], [3n * size, 2n * size], [3n * size + 5n, 3n * size]]
-  assert.deepStrictEqual(table.map(([there]) => ResumedUpload.wholeBytes(there!)), table.map(([, whole]) => whole))
-})
-
 describe("an upload with resume", () => {
   const size = block + 1_600_000
 
@@ -69,7 +65,7 @@ describe("an upload with resume", () => {
       assert.isAbove(there, block)
       assert.isBelow(there, size)
       // What the last block holds does not count.
-      const whole = Number(ResumedUpload.wholeBytes(BigInt(there)))
+      const whole = Math.trunc((there - 1) / block) * block
       const file = yield* smb.open(`//nas/data/${part}`, OpenMode.write)
       yield* file.write(whole, new Uint8Array(there - whole))
       yield* file.close
@@ -109,6 +105,70 @@ describe("an upload with resume", () => {
       Effect.scoped,
       provide({ film: "old" }, [{ on: "WRITE", is: "drop", skip: 2, times: 1 }])
     ))
+
+  /** The path of the part that a run of `upload` uses. */
+  const partOf = Effect.fnUntraced(function*(smb: SmbClient.Client, path: string) {
+    yield* Effect.flip(upload(path))
+    const names = yield* namesOf(smb)
+    return `//nas/data/${names.find((name) => name.endsWith(".part"))!}`
+  })
+
+  const kinds = (events: ReadonlyArray<TransferEvent>) =>
+    events.flatMap((event) => event._tag === "Warned" ? [event.warning.kind] : [])
+
+  type Plant = (smb: SmbClient.Client, part: string) => Effect.Effect<unknown, ClientError>
+  const planted: ReadonlyArray<readonly [string, Plant]> = [
+    ["with other bytes", (smb, part) => smb.writeFile(part, new Uint8Array(size).fill(9))],
+    ["with one other byte at its end", (smb, part) => {
+      const data = bytes(size)
+      data[size - 1]! ^= 0xff
+      return smb.writeFile(part, data)
+    }],
+    ["that is longer", (smb, part) => smb.writeFile(part, bytes(size + 1))],
+    ["that is a link", (smb, part) => smb.rename("//nas/data/alias", part)],
+    [
+      "that is a link to the same bytes",
+      (smb, part) =>
+        Effect.andThen(smb.writeFile("//nas/data/victim", bytes(block)), smb.rename("//nas/data/alias", part))
+    ],
+    ["that is a directory", (smb, part) => smb.makeDirectory(part)]
+  ]
+
+  it.effect.each(planted)("leaves a part %s alone, and sends the whole file", ([, plant]) =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const path = yield* local(size)
+      const part = yield* partOf(smb, path)
+      yield* smb.remove(part)
+      yield* plant(smb, part)
+      const victim = yield* smb.readFile("//nas/data/victim")
+      const before = yield* smb.stat(part, { follow: false })
+      assert.deepStrictEqual(kinds(yield* upload(path)), ["NotContinued"])
+      assert.strictEqual(Buffer.compare(yield* smb.readFile("//nas/data/film"), bytes(size)), 0)
+      assert.strictEqual(Buffer.compare(yield* smb.readFile("//nas/data/victim"), victim), 0)
+      const after = yield* smb.stat(part, { follow: false })
+      assert.deepStrictEqual([after.type, after.size], [before.type, before.size])
+      assert.deepInclude((yield* upload(path))[0], { _tag: "Skipped", because: "Same" })
+    }).pipe(
+      Effect.scoped,
+      provide({ film: "old", victim: "secret", alias: TestTransport.link("victim") }, [{
+        on: "WRITE",
+        is: "drop",
+        skip: 1,
+        times: 1
+      }])
+    ))
+
+  it.effect("makes a new part in the place of one that proves nothing", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const path = yield* local(size)
+      const part = yield* partOf(smb, path)
+      yield* smb.writeFile(part, new Uint8Array(10))
+      assert.deepStrictEqual(kinds(yield* upload(path)), [])
+      assert.deepStrictEqual(yield* namesOf(smb), ["film"])
+      assert.strictEqual(Buffer.compare(yield* smb.readFile("//nas/data/film"), bytes(size)), 0)
+    }).pipe(Effect.scoped, provide({ film: "old" }, [{ on: "WRITE", is: "drop", skip: 1, times: 1 }])))
 
   it.effect("fails if the local file changes during the copy, and the old file stays", () =>
     Effect.gen(function*() {

@@ -143,12 +143,14 @@ const once = Effect.fnUntraced(function*(
   if (isAlone) run.only(size)
   const about = {
     isNew,
-    lastWriteTime: upload.times ? Same.localFacts(info).lastWriteTime : undefined,
+    // Size and time tell a later run with `resume` whether the file is complete.
+    lastWriteTime: upload.times || upload.resume ? Same.localFacts(info).lastWriteTime : undefined,
     fileAttributes: upload.attributes && LocalFile.isReadOnly(info) ? yield* readOnlyAt(target) : undefined
   }
   if (upload.resume && size > smallSize && !isStream(target, upload)) {
     const count = yield* ResumedUpload.copy(source, local, info, target, upload, about.fileAttributes)
-    return yield* run.copied(source, UncPath.format(target), count)
+    if (count !== undefined) return yield* run.copied(source, UncPath.format(target), count)
+    yield* local.seek(0n, "start")
   }
   const { advance } = yield* run.file(source, UncPath.format(target), Number(size))
   // All bytes that the file had when it was opened must arrive. Files like those of /proc report the size 0, and have

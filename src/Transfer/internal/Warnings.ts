@@ -23,6 +23,14 @@ export const intoItself = (path: string): Warning =>
 export const loop = ({ path }: Entry): Warning =>
   warning("Loop", path, "this folder leads back to a folder above it, and its content is not listed again")
 
+export const notContinued = (path: string): Warning =>
+  warning(
+    "NotContinued",
+    path,
+    "this is not a part that an upload of this file has left, so it stays as it is, and the file is sent from its start. " +
+      "Another user may have put it there: look at it, and remove it"
+  )
+
 export const targetChanged = ({ cause, from, offset, path, to }: Move): Warning => ({
   kind: "TargetChanged",
   path,
