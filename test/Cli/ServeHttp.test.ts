@@ -140,6 +140,25 @@ describe("a listing", () => {
       }
     }))
 
+  it.live("follows links within the folder, and none out of it", () =>
+    Effect.gen(function*() {
+      const { port, share, smb } = yield* site({}, "/base")
+      yield* smb.makeDirectory(`${share}/base/in`, { recursive: true })
+      yield* smb.makeDirectory(`${share}/private`)
+      yield* smb.writeFile(`${share}/private/secret.txt`, "the secret")
+      yield* smb.writeFile(`${share}/base/in/file.txt`, "the file")
+      yield* smb.makeLink(`${share}/base/good`, "in\\file.txt")
+      yield* smb.makeLink(`${share}/base/evil`, "..\\private\\secret.txt")
+      yield* smb.makeLink(`${share}/base/folder`, "..\\private", { directory: true })
+      assert.strictEqual((yield* request(port, "/good")).text, "the file")
+      for (const path of ["/evil", "/folder", "/folder/", "/folder/secret.txt"]) {
+        const { status, text } = yield* request(port, path)
+        assert.strictEqual(status, 403, path)
+        assert.include(text, "leads out of", path)
+        assert.notInclude(text, "the secret", path)
+      }
+    }))
+
   it.live("ends after a number of entries, and says so", () =>
     Effect.gen(function*() {
       for (const [maximumEntries, isCut] of [[2, true], [3, false]] as const) {

@@ -265,5 +265,7 @@ export const make = (
   options: Options
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, unknown, HttpServerRequest.HttpServerRequest | Scope.Scope> => {
   const listings = Semaphore.makeUnsafe(listingsAtATime)
-  return Effect.andThen(Turns.wait, Effect.tap(respond(options, listings), logged))
+  // A link in the folder does not show what is elsewhere on the share.
+  const confined = { ...options, smb: options.smb.confinedTo(options.base) }
+  return Effect.andThen(Turns.wait, Effect.tap(respond(confined, listings), logged))
 }
