@@ -112,7 +112,8 @@ const announce = (
 
 /** Refuses a path that is no folder, before anything listens. */
 const requireFolder = Effect.fnUntraced(function*(path: UncPath.UncPath) {
-  const smb = (yield* SmbClient).withNames("mapped")
+  // As the site does: a folder that is behind a link would be a site of refusals only.
+  const smb = (yield* SmbClient).withNames("mapped").confinedTo(path)
   const { type } = yield* smb.stat(path)
   if (type !== "directory") {
     return yield* new UsageError({ detail: `${UncPath.format(path)} is a file: name the folder that holds it` })

@@ -117,8 +117,12 @@ const statisticsGet = {
 /** ERROR_ACCESS_DENIED (MS-ERREF 2.2). */
 const accessDenied = 5
 
-/** The most entries of a list, and the size that the server is asked for at once, in bytes. */
+/**
+ * The most entries of a list, the most characters of all its texts, and the size that the server is asked for at once,
+ * in bytes. A server can send more than it is asked for.
+ */
 const most = 100_000
+const mostCharacters = 8 * 1024 * 1024
 const part = 64 * 1024
 
 interface Part<A> {
@@ -133,13 +137,18 @@ const denied = (server: string, name: string) =>
     because: "The server tells this only to its administrators: log on as one of them."
   })
 
+/** The count of characters of an entry's texts, each of which has two bytes. */
+const charactersOf = (entry: object): number =>
+  Object.values(entry).reduce((sum: number, value) => typeof value === "string" ? sum + value.length : sum, 0)
+
 /** Gathers a list from its parts: a server says that more follows, and where. */
-const gather = Effect.fnUntraced(function*<A>(
+const gather = Effect.fnUntraced(function*<A extends object>(
   server: string,
   name: string,
   ask: (resumeHandle: number) => Effect.Effect<Part<A>, RequestError | RpcPipe.RpcRefused>
 ): Effect.fn.Return<ReadonlyArray<A>, RequestError> {
   const all: Array<A> = []
+  let characters = 0
   let resumeHandle = 0
   for (;;) {
     const answer = yield* Effect.catchTag(
@@ -148,7 +157,13 @@ const gather = Effect.fnUntraced(function*<A>(
       ({ fault }) => RpcPipe.unexpected(server, `the server failed to tell how it is used (${name}, fault ${fault})`)
     )
     if (answer.returnValue === accessDenied) return yield* denied(server, name)
-    all.push(...answer.entries)
+    for (const entry of answer.entries) {
+      all.push(entry)
+      characters += charactersOf(entry)
+    }
+    if (characters > mostCharacters) {
+      return yield* RpcPipe.unexpected(server, `the names in the server's list are longer than 16 MiB (${name})`)
+    }
     if (answer.returnValue === Srvsvc.NERR_Success) return all
     if (answer.returnValue !== Srvsvc.ERROR_MORE_DATA) {
       return yield* RpcPipe.unexpected(

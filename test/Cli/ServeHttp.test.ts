@@ -3,14 +3,15 @@
  * which sends paths and headers unchanged.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Layer, References, Schedule, Scope, SubscriptionRef } from "effect"
-import { type Namespace, OpenMode, SmbClient, type SmbError, UncPath } from "effect-smb"
+import { Context, Effect, Exit, Layer, Redacted, References, Schedule, Scope, SubscriptionRef } from "effect"
+import { type Namespace, OpenMode, SmbClient, type SmbError, UncPath, UserStore } from "effect-smb"
 import { spawn } from "node:child_process"
 import * as Http from "node:http"
 import * as Net from "node:net"
 import { fileURLToPath } from "node:url"
 import { contentSecurityPolicy } from "../../src/Cli/Http/Page.ts"
 import * as ServeHttp from "../../src/Cli/ServeHttp.ts"
+import { status } from "../../src/Cli/ServeStatus.ts"
 import * as FileTime from "../../src/Codec/FileTime.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as Served from "./served.ts"
@@ -136,6 +137,25 @@ describe("a listing", () => {
         const path of ["/../outside.txt", "/%2e%2e/outside.txt", "/..%5coutside.txt", "/one/..%2f..%2foutside.txt"]
       ) {
         assert.strictEqual((yield* request(port, path)).status, 404, path)
+      }
+    }))
+
+  it.live("follows links within the folder, and none out of it", () =>
+    Effect.gen(function*() {
+      const { port, share, smb } = yield* site({}, "/base")
+      yield* smb.makeDirectory(`${share}/base/in`, { recursive: true })
+      yield* smb.makeDirectory(`${share}/private`)
+      yield* smb.writeFile(`${share}/private/secret.txt`, "the secret")
+      yield* smb.writeFile(`${share}/base/in/file.txt`, "the file")
+      yield* smb.makeLink(`${share}/base/good`, "in\\file.txt")
+      yield* smb.makeLink(`${share}/base/evil`, "..\\private\\secret.txt")
+      yield* smb.makeLink(`${share}/base/folder`, "..\\private", { directory: true })
+      assert.strictEqual((yield* request(port, "/good")).text, "the file")
+      for (const path of ["/evil", "/folder", "/folder/", "/folder/secret.txt"]) {
+        const { status, text } = yield* request(port, path)
+        assert.strictEqual(status, 403, path)
+        assert.include(text, "leads out of", path)
+        assert.notInclude(text, "the secret", path)
       }
     }))
 
@@ -381,6 +401,80 @@ describe("a request that gets nothing", () => {
       const gone = yield* request(port, "/")
       assert.strictEqual(gone.status, 502)
       assert.include(gone.text, "refused the connection")
+    }))
+})
+
+describe("requests of one connection that come at once", () => {
+  /** A site over a film of 24 MiB, whose file server tells joe what is open. */
+  const film = Effect.gen(function*() {
+    const users = UserStore.inMemory({ joe: Redacted.make("secret") })
+    const server = yield* Served.server({
+      users: {
+        find: (name, domain) =>
+          Effect.map(users.find(name, domain), (user) => user === undefined ? user : { ...user, administrator: true })
+      }
+    })
+    const context = yield* Layer.build(Served.client({ port: server.port }))
+    const smb = Context.get(context, SmbClient.SmbClient)
+    const host = `//127.0.0.1:${server.port}`
+    yield* smb.writeFile(`${host}/data/film.bin`, new Uint8Array(24 * 1024 * 1024))
+    const { port } = yield* Effect.provide(listen(`${host}/data`), context)
+    const openFilms = Effect.map(
+      smb.openFiles(host),
+      (files) => files.filter((file) => file.path.endsWith("film.bin")).length
+    )
+    const bytesSent = Effect.map(
+      Effect.provide(Served.printed(status(Served.path(host), { json: true })), Served.client()),
+      (said): number => said.objects().find(({ kind }) => kind === "server").bytesSent
+    )
+    return { port, openFilms, bytesSent }
+  })
+
+  /** A connection that sends `count` requests in one write, and reads nothing. */
+  const send = (port: number, count: number) =>
+    Effect.acquireRelease(
+      Effect.callback<Net.Socket>((resume) => {
+        const socket = Net.connect(port, "127.0.0.1", () => {
+          socket.pause()
+          socket.write("GET /film.bin HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(count))
+          resume(Effect.succeed(socket))
+        })
+        socket.on("error", () => {})
+      }),
+      (socket) => Effect.sync(() => socket.destroy())
+    )
+
+  it.live("begin one after another, and a browser that reads nothing costs little", () =>
+    Effect.gen(function*() {
+      const { bytesSent, openFilms, port } = yield* film
+      const socket = yield* send(port, 9)
+      yield* Effect.repeat(openFilms, { until: (count) => count > 0, times: 200 })
+      yield* Effect.sleep("500 millis")
+      assert.strictEqual(yield* openFilms, 1)
+      assert.isBelow(yield* bytesSent, 16 * 1024 * 1024)
+      assert.strictEqual((yield* request(port, "/")).status, 200)
+      // The next one has its turn, and the end of the connection ends those that wait too.
+      let received = 0
+      yield* Effect.callback<void>((resume) => {
+        socket.on("data", (data) => {
+          received += data.length
+          if (received > 26 * 1024 * 1024) resume(Effect.sync(() => socket.destroy()))
+        })
+        socket.resume()
+      })
+      assert.strictEqual(yield* Effect.repeat(openFilms, { until: (count) => count === 0, times: 200 }), 0)
+    }))
+
+  it.live("end the connection if they are too many, and other browsers are answered", () =>
+    Effect.gen(function*() {
+      const { openFilms, port } = yield* film
+      const socket = yield* send(port, 300)
+      yield* Effect.callback<void>((resume) => {
+        socket.once("close", () => resume(Effect.void)).resume()
+      })
+      assert.strictEqual((yield* request(port, "/")).status, 200)
+      yield* Effect.repeat(openFilms, { until: (count) => count === 0, times: 200 })
+      assert.strictEqual(yield* openFilms, 0)
     }))
 })
 

@@ -66,7 +66,11 @@ const answering = (answer: (call: number) => Files | "fault") => {
     path: "srvsvc",
     close: Effect.void,
     run: ({ input }: { readonly input: Uint8Array }) =>
-      Effect.sync(() => Codec.encode(DceRpc.Pdu)(respond(decoded(DceRpc.Pdu, input))))
+      Effect.sync(() => {
+        const pdu = respond(decoded(DceRpc.Pdu, input))
+        const pdus = pdu._tag === "Response" ? DceRpc.fragments(pdu, 65_528) : [pdu]
+        return new Uint8Array(Buffer.concat(pdus.map((one) => Codec.encode(DceRpc.Pdu)(one))))
+      })
   }
   const ipc = { server: "nas", port: 445, open: () => Effect.succeed(pipe) } as unknown as Share.Share
   return { asked, files: Effect.scoped(ServerUse.openFiles(ipc)) }
@@ -112,6 +116,21 @@ describe("the open files of a server", () => {
         assert.match((yield* Effect.flip(files)).message, /the server's list has no end/)
         assert.isAtMost(asked.length, 150)
       }
+    }))
+
+  it.effect("are a failure if their names are longer than 16 MiB in all", () =>
+    Effect.gen(function*() {
+      const long = "x".repeat(1024 * 1024)
+      const { asked, files } = answering((call) => ({
+        info: { level: 3, value: [{ ...file(call), pathName: long }] },
+        totalEntries: 100,
+        resumeHandle: call,
+        returnValue: call < 20 ? Srvsvc.ERROR_MORE_DATA : Srvsvc.NERR_Success
+      }))
+      const error = yield* Effect.flip(files)
+      assert.strictEqual(error._tag, "ProtocolError")
+      assert.match(error.message, /longer than 16 MiB \(NetrFileEnum\)/)
+      assert.lengthOf(asked, 8)
     }))
 
   it.effect("are refused with what to do: for users that are no administrators, and by servers without the call", () =>

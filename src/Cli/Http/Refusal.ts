@@ -47,6 +47,7 @@ export const of = (error: ClientError.ClientError, path: string): Refusal => {
     if (error.reason._tag === "NotADirectory" || ClientError.isNotFound(error)) return missing(path)
     if (error.reason._tag === "ObjectNameInvalid") return missing(path)
     if (refusesAccount(error)) return { status: 502, title: "The file server refuses the logon", message }
+    if (error.reason._tag === "StoppedOnSymlink") return { status: 403, title: "The link leads elsewhere", message }
     if (ClientError.isPermission(error)) return { status: 403, title: "No permission", message }
     if (ClientError.isTransient(error)) return { status: 503, title: "Not available now", message }
     return { status: 502, title: "The file server refuses this", message }

@@ -15,9 +15,9 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as HttpStaticServer from "effect/http/HttpStaticServer"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
-import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import type { ClientError } from "../../Client/ClientError.ts"
 import type { ReadableFile } from "../../Client/Operations.ts"
@@ -29,6 +29,7 @@ import * as ContentType from "./ContentType.ts"
 import * as HostNames from "./HostNames.ts"
 import * as Page from "./Page.ts"
 import * as Refusal from "./Refusal.ts"
+import * as Turns from "./Turns.ts"
 import * as UrlPath from "./UrlPath.ts"
 
 /** What a site shows, and to which requests. */
@@ -45,6 +46,9 @@ export interface Options {
 
 /** About 5 MB of HTML. */
 const defaultMaximumEntries = 20_000
+
+/** How many listings are gathered at a time: each one is in memory. The rest waits. */
+const listingsAtATime = 4
 
 /** Headers of every response. No other origin can embed or read it, and no browser guesses a type. */
 const commonHeaders = {
@@ -66,21 +70,29 @@ const html = (text: string, status: number) =>
     }
   })
 
-/** How many chunks are read ahead of a browser that takes them slowly. */
-const chunksAhead = 2
+/** How much is read at once, in bytes, and how many such parts are read ahead of a browser that takes them slowly. */
+const partSize = 256 * 1024
+const partsAhead = 2
 
-/** The bytes of an open file. The client lends its chunks, so each one is copied. */
+/**
+ * The bytes of an open file. Each part is a read by itself: one read of the whole range would fill the window of a fast
+ * transfer, 8 MiB, for each browser that takes nothing.
+ */
 const bytes = (
   file: ReadableFile,
   range: { readonly offset: number; readonly length: number }
 ): Stream.Stream<Uint8Array, ClientError> =>
-  Stream.callback<Uint8Array, ClientError>(
-    (queue) =>
-      file.readTo((chunk) => Queue.offer(queue, chunk.slice()), range).pipe(
-        Effect.andThen(Queue.end(queue)),
-        Effect.catch((error) => Queue.fail(queue, error))
-      ),
-    { bufferSize: chunksAhead }
+  Stream.range(0, Math.ceil(range.length / partSize) - 1).pipe(
+    Stream.mapEffect(
+      (part) => {
+        const from = part * partSize
+        return Stream.runCollect(
+          file.stream({ offset: range.offset + from, length: Math.min(partSize, range.length - from) })
+        )
+      },
+      { concurrency: partsAhead }
+    ),
+    Stream.flattenIterable
   )
 
 /**
@@ -190,7 +202,8 @@ const withSlash = (name: string, url: string): HttpServerResponse.HttpServerResp
   })
 
 const respond = Effect.fnUntraced(function*(
-  options: Options
+  options: Options,
+  listings: Semaphore.Semaphore
 ): Effect.fn.Return<
   HttpServerResponse.HttpServerResponse,
   unknown,
@@ -218,7 +231,7 @@ const respond = Effect.fnUntraced(function*(
   const unc = below(names)
   const place = UncPath.format(below(names.map(Page.shown)))
   const failed = (error: ClientError) => Effect.sync(() => refuse(Refusal.of(error, place)))
-  if (isFolder) return yield* Effect.catch(listing(options, unc, names, url), failed)
+  if (isFolder) return yield* Effect.catch(listings.withPermits(1)(listing(options, unc, names, url)), failed)
 
   const name = names.at(-1)!
   const opened = yield* Effect.result(smb.openToRead(unc))
@@ -244,8 +257,15 @@ const logged = Effect.fnUntraced(function*(response: HttpServerResponse.HttpServ
   })
 })
 
-/** The app that answers every request of a server. */
+/**
+ * The app that answers every request of a server. It asks a file server for one request of a connection at a time: see
+ * `Turns`.
+ */
 export const make = (
   options: Options
-): Effect.Effect<HttpServerResponse.HttpServerResponse, unknown, HttpServerRequest.HttpServerRequest | Scope.Scope> =>
-  Effect.tap(respond(options), logged)
+): Effect.Effect<HttpServerResponse.HttpServerResponse, unknown, HttpServerRequest.HttpServerRequest | Scope.Scope> => {
+  const listings = Semaphore.makeUnsafe(listingsAtATime)
+  // A link in the folder does not show what is elsewhere on the share.
+  const confined = { ...options, smb: options.smb.confinedTo(options.base) }
+  return Effect.andThen(Turns.wait, Effect.tap(respond(confined, listings), logged))
+}
