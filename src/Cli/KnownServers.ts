@@ -91,9 +91,15 @@ export const find = ({ servers }: KnownServers, server: string): Found | undefin
   return key === undefined ? undefined : { key, entry: servers[key]! }
 }
 
+/** What a run takes from an entry. The keyring has a password for each key, so the key counts too. */
+const content = (found: Found | undefined): string | undefined =>
+  found === undefined
+    ? undefined
+    : JSON.stringify([found.entry, found.entry.password === "keyring" ? normal(found.key) : ""])
+
 /**
  * What is known of the servers of one run of the command, which has one user and one set of options. Fails if two
- * servers have different entries.
+ * servers have different entries, or different passwords in the keyring: no server gets the password of another.
  */
 export const findAll = (
   known: KnownServers,
@@ -102,11 +108,11 @@ export const findAll = (
   const [first, ...rest] = [...new Set(servers.map(normal))].map((server) => ({ server, found: find(known, server) }))
   for (const { found, server } of rest) {
     // Two servers with the same user and options can have two entries.
-    if (JSON.stringify(found?.entry) !== JSON.stringify(first?.found?.entry)) {
+    if (content(found) !== content(first?.found)) {
       return Result.fail(
         new UsageError({
-          detail: `servers.json has different entries for ${first!.server} and ${server}, and a run has one user: ` +
-            "give --user and the options, or copy in two steps"
+          detail: `servers.json has different entries for ${first!.server} and ${server}, and a run has one user and ` +
+            "one password: copy in two steps, or let one entry in servers.json (such as *.domain) be for both servers"
         })
       )
     }

@@ -117,6 +117,18 @@ describe("servers.json", () => {
     }
   })
 
+  it("has a password in the keyring for each key, and no server gets that of another", () => {
+    const entry = { user: "joe", password: "keyring" } as const
+    const servers = { a: entry, b: entry, "*.corp.test": entry }
+    const found = (...names: ReadonlyArray<string>) => KnownServers.findAll({ servers }, names)
+    assert.strictEqual(Result.getOrThrow(found("a", "A."))?.key, "a")
+    assert.strictEqual(Result.getOrThrow(found("x.corp.test", "y.corp.test"))?.key, "*.corp.test")
+    for (const names of [["a", "b"], ["b", "a"], ["a", "x.corp.test"]]) {
+      const refused = found(...names)
+      assert.include(Result.isFailure(refused) ? refused.failure.message : "", "copy in two steps")
+    }
+  })
+
   it.live("is refused with its path if it is wrong, or if other users can change it", () =>
     Effect.scoped(Effect.gen(function*() {
       yield* home
