@@ -97,6 +97,22 @@ const content = (found: Found | undefined): string | undefined =>
     ? undefined
     : JSON.stringify([found.entry, found.entry.password === "keyring" ? normal(found.key) : ""])
 
+/** Fails if the entry of one of these servers differs from `first`. `advice`: what the user can do then. */
+const refuseOthers = (
+  known: KnownServers,
+  first: { readonly server: string; readonly found: Found | undefined },
+  servers: ReadonlyArray<string>,
+  advice: string
+): Result.Result<Found | undefined, UsageError> => {
+  const name = normal(first.server)
+  const other = servers.map(normal).find((server) =>
+    server !== name && content(find(known, server)) !== content(first.found)
+  )
+  return other === undefined ? Result.succeed(first.found) : Result.fail(
+    new UsageError({ detail: `servers.json has different entries for ${name} and ${other}, and ${advice}` })
+  )
+}
+
 /**
  * What is known of the servers of one run of the command, which has one user and one set of options. Fails if two
  * servers have different entries, or different passwords in the keyring: no server gets the password of another.
@@ -105,20 +121,23 @@ export const findAll = (
   known: KnownServers,
   servers: ReadonlyArray<string>
 ): Result.Result<Found | undefined, UsageError> => {
-  const [first, ...rest] = [...new Set(servers.map(normal))].map((server) => ({ server, found: find(known, server) }))
-  for (const { found, server } of rest) {
-    // Two servers with the same user and options can have two entries.
-    if (content(found) !== content(first?.found)) {
-      return Result.fail(
-        new UsageError({
-          detail: `servers.json has different entries for ${first!.server} and ${server}, and a run has one user and ` +
-            "one password: copy in two steps, or let one entry in servers.json (such as *.domain) be for both servers"
-        })
-      )
-    }
-  }
-  return Result.succeed(first?.found)
+  const [server, ...rest] = servers
+  return server === undefined ? Result.succeed(undefined) : refuseOthers(
+    known,
+    { server, found: find(known, server) },
+    rest,
+    "a run has one user and one password: copy in two steps, or let one entry in servers.json (such as *.domain) be " +
+      "for both servers"
+  )
 }
+
+/** Fails if a line of a shell names a server whose entry differs from what the shell was started with. */
+export const checkShell = (
+  known: KnownServers,
+  start: { readonly server: string; readonly found: Found | undefined },
+  servers: ReadonlyArray<string>
+): Result.Result<Found | undefined, UsageError> =>
+  refuseOthers(known, start, servers, "a shell has one user, one password and one set of options: start another shell")
 
 /** Changes the default file, while no other process does. */
 export const change = (update: (servers: KnownServers["servers"]) => KnownServers["servers"]) =>
