@@ -5,12 +5,12 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { readFile, stat } from "node:fs/promises"
 import * as PrivateFile from "../Server/PrivateFile.ts"
 import { LocalError } from "../Transfer/LocalError.ts"
 import { oneLine, UsageError } from "./Failure.ts"
 import * as Options from "./OptionsByServer.ts"
 import * as PlatformPaths from "./PlatformPaths.ts"
+import * as TrustedFile from "./TrustedFile.ts"
 
 /** What is known of a server. */
 export const KnownServer = Schema.Struct({
@@ -37,28 +37,13 @@ const decode = Schema.decodeUnknownResult(Schema.fromJsonString(KnownServers), {
 
 const none: KnownServers = { servers: {} }
 
-/** A file with commands that this user runs must not belong to other users. */
-const refuseChanging = (path: string): Effect.Effect<void, LocalError> =>
-  Effect.flatMap(
-    Effect.promise(() => stat(path).catch(() => undefined)),
-    (stats) =>
-      stats !== undefined && process.platform !== "win32" && stats.isFile() && (stats.mode & 0o022) !== 0
-        ? Effect.fail(new LocalError({ path, detail: "other users of this machine can change it; `chmod go-w` it" }))
-        : Effect.void
-  )
-
-/** Reads a file. A file that does not exist knows no server. */
+/**
+ * Reads a file. A file that does not exist knows no server. A file with commands that this user runs must not come from
+ * other users.
+ */
 export const read = Effect.fnUntraced(function*(path: string): Effect.fn.Return<KnownServers, LocalError> {
-  const text = yield* Effect.tryPromise({
-    try: () =>
-      readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
-        if (cause.code === "ENOENT" || cause.code === "ENOTDIR") return undefined
-        throw cause
-      }),
-    catch: (cause) => new LocalError({ path, detail: oneLine((cause as Error).message) })
-  })
+  const text = yield* TrustedFile.read(path, { isOwn: true, group: false })
   if (text === undefined) return none
-  yield* refuseChanging(path)
   const decoded = decode(text.replace(/^\uFEFF/, ""))
   return Result.isSuccess(decoded)
     ? decoded.success
