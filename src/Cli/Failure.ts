@@ -54,6 +54,12 @@ export const printable = (text: string): string => text.replace(unprintable, "?"
 /** The text on one line, safe for a terminal. */
 export const oneLine = (text: string): string => printable(text.replace(/\s*\n\s*/g, " ").trim())
 
+/** A URL's text before its last `@`, if it may hold a password. */
+const secret = /:\/\/(?=[^\s@]*(?::|%3a))\S*@/gi
+
+/** The text without what may be a password in a URL. A password that is written wrongly can have any character. */
+export const withoutSecrets = (text: string): string => text.replace(secret, "://...@")
+
 /** How a failure is reported. */
 export interface Report {
   readonly code: number
@@ -115,11 +121,11 @@ export const report = (error: unknown): Report => {
       readonly errors: ReadonlyArray<Error>
     }
     if (errors.length === 0) return { code: 2 }
-    const detail = errors.map((each) => oneLine(each.message)).join("; ")
+    const detail = errors.map((each) => withoutSecrets(oneLine(each.message))).join("; ")
     const message = `${detail} (see ${commandPath.join(" ")} --help)`
     return { code: 2, message, json: { error: "UsageError", message: detail } }
   }
-  const message = oneLine(messageOf(error))
+  const message = withoutSecrets(oneLine(messageOf(error)))
   const tag = Predicate.hasProperty(error, "_tag") ? String(error._tag) : "Defect"
   const reason = reasonOf(error)
   return {

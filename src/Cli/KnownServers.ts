@@ -5,12 +5,12 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { readFile, stat } from "node:fs/promises"
 import * as PrivateFile from "../Server/PrivateFile.ts"
 import { LocalError } from "../Transfer/LocalError.ts"
 import { oneLine, UsageError } from "./Failure.ts"
 import * as Options from "./OptionsByServer.ts"
 import * as PlatformPaths from "./PlatformPaths.ts"
+import * as TrustedFile from "./TrustedFile.ts"
 
 /** What is known of a server. */
 export const KnownServer = Schema.Struct({
@@ -37,28 +37,13 @@ const decode = Schema.decodeUnknownResult(Schema.fromJsonString(KnownServers), {
 
 const none: KnownServers = { servers: {} }
 
-/** A file with commands that this user runs must not belong to other users. */
-const refuseChanging = (path: string): Effect.Effect<void, LocalError> =>
-  Effect.flatMap(
-    Effect.promise(() => stat(path).catch(() => undefined)),
-    (stats) =>
-      stats !== undefined && process.platform !== "win32" && stats.isFile() && (stats.mode & 0o022) !== 0
-        ? Effect.fail(new LocalError({ path, detail: "other users of this machine can change it; `chmod go-w` it" }))
-        : Effect.void
-  )
-
-/** Reads a file. A file that does not exist knows no server. */
+/**
+ * Reads a file. A file that does not exist knows no server. A file with commands that this user runs must not come from
+ * other users.
+ */
 export const read = Effect.fnUntraced(function*(path: string): Effect.fn.Return<KnownServers, LocalError> {
-  const text = yield* Effect.tryPromise({
-    try: () =>
-      readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
-        if (cause.code === "ENOENT" || cause.code === "ENOTDIR") return undefined
-        throw cause
-      }),
-    catch: (cause) => new LocalError({ path, detail: oneLine((cause as Error).message) })
-  })
+  const text = yield* TrustedFile.read(path, { isOwn: true, group: false })
   if (text === undefined) return none
-  yield* refuseChanging(path)
   const decoded = decode(text.replace(/^\uFEFF/, ""))
   return Result.isSuccess(decoded)
     ? decoded.success
@@ -91,28 +76,53 @@ export const find = ({ servers }: KnownServers, server: string): Found | undefin
   return key === undefined ? undefined : { key, entry: servers[key]! }
 }
 
+/** What a run takes from an entry. The keyring has a password for each key, so the key counts too. */
+const content = (found: Found | undefined): string | undefined =>
+  found === undefined
+    ? undefined
+    : JSON.stringify([found.entry, found.entry.password === "keyring" ? normal(found.key) : ""])
+
+/** Fails if the entry of one of these servers differs from `first`. `advice`: what the user can do then. */
+const refuseOthers = (
+  known: KnownServers,
+  first: { readonly server: string; readonly found: Found | undefined },
+  servers: ReadonlyArray<string>,
+  advice: string
+): Result.Result<Found | undefined, UsageError> => {
+  const name = normal(first.server)
+  const other = servers.map(normal).find((server) =>
+    server !== name && content(find(known, server)) !== content(first.found)
+  )
+  return other === undefined ? Result.succeed(first.found) : Result.fail(
+    new UsageError({ detail: `servers.json has different entries for ${name} and ${other}, and ${advice}` })
+  )
+}
+
 /**
  * What is known of the servers of one run of the command, which has one user and one set of options. Fails if two
- * servers have different entries.
+ * servers have different entries, or different passwords in the keyring: no server gets the password of another.
  */
 export const findAll = (
   known: KnownServers,
   servers: ReadonlyArray<string>
 ): Result.Result<Found | undefined, UsageError> => {
-  const [first, ...rest] = [...new Set(servers.map(normal))].map((server) => ({ server, found: find(known, server) }))
-  for (const { found, server } of rest) {
-    // Two servers with the same user and options can have two entries.
-    if (JSON.stringify(found?.entry) !== JSON.stringify(first?.found?.entry)) {
-      return Result.fail(
-        new UsageError({
-          detail: `servers.json has different entries for ${first!.server} and ${server}, and a run has one user: ` +
-            "give --user and the options, or copy in two steps"
-        })
-      )
-    }
-  }
-  return Result.succeed(first?.found)
+  const [server, ...rest] = servers
+  return server === undefined ? Result.succeed(undefined) : refuseOthers(
+    known,
+    { server, found: find(known, server) },
+    rest,
+    "a run has one user and one password: copy in two steps, or let one entry in servers.json (such as *.domain) be " +
+      "for both servers"
+  )
 }
+
+/** Fails if a line of a shell names a server whose entry differs from what the shell was started with. */
+export const checkShell = (
+  known: KnownServers,
+  start: { readonly server: string; readonly found: Found | undefined },
+  servers: ReadonlyArray<string>
+): Result.Result<Found | undefined, UsageError> =>
+  refuseOthers(known, start, servers, "a shell has one user, one password and one set of options: start another shell")
 
 /** Changes the default file, while no other process does. */
 export const change = (update: (servers: KnownServers["servers"]) => KnownServers["servers"]) =>

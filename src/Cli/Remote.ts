@@ -14,13 +14,22 @@ export const withoutPassword = (text: string): boolean => {
   return authority === undefined || !/:|%3a/i.test(authority)
 }
 
+/**
+ * Whether a text of any form may hold a password: a `:` and a later `@` after two separators. A user that writes a path
+ * wrongly can have a separator in the password, or before the user.
+ */
+export const mayHoldPassword = (text: string): boolean => /[\\/]{2}.*(?::|%3a).*@/is.test(text)
+
 /** Parses a path; with `share: true` it must name a share. Fails with the message for the user. */
 export const parse = (text: string, options: { readonly share: boolean }): Result.Result<Remote, string> => {
   if (!withoutPassword(text)) {
     return Result.fail("a password in a path can be seen by everybody: use SMB_PASSWORD or --password-file")
   }
   return Result.mapBoth(UncPath.parse(text), {
-    onFailure: (error) => error.message,
+    onFailure: (error) =>
+      mayHoldPassword(text)
+        ? "this path cannot be used, and is not shown because it may hold a password: use SMB_PASSWORD or --password-file"
+        : error.message,
     onSuccess: (path): Remote => ({ ...path, directory: /[\\/]$/.test(text) })
   }).pipe(
     Result.flatMap((path) =>

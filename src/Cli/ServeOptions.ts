@@ -17,6 +17,7 @@ import { LocalError } from "../Transfer/LocalError.ts"
 import { oneLine, UsageError } from "./Failure.ts"
 import type { Shared } from "./Flags.ts"
 import * as PlatformPaths from "./PlatformPaths.ts"
+import * as TrustedFile from "./TrustedFile.ts"
 
 /** A duration as Effect writes it: `30 seconds`. */
 const time = Schema.String.check(
@@ -115,27 +116,19 @@ export interface Configured {
   readonly folder: string
 }
 
-/** Refuses a file that other users can change: its content decides what is served, and to whom. */
-const refuseChanging = (path: string): Effect.Effect<void, LocalError> =>
-  Effect.flatMap(
-    Effect.promise(() => stat(path).catch(() => undefined)),
-    (stats) =>
-      stats !== undefined && process.platform !== "win32" && stats.isFile() && (stats.mode & 0o002) !== 0
-        ? Effect.fail(new LocalError({ path, detail: "every user of this machine can change it; `chmod o-w` it" }))
-        : Effect.void
-  )
-
-/** Reads the given configuration file, or the default one, which need not exist. */
+/**
+ * Reads the given configuration file, or the default one, which need not exist. Its content decides what is served, and
+ * to whom. A file that other users can change is refused. A default file that belongs to another user is refused too.
+ */
 export const readConfiguration = Effect.fnUntraced(function*(
   named: Option.Option<string>
 ): Effect.fn.Return<Configured, LocalError> {
   const path = Option.getOrElse(named, PlatformPaths.configurationFile)
   const folder = dirname(resolvePath(path))
-  const text = yield* readText(path)
+  const text = yield* TrustedFile.read(path, { isOwn: Option.isNone(named), group: true })
   if (text === undefined) {
     return Option.isSome(named) ? yield* missing(path) : { configuration: {}, folder }
   }
-  yield* refuseChanging(path)
   const decoded = decode(text)
   return Result.isSuccess(decoded)
     ? { configuration: decoded.success, folder }

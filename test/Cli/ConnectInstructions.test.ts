@@ -41,7 +41,16 @@ describe("the lines on how to reach a share", () => {
     assert.notMatch(ConnectInstructions.lines({ ...place, host: "::1", port: 445 }), /445/)
   })
   it("are read by Remote.parse, which refuses a password in every form of a path", () => {
-    for (const text of ["//joe:pw@nas/x", "smb://joe%3Apw@nas/x", "\\\\?\\UNC\\joe:pw@nas\\x", "//a@b:pw@nas/x"]) {
+    for (
+      const text of [
+        "//joe:pw@nas/x",
+        "smb://joe%3Apw@nas/x",
+        "\\\\?\\UNC\\joe:pw@nas\\x",
+        "//a@b:pw@nas/x",
+        "smb://joe:p/pw@nas/x",
+        "smb:///joe:pw@nas/x"
+      ]
+    ) {
       const refused = Remote.parse(text, { share: true })
       assert(Result.isFailure(refused), text)
       assert.notInclude(refused.failure, "pw")

@@ -193,4 +193,14 @@ describe("text for a terminal", () => {
     assert.strictEqual(Failure.oneLine("  one  \n\n   two\nthree \n"), "one two three")
     assert.strictEqual(Failure.oneLine("\u001b one"), "? one")
   })
+
+  it("shows no password of a URL", () => {
+    for (const text of ["--x=smb://joe:pw@nas/x", "smb://joe:pw/pw@pw@nas/x", "smb:///joe:pw@nas/x"]) {
+      const { json, message } = Failure.report(new Failure.UsageError({ detail: `Unknown: ${text}` }))
+      assert.include(message, "://...@nas/x")
+      assert.notInclude(JSON.stringify([json, message]), "pw")
+    }
+    const plain = "smb://joe@nas:445/x"
+    assert.strictEqual(Failure.report(new Failure.UsageError({ detail: plain })).message, plain)
+  })
 })

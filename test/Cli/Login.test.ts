@@ -3,7 +3,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Option, Redacted, Result } from "effect"
 import { Credentials } from "effect-smb"
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import type { Given } from "../../src/Cli/Flags.ts"
@@ -13,6 +13,7 @@ import { login, logout } from "../../src/Cli/Login.ts"
 import * as OptionsByServer from "../../src/Cli/OptionsByServer.ts"
 import * as PasswordCommand from "../../src/Cli/PasswordCommand.ts"
 import * as PlatformPaths from "../../src/Cli/PlatformPaths.ts"
+import * as ServeOptions from "../../src/Cli/ServeOptions.ts"
 import * as Session from "../../src/Cli/Session.ts"
 import * as Served from "./served.ts"
 
@@ -117,6 +118,18 @@ describe("servers.json", () => {
     }
   })
 
+  it("has a password in the keyring for each key, and no server gets that of another", () => {
+    const entry = { user: "joe", password: "keyring" } as const
+    const servers = { a: entry, b: entry, "*.corp.test": entry }
+    const found = (...names: ReadonlyArray<string>) => KnownServers.findAll({ servers }, names)
+    assert.strictEqual(Result.getOrThrow(found("a", "A."))?.key, "a")
+    assert.strictEqual(Result.getOrThrow(found("x.corp.test", "y.corp.test"))?.key, "*.corp.test")
+    for (const names of [["a", "b"], ["b", "a"], ["a", "x.corp.test"]]) {
+      const refused = found(...names)
+      assert.include(Result.isFailure(refused) ? refused.failure.message : "", "copy in two steps")
+    }
+  })
+
   it.live("is refused with its path if it is wrong, or if other users can change it", () =>
     Effect.scoped(Effect.gen(function*() {
       yield* home
@@ -143,6 +156,47 @@ describe("servers.json", () => {
         assert.include((yield* Effect.flip(KnownServers.usual)).message, "chmod go-w")
       }
     })))
+
+  it.live.skipIf(process.platform === "win32")(
+    "is refused if another user could have written it",
+    () =>
+      Effect.scoped(Effect.gen(function*() {
+        yield* home
+        const file = yield* write({ servers: {} })
+        const folder = dirname(file)
+        const refusal = Effect.map(Effect.flip(KnownServers.usual), ({ message }) => message)
+        yield* Effect.promise(() => chmod(folder, 0o777))
+        assert.include(yield* refusal, `chmod go-w ${folder}`)
+        // Only the owner of a file replaces it in such a folder.
+        yield* Effect.promise(() => chmod(folder, 0o1777))
+        assert.deepStrictEqual(yield* KnownServers.usual, { servers: {} })
+        yield* Effect.promise(() => chmod(folder, 0o700))
+        if (process.geteuid?.() !== 0) return
+        yield* Effect.promise(() => chown(file, 12_345, 0))
+        assert.include(yield* refusal, "belongs to another user")
+        yield* Effect.promise(() => chown(file, 0, 0))
+        yield* Effect.promise(() => chown(folder, 12_345, 0))
+        assert.include(yield* refusal, `its folder ${folder} belongs to another user`)
+      }))
+  )
+
+  it.live.skipIf(process.geteuid?.() !== 0)(
+    "has a sibling, config.json, that is refused for the same reason",
+    () =>
+      Effect.scoped(Effect.gen(function*() {
+        yield* home
+        const file = PlatformPaths.configurationFile()
+        yield* Effect.promise(async () => {
+          await mkdir(dirname(file), { recursive: true })
+          await writeFile(file, "{}")
+          await chown(file, 12_345, 0)
+        })
+        const error = yield* Effect.flip(ServeOptions.readConfiguration(Option.none()))
+        assert.include(error.message, "belongs to another user")
+        // The user has named this one.
+        assert.deepStrictEqual((yield* ServeOptions.readConfiguration(Option.some(file))).configuration, {})
+      }))
+  )
 })
 
 describe("options", () => {

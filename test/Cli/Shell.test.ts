@@ -6,11 +6,12 @@ import { SmbClient } from "effect-smb"
 import { Argument, Command, Completions } from "effect/cli"
 import { spawn } from "node:child_process"
 import * as Fs from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { PassThrough } from "node:stream"
 import { fileURLToPath } from "node:url"
 import { command } from "../../src/Cli/Commands.ts"
 import * as Help from "../../src/Cli/Help.ts"
+import * as PlatformPaths from "../../src/Cli/PlatformPaths.ts"
 import * as Completion from "../../src/Cli/Shell/Completion.ts"
 import * as History from "../../src/Cli/Shell/History.ts"
 import * as Prompt from "../../src/Cli/Shell/Prompt.ts"
@@ -84,6 +85,44 @@ describe("the lines of a shell", () => {
         assert.strictEqual(yield* smb.readFileString(`${base}/plans/deep dir/new.txt`), "new")
         assert.isTrue(yield* smb.exists(`${base}/plans/x/y`))
         assert.isFalse(yield* smb.exists(`${base}/plans/renamed.txt`))
+      })
+    ))
+
+  it.live("name another server only if its entry in servers.json is that of the shell's server", () =>
+    inWorld(({ base, folder, shell }) =>
+      Effect.gen(function*() {
+        const before = process.env.XDG_CONFIG_HOME
+        process.env.XDG_CONFIG_HOME = folder
+        yield* Effect.addFinalizer(() =>
+          Effect.sync(() => {
+            if (before === undefined) delete process.env.XDG_CONFIG_HOME
+            else process.env.XDG_CONFIG_HOME = before
+          })
+        )
+        const know = (servers: unknown) => {
+          const file = PlatformPaths.serversFile()
+          Fs.mkdirSync(dirname(file), { recursive: true })
+          Fs.writeFileSync(file, JSON.stringify({ servers }), { mode: 0o600 })
+        }
+        const other = base.replace("127.0.0.1", "127.0.0.2")
+        const keyring = { user: "joe", password: "keyring" }
+        for (
+          const servers of [
+            { "127.0.0.2": { encryption: "required" } },
+            { "127.0.0.1": { encryption: "if-offered" } },
+            { "127.0.0.1": keyring, "127.0.0.2": keyring }
+          ]
+        ) {
+          know(servers)
+          for (const line of [`ls ${other}`, `cd ${other}`, `cp top.txt ${other}/x`, `info ${other}`]) {
+            const { err, failure } = yield* shell(line)
+            assert.include(err, "different entries for 127.0.0.1 and 127.0.0.2", line)
+            assert.include(err, "start another shell", line)
+            assert.deepInclude(failure, { code: 2 })
+          }
+        }
+        know({ "*": { user: "joe", password: "keyring" } })
+        assert.notInclude((yield* shell(`ls ${other}`)).err, "different entries")
       })
     ))
 
@@ -204,6 +243,8 @@ describe("completion", () => {
           ["get top.txt p", ["p", "pictures/", "plan.doc ", "plans/"]],
           ["cp file:p", ["file:p", "file:pictures/", "file:plan.doc "]],
           ["cp pl", ["pl", "plans/"]],
+          // A key opens no connection to another server.
+          [`ls ${base.replace("127.0.0.1", "localhost")}/pl`, [`${base.replace("127.0.0.1", "localhost")}/pl`]],
           ["ls # pl", [""]],
           ["nothing pl", ["pl"]]
         ]

@@ -80,12 +80,18 @@ describe("the unfinished word", () => {
 
 describe("the history", () => {
   it("keeps no line with a password in a path, after a blank, or without an end", () => {
-    const kept = ["ls", "cd 'a b'", "get //joe@nas/share/x .", "cd smb://joe@nas/share"]
+    const kept = ["ls", "cd 'a b'", "get //joe@nas/share/x .", "cd smb://joe@nas/share", "ls smb://joe@nas:4455/share"]
     const dropped = [
       "",
       " ls",
       "ls smb://joe:hush@nas/share",
       "cd //joe:hush@nas/share",
+      "ls smb://joe:hu;sh@nas/share",
+      "ls smb://joe:hu/sh@nas/share",
+      "ls smb:///joe:hush@nas/share",
+      "ls //joe:hu;sh@nas/share",
+      "ls smb://joe%3Ahu;sh@nas/share",
+      "cp a --x=smb://joe:hush@nas/share",
       "get a; ls 'smb://joe:hush@nas/share",
       `ls ${"x".repeat(5000)}`
     ]

@@ -60,10 +60,19 @@ export const root = Effect.flatMap(
 
 /** The options for the servers of these paths: the flags, then what `servers.json` says of the servers, then defaults. */
 export const settings = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>) {
-  if ((yield* CurrentSession) !== undefined) return { options: yield* root, known: undefined }
+  const session = yield* CurrentSession
+  const { checkShell, findAll, usual } = yield* Effect.promise(() => import("../KnownServers.ts"))
+  const servers = paths.map(({ server }) => server)
+  if (session !== undefined) {
+    const { found, server } = session.start
+    // Most lines name only this server, and need no file.
+    if (servers.some((name) => name !== server)) {
+      yield* Effect.fromResult(checkShell(yield* usual, session.start, servers))
+    }
+    return { options: yield* root, known: found }
+  }
   const given = yield* top
-  const { findAll, usual } = yield* Effect.promise(() => import("../KnownServers.ts"))
-  const known = yield* Effect.fromResult(findAll(yield* usual, paths.map(({ server }) => server)))
+  const known = yield* Effect.fromResult(findAll(yield* usual, servers))
   const isNamed = paths.some(({ user }) => user !== undefined) || (process.env.SMB_USER ?? "") !== ""
   return { options: OptionsByServer.resolve(given, known?.entry, isNamed), known }
 })
@@ -80,6 +89,7 @@ export const logon = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>) {
   const port = paths[0]?.port
   return {
     options,
+    start: { server: paths[0]?.server ?? "", found: known },
     user,
     client: session.layer(options, user, port),
     clientAndResolver: session.layerWithResolver(options, user, port)

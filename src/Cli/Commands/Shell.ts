@@ -114,7 +114,7 @@ export const make = <const Name extends string, Input, ContextInput, E, R>(
       path: Flags.remote("remote", "Where to begin")
     },
     Effect.fnUntraced(function*({ commands, path }) {
-      const { client, clientAndResolver, options, user } = yield* logon([path])
+      const { client, clientAndResolver, options, start, user } = yield* logon([path])
       const scope = yield* Effect.scope
       const shell = yield* Effect.promise(() => import("../Shell/Shell.ts"))
       const { SmbClient } = yield* Effect.promise(() => import("../../Client/SmbClient.ts"))
@@ -129,6 +129,7 @@ export const make = <const Name extends string, Input, ContextInput, E, R>(
       const here: Here = { path, previous: undefined, start: path }
       const session = {
         options,
+        start,
         user,
         client: Layer.succeedContext(built),
         clientAndResolver: Layer.effectContext(whole)

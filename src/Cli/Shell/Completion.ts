@@ -56,7 +56,8 @@ const remoteNames = Effect.fnUntraced(function*(here: CurrentDirectory.Here, tex
   const [folder, start] = split(text)
   if (/[*?]/.test(start)) return []
   const base = CurrentDirectory.resolve(here, folder === "" ? "." : folder, { share: true })
-  if (Result.isFailure(base)) return []
+  // A key does not log on to another server: only a line does, after a look at servers.json.
+  if (Result.isFailure(base) || base.success.server !== here.path.server) return []
   const smb = yield* SmbClient
   const found = yield* smb.list(base.success, { pattern: `${start}*` }).pipe(
     Stream.take(most),

@@ -18,6 +18,8 @@ const longest = 4096
  */
 export const isKept = (line: string): boolean => {
   if (line.trim() === "" || line.startsWith(" ") || line.length > longest) return false
+  // The words and the path can be other ones than the user meant, as with a ; in a password.
+  if (Remote.mayHoldPassword(line)) return false
   const commands = Words.parse(line)
   // A line with an open quote can hold a password too.
   const words = Result.isSuccess(commands) ? commands.success.flat() : []
