@@ -60,7 +60,7 @@ export interface Found {
 }
 
 /** Names of servers are compared without regard to case, and without a dot at the end. */
-const normal = (name: string): string => name.toLowerCase().replace(/\.$/, "")
+export const normal = (name: string): string => name.toLowerCase().replace(/\.$/, "")
 
 /**
  * The entry of a server: the one with its name, or else the one with the longest `*.domain`, or else `*`. Only this

@@ -21,8 +21,17 @@ export interface Kept {
   readonly json: boolean
 }
 
-/** The key of a server in the file. */
-export const keyOf = ({ server }: Pick<Remote, "server">): string => server.toLowerCase()
+/** The key that `login` writes for a server. */
+export const keyOf = ({ server }: Pick<Remote, "server">): string => KnownServers.normal(server)
+
+/** The entry of exactly this server. A person can have written its key in capitals, or with a dot at its end. */
+const entryOf = (servers: KnownServers.KnownServers["servers"], key: string): KnownServers.Found | undefined => {
+  const found = Object.entries(servers).find(([name]) => KnownServers.normal(name) === key)
+  return found === undefined ? undefined : { key: found[0], entry: found[1] }
+}
+
+const without = (servers: KnownServers.KnownServers["servers"], key: string) =>
+  Object.fromEntries(Object.entries(servers).filter(([name]) => KnownServers.normal(name) !== key))
 
 /** The user as a person writes it. */
 const nameOf = (credential: Credential): string | undefined => {
@@ -50,7 +59,7 @@ const attempt = Effect.fnUntraced(function*({ port, server }: Remote, isGuest: b
 }, Effect.scoped)
 
 /** Removes the password of an entry from the keyring. */
-const forget = Effect.fnUntraced(function*(key: string, { password, user }: KnownServers.KnownServer) {
+const forget = Effect.fnUntraced(function*({ entry: { password, user }, key }: KnownServers.Found) {
   if (password !== "keyring" || user === undefined) return
   yield* (yield* Keyring).remove(key, user)
 })
@@ -60,7 +69,8 @@ export const login = Effect.fnUntraced(function*(server: Remote, credential: Cre
   const key = keyOf(server)
   const isGuest = kept.options.guest === true
   yield* attempt(server, isGuest)
-  const before = (yield* KnownServers.usual).servers[key]
+  const old = entryOf((yield* KnownServers.usual).servers, key)
+  const before = old?.entry
   const user = isGuest ? undefined : nameOf(credential)
   const inKeyring = credential._tag === "Password" && !isGuest && kept.passwordCommand === undefined
   const keyring = yield* Keyring
@@ -73,11 +83,11 @@ export const login = Effect.fnUntraced(function*(server: Remote, credential: Cre
     ...options,
     ...kept.options
   }
-  const file = yield* KnownServers.change((servers) => ({ ...servers, [key]: entry })).pipe(
+  const file = yield* KnownServers.change((servers) => ({ ...without(servers, key), [key]: entry })).pipe(
     // A password that no entry leads to would stay in the keyring for good.
     Effect.onError(() => inKeyring ? Effect.ignore(keyring.remove(key, user!)) : Effect.void)
   )
-  if (before !== undefined && before.user !== user) yield* forget(key, before)
+  if (old !== undefined && (old.key !== key || before?.user !== user)) yield* forget(old)
   const password = inKeyring ? "keyring" : kept.passwordCommand === undefined ? "none" : "command"
   const words = {
     keyring: "The password is in the system's keyring.",
@@ -94,15 +104,15 @@ export const login = Effect.fnUntraced(function*(server: Remote, credential: Cre
 /** Removes what `login` has kept of a server. */
 export const logout = Effect.fnUntraced(function*(server: Remote, { json }: { readonly json: boolean }) {
   const key = keyOf(server)
-  const entry = (yield* KnownServers.usual).servers[key]
-  if (entry === undefined) {
+  const found = entryOf((yield* KnownServers.usual).servers, key)
+  if (found === undefined) {
     return yield* new UsageError({ detail: `nothing is kept of ${key}: servers.json has no entry of this name` })
   }
-  yield* forget(key, entry)
-  const file = yield* KnownServers.change((servers) =>
-    Object.fromEntries(Object.entries(servers).filter(([name]) => name !== key))
-  )
+  yield* forget(found)
+  const file = yield* KnownServers.change((servers) => without(servers, key))
   yield* Output.write(
-    json ? Output.jsonLine({ server: key, user: entry.user ?? null, file }) : `Nothing is kept of ${key} any more.\n`
+    json
+      ? Output.jsonLine({ server: key, user: found.entry.user ?? null, file })
+      : `Nothing is kept of ${key} any more.\n`
   )
 })

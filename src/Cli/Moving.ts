@@ -5,7 +5,7 @@ import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
 import { isNameSurrogate } from "../Codec/Reparse.ts"
 import { fold } from "../Codec/UpCase.ts"
-import { isMissing, SmbError } from "../Protocol/Errors.ts"
+import { isMissing, refusesShare, SmbError } from "../Protocol/Errors.ts"
 import { concernsOne, Incomplete } from "../Transfer/Incomplete.ts"
 import { destination } from "./Actions.ts"
 import { oneLine, report, UsageError } from "./Failure.ts"
@@ -49,7 +49,8 @@ const permitted = Effect.fnUntraced(function*(path: Remote, options: { readonly 
     Effect.catchIf(
       (error) =>
         !(error._tag === "RemovalError" && error.reason._tag === "RootOrLink") && error._tag !== "UsageError" &&
-        concernsOne(error),
+        // A refused account is told as it is, and not asked for again by the operation.
+        !(error._tag === "SmbError" && refusesShare(error)) && concernsOne(error),
       () => Effect.succeed(undefined)
     )
   )

@@ -396,6 +396,28 @@ describe("login and logout", () => {
       assert.deepInclude(none.failure, { code: 2 })
     })))
 
+  it.live("replace and remove the entry of a server whose name a person has written in another way", () =>
+    Effect.scoped(Effect.gen(function*() {
+      yield* home
+      const { kept, layer } = keyring()
+      kept.set(JSON.stringify(["127.0.0.1.", "ann"]), "old")
+      const { port } = yield* Served.server()
+      const server = Served.path(`//127.0.0.1:${port}`)
+      const written = KnownServers.change(() => ({ "127.0.0.1.": { user: "ann", password: "keyring" as const } }))
+      yield* written
+      yield* Served.printed(login(server, Served.credential, { options: {}, json: false })).pipe(
+        Effect.provide([layer, Served.client()])
+      )
+      assert.deepStrictEqual(yield* KnownServers.usual, {
+        servers: { "127.0.0.1": { user: "joe", password: "keyring" } }
+      })
+      assert.deepStrictEqual([...kept], [[JSON.stringify(["127.0.0.1", "joe"]), "secret"]])
+      yield* written
+      const { failure } = yield* Effect.provide(Served.printed(logout(server, { json: false })), layer)
+      assert.isUndefined(failure)
+      assert.deepStrictEqual(yield* KnownServers.usual, { servers: {} })
+    })))
+
   it.live("keep a command in place of a password, and nothing if the keyring refuses", () =>
     Effect.scoped(Effect.gen(function*() {
       yield* home

@@ -1,7 +1,7 @@
 /** `rm`, `mv` and `put` with patterns and several sources, against the own server on loopback, in this process. */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Stream } from "effect"
-import { SmbClient } from "effect-smb"
+import { Context, Effect, Layer, Redacted, Stream } from "effect"
+import { Credentials, SmbClient } from "effect-smb"
 import * as Fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -110,6 +110,34 @@ describe("rm", () => {
         assert.strictEqual(failure?.code, 2)
         assert.deepStrictEqual(yield* left, without())
       }), { namespaces: { roots: { dfs: { links: { link: ["\\\\127.0.0.1\\data\\d"] } } } } }))
+})
+
+describe("rm with another client", () => {
+  const withClient = (options: Parameters<typeof Served.client>[0]) =>
+    Effect.gen(function*() {
+      const { port } = yield* Served.server()
+      return { base: `//127.0.0.1:${port}/data`, context: yield* Layer.build(Served.client({ ...options, port })) }
+    })
+
+  it.live("of mapped names takes a name with a ? as it is, and no neighbour", () =>
+    Effect.gen(function*() {
+      const { base, context } = yield* withClient({ names: "mapped" })
+      const smb = Context.get(context, SmbClient.SmbClient)
+      for (const name of ["what?.txt", "what1.txt"]) yield* smb.writeFile(`${base}/${name}`, name)
+      yield* Effect.provide(rm([`${base}/what?.txt`]), context)
+      const left = yield* Stream.runCollect(smb.list(base))
+      assert.deepStrictEqual(left.map(({ name }) => name), ["what1.txt"])
+    }).pipe(Effect.scoped))
+
+  it.live("says once that the password is wrong", () =>
+    Effect.gen(function*() {
+      const user = Credentials.password("joe", Redacted.make("wrong"))
+      const { base, context } = yield* withClient({ user })
+      const { err, failure } = yield* Effect.provide(rm([`${base}/a`, `${base}/b`]), context)
+      assert.strictEqual(err, "")
+      assert.match(failure!.message!, /password is wrong/)
+      assert.notMatch(failure!.message!, /not tried again/)
+    }).pipe(Effect.scoped))
 })
 
 describe("mv", () => {

@@ -82,7 +82,7 @@ describe("the provider is asked", () => {
         assert.strictEqual(yield* logons, 3)
       })))
 
-  it.effect.each(
+  const afterwards = it.effect.each(
     [
       ["the next operation", (smb: SmbClient.Client) => smb.readFile(f)],
       ["an operation on another share", (smb: SmbClient.Client) => smb.readFile(g)],
@@ -91,7 +91,24 @@ describe("the provider is asked", () => {
         (smb: SmbClient.Client) => Effect.scoped(smb.logOn({ server: "nas", port: 445, share: "", path: "" }))
       ]
     ] as const
-  )("once more after the connection broke, by %s, which logs on with the new password", ([, next]) => {
+  )
+
+  afterwards(
+    "once more after the connection broke, by %s, which logs on as the user that it names now",
+    ([, next]) =>
+      run({}, ({ asked, give, logons, servers, smb }) =>
+        Effect.gen(function*() {
+          for (const path of [f, g]) yield* smb.readFile(path)
+          give(Effect.succeed(password("joe", "secret")))
+          yield* servers.drop("nas")
+          yield* next(smb)
+          for (const path of [f, g]) yield* smb.readFile(path)
+          // A logon as the old user would be a third one.
+          assert.deepStrictEqual([asked.length, yield* logons], [2, 2])
+        }))
+  )
+
+  afterwards("once more after the connection broke, by %s, which logs on with the new password", ([, next]) => {
     const users = { user: "password" }
     return run({}, ({ asked, give, logons, servers, smb }) =>
       Effect.gen(function*() {

@@ -132,6 +132,15 @@ describe("the root", () => {
       })
     ))
 
+  it.effect("copies no link over what the link leads to: the content would be gone", () =>
+    share(({ fs }) =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* tagOf(fs.copy("/sub/link", "/a.txt", { overwrite: true })), "BadResource")
+        assert.strictEqual(yield* fs.readFileString("/a.txt"), "text")
+        assert.strictEqual(yield* fs.readFileString("/sub/link"), "text")
+      })
+    ))
+
   it.effect("is left by no link behind a DFS link either, above or below the root", () =>
     Effect.gen(function*() {
       const fs = yield* SmbFileSystem.make("//ns/dfs/l/base")

@@ -133,6 +133,11 @@ export const make = Effect.fnUntraced(function*(
   /** Sessions that the server has ended, on connections that still live. */
   const lost = new WeakSet<ProtocolChoice.LoggedOn>()
 
+  /** The answer of the provider that each session was made with. */
+  const answers = new WeakMap<ProtocolChoice.LoggedOn, CredentialCache.Answer>()
+
+  const isOver = (session: ProtocolChoice.LoggedOn): boolean => lost.has(session) || session.failed() !== undefined
+
   /** A credential that the server has refused is not used. The next operation asks the provider again. */
   const unlessRefused = (
     account: string,
@@ -173,6 +178,7 @@ export const make = Effect.fnUntraced(function*(
           return error._tag === "TransportError" ? Effect.void : credentials.failed(credentialKey, answer)
         }),
         Effect.tap(Effect.sync(() => refusals.forget(account))),
+        Effect.tap((session) => Effect.sync(() => answers.set(session, answer))),
         (loggingOn) =>
           Spans.effect(loggingOn, "SmbClient.sessionSetup", {
             kind: "client",
@@ -183,25 +189,28 @@ export const make = Effect.fnUntraced(function*(
   })
 
   /** The next caller logs on again. Before that, the provider is asked again, unless its answer is still valid. */
-  const forgetSession = (sessionKey: Key<SessionSource>): Effect.Effect<void> =>
+  const forgetSession = (sessionKey: Key<SessionSource>, over?: ProtocolChoice.LoggedOn): Effect.Effect<void> =>
     Effect.andThen(
       RcMap.invalidate(sessions, sessionKey),
-      credentials.sessionEnded(sessionKey.from.credentialKey, sessionKey.from.answer)
+      credentials.sessionEnded(
+        sessionKey.from.credentialKey,
+        (over === undefined ? undefined : answers.get(over)) ?? sessionKey.from.answer
+      )
     )
 
   /** The same, and the next caller connects again too. */
-  const forgetConnection = (sessionKey: Key<SessionSource>): Effect.Effect<void> =>
+  const forgetConnection = (sessionKey: Key<SessionSource>, over?: ProtocolChoice.LoggedOn): Effect.Effect<void> =>
     Effect.andThen(
-      forgetSession(sessionKey),
+      forgetSession(sessionKey, over),
       RcMap.invalidate(connections, connectionKeyOf(sessionKey.from.target))
     )
 
   /** The kept session, or a new one if that is over. The new one stays for the other shares of the old one. */
   const getSession = (key: Key<SessionSource>) =>
     Effect.flatMap(RcMap.get(sessions, key), (kept) => {
-      const isLost = lost.has(kept)
-      if (!isLost && kept.failed() === undefined) return Effect.succeed(kept)
-      return Effect.andThen(isLost ? forgetConnection(key) : forgetSession(key), RcMap.get(sessions, key))
+      if (!isOver(kept)) return Effect.succeed(kept)
+      const forget = lost.has(kept) ? forgetConnection : forgetSession
+      return Effect.andThen(forget(key, kept), RcMap.get(sessions, key))
     })
 
   const trees = yield* RcMap.make({
@@ -237,6 +246,18 @@ export const make = Effect.fnUntraced(function*(
       return new Key([connectionKeyOf(target), user, lower(domain)], { target, answer, credentialKey })
     })
 
+  /** The same. If the user's session there is over, the provider is asked again first: it can name another user now. */
+  const currentKeyOf = (target: Target) =>
+    Effect.gen(function*() {
+      const sessionKey = yield* sessionKeyOf(target)
+      if (!(yield* RcMap.has(sessions, sessionKey))) return sessionKey
+      const kept = yield* RcMap.get(sessions, sessionKey)
+      if (!isOver(kept)) return sessionKey
+      const { answer, credentialKey } = sessionKey.from
+      yield* credentials.sessionEnded(credentialKey, answers.get(kept) ?? answer)
+      return yield* sessionKeyOf(target)
+    })
+
   const negotiate = (target: Target): Effect.Effect<ServerInformation, RequestError, Scope.Scope> =>
     Effect.suspend(() => {
       const connectionKey = connectionKeyOf(target)
@@ -248,7 +269,7 @@ export const make = Effect.fnUntraced(function*(
 
   const logOn = (target: Target): Effect.Effect<ServerSession, ConnectError, Scope.Scope> =>
     Effect.gen(function*() {
-      const sessionKey = yield* sessionKeyOf(target)
+      const sessionKey = yield* currentKeyOf(target)
       const { information } = yield* getSession(sessionKey).pipe(
         Effect.tapError(() => forgetConnection(sessionKey))
       )
@@ -260,7 +281,7 @@ export const make = Effect.fnUntraced(function*(
       const forget = (treeKey: Key<TreeSource>) =>
         Effect.andThen(RcMap.invalidate(trees, treeKey), forgetConnection(treeKey.from.sessionKey))
       const get = Effect.gen(function*() {
-        const sessionKey = yield* sessionKeyOf(target)
+        const sessionKey = yield* currentKeyOf(target)
         const share = lower(target.share)
         const treeKey: Key<TreeSource> = new Key([sessionKey.text, share], { share, sessionKey })
         // A failed entry is not kept: the next caller tries again. If only the tree failed, the session stays.

@@ -13,7 +13,7 @@ import * as Attributes from "./Attributes.ts"
 import { failure, type Place } from "./Failures.ts"
 import * as FileInfo from "./FileInfo.ts"
 import * as Links from "./Links.ts"
-import { fromClientName, fromClientPath, fromLinkTarget, isForeignTarget, namesBelow } from "./Paths.ts"
+import { fromClientName, fromClientPath, fromLinkTarget, isForeignTarget, namesBelow, namesOf } from "./Paths.ts"
 
 /** How many files of a directory are copied at the same time. */
 const concurrency = 8
@@ -57,6 +57,12 @@ const copyContent = (
     if (Object.keys(changes).length > 0) yield* smb.setAttributes(to, changes)
   })
 
+/** Whether a link leads to a path: a copy of the link there would replace the only content by a link to itself. */
+const leadsTo = (link: UncPath.UncPath, target: string, path: UncPath.UncPath): boolean => {
+  const names = namesOf([UncPath.parent(link).path.replaceAll("\\", "/"), fromLinkTarget(target)].join("/"))
+  return !isForeignTarget(target) && fold(names.join("\\")) === fold(path.path)
+}
+
 interface CopyOptions {
   readonly overwrite: boolean
   readonly preserveTimestamps: boolean
@@ -94,6 +100,9 @@ const copyEntry = (
       if (existing !== undefined && !options.overwrite) return
       if (entry.type === "symlink") {
         const target = yield* smb.readLink(from)
+        if (existing !== undefined && leadsTo(from, target, to)) {
+          return yield* Effect.fail(failure(place, "BadResource", `the link leads to ${UncPath.format(to)} itself`))
+        }
         if (existing !== undefined) yield* smb.remove(to, { force: true })
         const directory = (entry.fileAttributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY) !== 0
         // An absolute target is relative in the link, so a copy in another folder has another one.
