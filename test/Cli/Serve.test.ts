@@ -534,7 +534,7 @@ describe.skipIf(process.platform === "win32")("effect-smb serve", () => {
         [["--keytab", users], 1, /users: other users can read or change it; `chmod 600` it/],
         [["--config", join(home, "none.json")], 1, /none\.json: there is no such file/],
         [["--config", bad], 1, /bad\.json: .*roots/],
-        [["--config", open], 1, /open\.json: every user of this machine can change it/],
+        [["--config", open], 1, /open\.json: other users of this machine can change it/],
         [["--namespace", bad], 1, /bad\.json: .*a target is/],
         [["--share", "nothing"], 2, /name=folder/],
         [["--share", "ipc$=/tmp"], 2, /"ipc\$" cannot be a share's name/],
