@@ -1,43 +1,49 @@
-/** Measures two programs side by side: their rounds alternate, so that a busy machine slows down both. */
+/** Measures programs beside each other: their rounds alternate, so that a busy machine slows down all of them. */
 import * as Effect from "effect/Effect"
+import * as Processor from "./Processor.ts"
 
 /** One of the compared programs: its name, and one round of its work. */
 export interface Contender<E, R> {
   readonly name: string
   readonly round: Effect.Effect<unknown, E, R>
+  /** Runs before each round, and is not measured: it removes what the last round made. */
+  readonly before?: Effect.Effect<unknown, E, R>
+  /** Runs after each round, and is not measured: it fails if the round did not do its work. */
+  readonly after?: Effect.Effect<unknown, E, R>
+  /** Processor seconds so far. Default: those of this process and of the programs that it ran. */
+  readonly processor?: () => number
 }
 
-/** The seconds of each round, fastest first. */
+/** The rounds of one program in their order, in seconds and in seconds of the processor. */
 export interface Measured {
   readonly name: string
   readonly seconds: ReadonlyArray<number>
+  readonly processor: ReadonlyArray<number>
 }
 
-const timed = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<number, E, R> =>
-  Effect.suspend(() => {
-    const start = performance.now()
-    return Effect.map(effect, () => (performance.now() - start) / 1000)
-  })
+const nothing = Effect.void
 
 /** Runs all contenders once without measuring, then `rounds` times in turn. */
 export const inTurn = Effect.fnUntraced(function*<E, R>(rounds: number, contenders: ReadonlyArray<Contender<E, R>>) {
-  const seconds = contenders.map(() => [] as Array<number>)
-  for (const { round } of contenders) yield* round
-  for (let i = 0; i < rounds; i++) {
-    for (const [index, { round }] of contenders.entries()) seconds[index]!.push(yield* timed(round))
+  const all = contenders.map(({ name }) => ({ name, seconds: [] as Array<number>, processor: [] as Array<number> }))
+  for (let round = -1; round < rounds; round++) {
+    for (const [index, contender] of contenders.entries()) {
+      const processor = contender.processor ?? Processor.ofThisProcess
+      yield* contender.before ?? nothing
+      const used = processor()
+      const start = performance.now()
+      yield* contender.round
+      const seconds = (performance.now() - start) / 1000
+      const usedAfter = processor()
+      yield* contender.after ?? nothing
+      if (round < 0) continue
+      all[index]!.seconds.push(seconds)
+      all[index]!.processor.push(usedAfter - used)
+    }
   }
-  return contenders.map(({ name }, index): Measured => ({ name, seconds: seconds[index]!.toSorted((a, b) => a - b) }))
+  return all as ReadonlyArray<Measured>
 })
 
-/** The median of the rounds, in seconds. */
-export const median = ({ seconds }: Measured): number => seconds[Math.floor(seconds.length / 2)]!
-
-/** One line of the table: both in `unit` per second, and their ratio. */
-export const line = (what: string, amount: number, unit: string, measured: ReadonlyArray<Measured>): string => {
-  const rates = measured.map((one) => amount / median(one))
-  const columns = measured.map(({ name }, i) =>
-    `${name} ${rates[i]!.toFixed(rates[i]! < 100 ? 1 : 0).padStart(6)} ${unit}/s`
-  )
-  const ratio = rates.length > 1 ? `  ratio ${(rates[0]! / rates[1]!).toFixed(2)}` : ""
-  return `${what.padEnd(28)} ${columns.join("   ")}${ratio}`
-}
+/** The value in the middle: of an even number of values the upper one of the two. */
+export const median = (values: ReadonlyArray<number>): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!

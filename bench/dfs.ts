@@ -9,6 +9,7 @@ import * as SmbClient from "../src/Client/SmbClient.ts"
 import * as DfsAdapter from "../src/Dfs/DfsAdapter.ts"
 import * as DfsResolver from "../src/Dfs/DfsResolver.ts"
 import * as TestTransport from "../src/Testing/TestTransport.ts"
+import type { Workload } from "./Workload.ts"
 
 const servers = TestTransport.layer({
   ns: {
@@ -64,22 +65,30 @@ export const coldOpens = Effect.gen(function*() {
   return { milliseconds: performance.now() - start, referrals: yield* referrals }
 }).pipe(Effect.provide(layer))
 
-/** Both measurements, as lines of the bench. */
-export const lines: ReadonlyArray<readonly [name: string, measure: Effect.Effect<string, unknown>]> = [
-  [
-    "dfs: cached resolve",
-    Effect.map(
-      cachedResolve,
-      ({ microseconds, packets }) =>
-        `${"dfs: cached resolve".padEnd(28)} ${microseconds.toFixed(1)} µs, ${packets} packets (at most 10 µs and 0)`
-    )
-  ],
-  [
-    "dfs: cold opens",
-    Effect.map(
-      coldOpens,
-      ({ milliseconds, referrals }) =>
-        `${"dfs: 1000 cold opens".padEnd(28)} ${milliseconds.toFixed(0)} ms, ${referrals} root referral (at most 1)`
-    )
-  ]
+/** The workloads with DFS. */
+export const workloads: ReadonlyArray<Workload> = [
+  {
+    name: "dfs: cached resolve",
+    rows: Effect.map(cachedResolve, ({ microseconds, packets }) => [
+      {
+        name: "resolve a cached DFS path",
+        unit: "µs",
+        ours: microseconds,
+        goal: { most: 10 },
+        note: `${packets} packets`
+      }
+    ])
+  },
+  {
+    name: "dfs: cold opens",
+    rows: Effect.map(coldOpens, ({ milliseconds, referrals }) => [
+      {
+        name: "root referrals of 1000 opens at once",
+        unit: "referrals",
+        ours: referrals,
+        goal: { most: 1 },
+        note: `${milliseconds.toFixed(0)} ms`
+      }
+    ])
+  }
 ]

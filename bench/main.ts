@@ -1,245 +1,129 @@
 /**
- * `npm run bench`: compares this client with smbclient on the same smbd in the same run, and the measured time includes
- * the connection and the logon. Then compares this server with smbd, with smbclient as the client. `npm run bench --
- * read` runs the lines with "read" in their names, `-- server` those about the server.
+ * `npm run bench`: measures this project beside smbclient, rclone and smbd, in turn and in one run, and says which goals
+ * it reaches. `npm run bench -- read` runs the workloads with "read" in their names.
  *
- * The server's files are in memory if /dev/shm exists, so that no disk is measured. Each figure is the median of five
- * rounds in turn.
+ * `--rounds N` sets the number of rounds (default: 5), `--list` lists the workloads, `--json FILE` and `--markdown FILE`
+ * write the results, and `--write` puts them into docs/speed.md.
  */
 import { NodeServices } from "@effect/platform-node"
-import { Console, Effect, Layer, Redacted, References, Stream } from "effect"
-import { existsSync } from "node:fs"
-import { mkdir, open, rm, writeFile } from "node:fs/promises"
+import { Console, Effect, References } from "effect"
+import { mkdir, readFile, writeFile } from "node:fs/promises"
 import { availableParallelism, cpus, loadavg } from "node:os"
-import * as Credentials from "../src/Auth/Credentials.ts"
-import * as SmbClient from "../src/Client/SmbClient.ts"
-import * as TcpTransport from "../src/Layers/TcpTransport.ts"
-import * as Lab from "../test/lab/Lab.ts"
+import { join } from "node:path"
+import { parseArgs } from "node:util"
+import * as Curve from "./Curve.ts"
+import * as Delayed from "./delayed.ts"
 import * as Dfs from "./dfs.ts"
-import { inTurn, line } from "./Measure.ts"
+import * as Folders from "./folders.ts"
+import * as Growth from "./growth.ts"
+import * as Large from "./large.ts"
 import * as Memory from "./memory.ts"
+import * as Operations from "./operations.ts"
+import * as Peer from "./Peer.ts"
+import * as Row from "./Row.ts"
 import * as Server from "./server.ts"
+import * as Setting from "./Setting.ts"
+import * as Small from "./small.ts"
+import * as Start from "./start.ts"
 import * as Store from "./store.ts"
+import type { Workload } from "./Workload.ts"
 
-const address = "127.0.20.1"
-const gibibyte = 1024 * 1024 * 1024
-const mebibyte = 1024 * 1024
-const rounds = 5
-const smallFiles = 1000
-const smallSize = 10_240
-
-const modes = {
-  plain: { options: { signing: "if-required", ciphers: [] }, args: ["--client-protection=off"] },
-  signed: { options: { signing: "required" }, args: ["--client-protection=sign"] },
-  encrypted: { options: { encryption: "required" }, args: ["--client-protection=encrypt"] }
-} as const satisfies Record<string, { options: SmbClient.Options; args: ReadonlyArray<string> }>
-
-const client = (options: SmbClient.Options) =>
-  SmbClient.layer(options).pipe(
-    Layer.provide([
-      TcpTransport.layer(),
-      Credentials.layer(Credentials.password(Lab.user.name, Redacted.make(Lab.user.password)))
-    ])
-  )
-
-const share = `\\\\${address}\\data`
-
-const read = (options: SmbClient.Options, from = share) =>
-  Effect.gen(function*() {
-    const smb = yield* SmbClient.SmbClient
-    const count = yield* smb.readTo(`${from}\\large.bin`, () => Effect.void)
-    if (count !== BigInt(gibibyte)) return yield* Effect.die(new Error(`read ${count} bytes`))
-  }).pipe(Effect.provide(client(options)))
-
-const stream = (options: SmbClient.Options) =>
-  Effect.gen(function*() {
-    const smb = yield* SmbClient.SmbClient
-    const count = yield* smb.stream(`${share}\\large.bin`).pipe(
-      Stream.runFold(() => 0, (sum, chunk) => sum + chunk.length)
-    )
-    if (count !== gibibyte) return yield* Effect.die(new Error(`read ${count} bytes`))
-  }).pipe(Effect.provide(client(options)))
-
-/** Does the same as smbclient's `put`: reads a local file, and writes it. */
-const write = (options: SmbClient.Options, local: string, to = share) =>
-  Effect.gen(function*() {
-    const smb = yield* SmbClient.SmbClient
-    const file = yield* Effect.acquireRelease(
-      Effect.promise(() => open(local)),
-      (file) => Effect.promise(() => file.close())
-    )
-    const count = yield* smb.writeFrom(`${to}\\written.bin`, (buffer) =>
-      Effect.promise(() => file.read(buffer).then(({ bytesRead }) => bytesRead)))
-    if (count !== BigInt(gibibyte)) {
-      return yield* Effect.die(new Error(`wrote ${count} bytes`))
-    }
-  }).pipe(Effect.scoped, Effect.provide(client(options)))
-
-const readSmall = (options: SmbClient.Options, from = share) =>
-  Effect.gen(function*() {
-    const smb = yield* SmbClient.SmbClient
-    let count = 0
-    yield* smb.list(`${from}\\small`).pipe(
-      Stream.mapEffect((entry) => smb.readFile(entry.path), { concurrency: 64, unordered: true }),
-      Stream.runForEach((data) =>
-        Effect.sync(() => {
-          if (data.length === smallSize) count++
-        })
-      )
-    )
-    if (count !== smallFiles) return yield* Effect.die(new Error(`read ${count} small files`))
-  }).pipe(Effect.provide(client(options)))
-
-/** The address of a separate server, for the same work by SMB 1. */
-const oldAddress = "127.0.20.2"
-const oldShare = `\\\\${oldAddress}\\data`
-const nt1Args = ["--option=client min protocol=NT1", "--option=client max protocol=NT1"]
-const oldModes = {
-  plain: { options: { dialects: ["NT1"], signing: "if-required" }, args: [...nt1Args, "--client-protection=off"] },
-  signed: { options: { dialects: ["NT1"], signing: "required" }, args: [...nt1Args, "--client-protection=sign"] }
-} as const satisfies Record<string, { options: SmbClient.Options; args: ReadonlyArray<string> }>
-
-const smbclient = (commands: string, args: ReadonlyArray<string>) => Lab.smbclient(share, commands, { args })
-
-const smbclientOld = (commands: string, args: ReadonlyArray<string>) => Lab.smbclient(oldShare, commands, { args })
-
-const wanted = process.argv.slice(2)
-
-const program = Effect.gen(function*() {
-  const server = yield* Lab.server({ address, shares: [{ name: "data" }] })
-  const local = `${process.env["TMPDIR"]}/effect-smb-bench`
-  yield* Effect.acquireRelease(
-    Effect.promise(async () => {
-      await mkdir(`${local}/mget`, { recursive: true })
-      const large = Buffer.alloc(mebibyte, "effect-smb ")
-      const file = await open(`${local}/large.bin`, "w")
-      for (let i = 0; i < gibibyte / mebibyte; i++) await file.write(large)
-      await file.close()
-    }),
-    () => Effect.promise(() => rm(local, { recursive: true, force: true }))
-  )
-  const old = yield* Lab.server({
-    address: oldAddress,
-    minimumDialect: "NT1",
-    maximumDialect: "NT1",
-    signing: "auto",
-    shares: [{ name: "data" }]
-  })
-  yield* smbclientOld(`mkdir small; put ${local}/large.bin large.bin`, nt1Args)
-  yield* smbclient(`mkdir small; put ${local}/large.bin large.bin`, [])
-  yield* Effect.promise(async () => {
-    const content = Buffer.alloc(smallSize, "small ")
-    for (let i = 0; i < smallFiles; i++) {
-      await writeFile(`${server.path("data", "small")}/file-${i}.txt`, content, { mode: 0o666 })
-      await writeFile(`${old.path("data", "small")}/file-${i}.txt`, content, { mode: 0o666 })
-    }
-  })
-  const lines: ReadonlyArray<readonly [string, Effect.Effect<string, unknown>]> = [
-    ...(["plain", "signed", "encrypted"] as const).flatMap((name) => {
-      const { args, options } = modes[name]
-      return [
-        [
-          `read 1 GiB, ${name}`,
-          Effect.map(
-            inTurn<unknown, never>(rounds, [
-              { name: "effect-smb", round: read(options) },
-              { name: "smbclient", round: smbclient("get large.bin /dev/null", args) }
-            ]),
-            (measured) => line(`read 1 GiB, ${name}`, gibibyte / 1e6, "MB", measured)
-          )
-        ],
-        [
-          `read 1 GiB as a Stream, ${name}`,
-          Effect.map(
-            inTurn<unknown, never>(rounds, [
-              { name: "effect-smb", round: stream(options) },
-              { name: "smbclient", round: smbclient("get large.bin /dev/null", args) }
-            ]),
-            (measured) => line(`read as a Stream, ${name}`, gibibyte / 1e6, "MB", measured)
-          )
-        ],
-        [
-          `write 1 GiB, ${name}`,
-          Effect.map(
-            inTurn<unknown, never>(rounds, [
-              { name: "effect-smb", round: write(options, `${local}/large.bin`) },
-              { name: "smbclient", round: smbclient(`put ${local}/large.bin written.bin`, args) }
-            ]),
-            (measured) => line(`write 1 GiB, ${name}`, gibibyte / 1e6, "MB", measured)
-          )
-        ]
-      ] as const
-    }),
-    [
-      "small files",
-      Effect.map(
-        inTurn<unknown, never>(rounds, [
-          { name: "effect-smb", round: readSmall(modes.signed.options) },
-          {
-            name: "smbclient",
-            round: smbclient(`cd small; lcd ${local}/mget; prompt; mget *`, modes.signed.args)
-          }
-        ]),
-        (measured) => line(`read ${smallFiles} small files`, smallFiles, "files", measured)
-      )
-    ],
-    ...(["plain", "signed"] as const).flatMap((name) => {
-      const { args, options } = oldModes[name]
-      return [
-        [
-          `read 1 GiB by SMB 1, ${name}`,
-          Effect.map(
-            inTurn<unknown, never>(rounds, [
-              { name: "effect-smb", round: read(options, oldShare) },
-              { name: "smbclient", round: smbclientOld("get large.bin /dev/null", args) }
-            ]),
-            (measured) => line(`read by SMB 1, ${name}`, gibibyte / 1e6, "MB", measured)
-          )
-        ],
-        [
-          `write 1 GiB by SMB 1, ${name}`,
-          Effect.map(
-            inTurn<unknown, never>(rounds, [
-              { name: "effect-smb", round: write(options, `${local}/large.bin`, oldShare) },
-              { name: "smbclient", round: smbclientOld(`put ${local}/large.bin written.bin`, args) }
-            ]),
-            (measured) => line(`write by SMB 1, ${name}`, gibibyte / 1e6, "MB", measured)
-          )
-        ]
-      ] as const
-    }),
-    [
-      "small files by SMB 1",
-      Effect.map(
-        inTurn<unknown, never>(rounds, [
-          { name: "effect-smb", round: readSmall(oldModes.signed.options, oldShare) },
-          {
-            name: "smbclient",
-            round: smbclientOld(`cd small; lcd ${local}/mget; prompt; mget *`, oldModes.signed.args)
-          }
-        ]),
-        (measured) => line(`${smallFiles} small files by SMB 1`, smallFiles, "files", measured)
-      )
-    ],
-    ...Server.lines({ local, smbd: share, rounds }),
-    ...Memory.lines,
-    ...Store.lines,
-    ...Dfs.lines
-  ]
-  yield* Console.log(
-    `${cpus()[0]?.model ?? "unknown CPU"}, ${availableParallelism()} cores, load ${
-      loadavg()[0]!.toFixed(1)
-    }, Node ${process.version}`
-  )
-  for (const [name, measure] of lines) {
-    if (wanted.length === 0 || wanted.some((word) => name.includes(word))) yield* Effect.flatMap(measure, Console.log)
+const { positionals: wanted, values: flags } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: "string", default: "5" },
+    list: { type: "boolean", default: false },
+    json: { type: "string" },
+    markdown: { type: "string" },
+    write: { type: "boolean", default: false }
   }
 })
 
-if (existsSync("/dev/shm")) process.env["TMPDIR"] = "/dev/shm"
-// Each of the many clients would warn that SMB 1 is insecure.
+const machine = () => ({
+  processor: cpus()[0]?.model ?? "unknown CPU",
+  cores: availableParallelism(),
+  load: Number(loadavg()[0]!.toFixed(1)),
+  node: process.version,
+  date: new Date().toISOString().slice(0, 10)
+})
+
+/** Curves become pictures beside docs/speed.md if the results are to be written there. */
+const draw = (curve: Curve.Curve) =>
+  flags.write
+    ? Effect.promise(async () => {
+      const folder = join(Peer.checkout, "docs", "speed")
+      await mkdir(folder, { recursive: true })
+      await writeFile(join(folder, `${curve.name}.svg`), Curve.svg(curve))
+    })
+    : Effect.void
+
+const allWorkloads = (setting: Setting.Setting): ReadonlyArray<Workload> => [
+  ...Large.workloads(setting),
+  ...Small.workloads(setting),
+  ...Folders.workloads(setting),
+  ...Delayed.workloads(setting),
+  ...Server.workloads(setting),
+  ...Operations.workloads(setting),
+  ...Start.workloads(setting),
+  ...Memory.workloads(setting),
+  ...Growth.workloads(setting, draw),
+  ...Store.workloads,
+  ...Dfs.workloads
+]
+
+/** Replaces what stands between two comments of docs/speed.md. */
+const writePage = async (content: string) => {
+  const page = join(Peer.checkout, "docs", "speed.md")
+  const text = await readFile(page, "utf8")
+  const between = /(<!-- measured by `npm run bench -- --write` -->\n)[\s\S]*(<!-- end -->)/
+  if (!between.test(text)) throw new Error(`${page} has no place for the results`)
+  await writeFile(page, text.replace(between, (_, begin: string, end: string) => `${begin}${content}\n${end}`))
+}
+
+const program = Effect.gen(function*() {
+  const before = machine()
+  const rounds = Number(flags.rounds)
+  if (!Number.isInteger(rounds) || rounds < 1) return yield* Effect.die(new Error("--rounds needs a number from 1"))
+  const setting = yield* Setting.make(rounds)
+  const workloads = allWorkloads(setting).filter(({ name }) =>
+    wanted.length === 0 || wanted.some((word) => name.includes(word))
+  )
+  if (workloads.length === 0) return yield* Effect.die(new Error(`no workload has ${wanted.join(" or ")} in its name`))
+  if (flags.list) return yield* Console.log(workloads.map(({ name }) => name).join("\n"))
+  yield* Setting.build
+  yield* Console.log(
+    `${before.processor}, ${before.cores} cores, load ${before.load}, Node ${before.node}, ${rounds} rounds`
+  )
+  const results: Array<Row.Row> = []
+  for (const { name, rows } of workloads) {
+    const measured = yield* Effect.scoped(rows).pipe(
+      Effect.mapError((cause) => new Error(`the workload "${name}" failed`, { cause }))
+    )
+    for (const row of measured) {
+      results.push(row)
+      yield* Console.log(Row.text(row))
+    }
+  }
+  const missed = results.filter((row) => !Row.reaches(row))
+  yield* Console.log(`${results.length} rows, ${missed.length} goals missed`)
+  const json = flags.json
+  const markdown = flags.markdown
+  if (json !== undefined) {
+    yield* Effect.promise(() => writeFile(json, JSON.stringify({ machine: before, rounds, rows: results }, null, 2)))
+  }
+  const page = [
+    `Measured on ${before.date}: ${before.processor}, ${before.cores} cores, load ${before.load} before the run, ` +
+    `Node ${before.node}, ${rounds} rounds.`,
+    "",
+    Row.markdown(results)
+  ].join("\n")
+  if (markdown !== undefined) yield* Effect.promise(() => writeFile(markdown, `${page}\n`))
+  if (flags.write) yield* Effect.promise(() => writePage(page))
+})
+
 await Effect.runPromise(program.pipe(
   Effect.scoped,
   Effect.provide(NodeServices.layer),
+  // Each of the many clients would warn that SMB 1 is insecure.
   Effect.provideService(References.MinimumLogLevel, "Error")
 ))

@@ -1,94 +1,45 @@
 /**
- * The memory of a server for idle clients: a thousand clients, each with a connection, a session and ten open files.
- * The server is the built command, as it is published, in its own process. Its memory is the value of Linux (VmRSS of
- * /proc/PID/status).
+ * Memory. Of a server with a thousand idle clients, each with a connection, a session and ten open files; of the
+ * command that moves 8 GiB either way, and that lists 200,000 entries. Every program is the built command in its own
+ * process; its memory is the value of Linux (VmRSS and VmHWM of /proc/PID/status).
  */
-import { Context, Effect, Layer, Redacted } from "effect"
-import { spawn, spawnSync } from "node:child_process"
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
-import { fileURLToPath } from "node:url"
-import * as Credentials from "../src/Auth/Credentials.ts"
+import { Context, Effect, Layer } from "effect"
+import { chmod, rm, truncate, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import * as OpenMode from "../src/Client/OpenMode.ts"
 import * as SmbClient from "../src/Client/SmbClient.ts"
-import * as TcpTransport from "../src/Layers/TcpTransport.ts"
+import { makeEntries } from "./folders.ts"
+import * as Peer from "./Peer.ts"
+import * as Processor from "./Processor.ts"
+import type * as Row from "./Row.ts"
+import { client, gibibyte, serve, type Setting, temporary } from "./Setting.ts"
+import type { Workload } from "./Workload.ts"
 
-const host = "127.0.20.4"
 const clients = 1000
 const filesEach = 10
-const mebibyte = 1024 * 1024
+const megabyte = 1e6
 
-const root = fileURLToPath(new URL("..", import.meta.url))
-const main = `${root}dist/Cli/main.js`
-
-/** Builds the package: from a checkout, Node takes a quarter more memory, because it strips the types. */
-const build = Effect.sync(() => {
-  const { status } = spawnSync(process.execPath, ["scripts/build.mjs"], { cwd: root, stdio: "inherit" })
-  if (status !== 0) throw new Error("the package cannot be built")
+/** Bytes that the limits name in MB. */
+const most = (name: string, bytes: number, megabytes: number): Row.Row => ({
+  name,
+  unit: "MB",
+  ours: bytes / megabyte,
+  goal: { most: megabytes }
 })
 
-/**
- * All clients are one user from one address. By default one user, or one address, can have only a part of the server's
- * connections.
- */
-const limits = { addressConnections: 1024, userConnections: 1024 }
-
-const started = (folder: string, configuration: string) =>
-  Effect.acquireRelease(
-    Effect.promise(async () => {
-      await mkdir(`${configuration}/effect-smb`)
-      await writeFile(`${configuration}/effect-smb/config.json`, JSON.stringify({ limits }), { mode: 0o600 })
-      const child = spawn(process.execPath, [main, "serve", folder, "--host", host, "--port", "0", "--json"], {
-        env: { ...process.env, SMB_USER: "", XDG_CONFIG_HOME: configuration, XDG_STATE_HOME: configuration },
-        stdio: ["ignore", "pipe", "inherit"]
-      })
-      const first = await new Promise<string>((resolve) => {
-        child.stdout.once("data", (chunk: Buffer) => resolve(chunk.toString()))
-      })
-      child.stdout.resume()
-      const { password, port, user } = JSON.parse(first.split("\n", 1)[0]!)
-      return { child, password: Redacted.make(String(password)), port: Number(port), user: String(user) }
-    }),
-    ({ child }) =>
-      Effect.promise(() =>
-        new Promise<void>((resolve) => {
-          child.on("close", () => resolve())
-          child.kill("SIGINT")
-        })
-      )
-  )
-
-/** The current memory of a process, in bytes. */
-const resident = (pid: number) =>
-  Effect.promise(async () => {
-    const status = await readFile(`/proc/${pid}/status`, "utf8")
-    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]) * 1024
-  })
-
-/** The server's memory in MiB: before any client connects, with all clients logged on, and with all files open. */
-export const idle = Effect.gen(function*() {
-  const temporary = Effect.acquireRelease(
-    Effect.promise(() => mkdtemp(`${process.env["TMPDIR"] ?? "/tmp"}/effect-smb-memory-`)),
-    (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
-  )
+/** The server's memory: before any client connects, with all clients logged on, and with all files open. */
+const idle = Effect.gen(function*() {
   yield* build
-  const { child, password, port, user } = yield* started(yield* temporary, yield* temporary)
-  const now = Effect.map(resident(child.pid!), (bytes) => bytes / mebibyte)
-  const base = `\\\\${host}:${port}\\share`
+  const server = yield* serve("127.0.20.4", yield* temporary(tmpdir()))
+  const now = Effect.sync(() => server.memory("VmRSS"))
   const empty = yield* now
   const all = yield* Effect.forEach(
     Array.from({ length: clients }),
-    () =>
-      Effect.map(
-        Layer.build(
-          SmbClient.layer({ idle: "1 hour" }).pipe(
-            Layer.provide([TcpTransport.layer(), Credentials.layer(Credentials.password(user, password))])
-          )
-        ),
-        (context) => Context.get(context, SmbClient.SmbClient)
-      ),
+    () => Effect.map(Layer.build(client({ idle: "1 hour" })), (context) => Context.get(context, SmbClient.SmbClient)),
     { concurrency: 16 }
   )
-  yield* Effect.forEach(all, (smb) => smb.stat(base), { concurrency: 16, discard: true })
+  yield* Effect.forEach(all, (smb) => smb.stat(server.share), { concurrency: 16, discard: true })
   yield* Effect.sleep("2 seconds")
   const sessions = yield* now
   yield* Effect.forEach(
@@ -96,23 +47,76 @@ export const idle = Effect.gen(function*() {
     (smb, client) =>
       Effect.forEach(
         Array.from({ length: filesEach }),
-        (_, i) => smb.open(`${base}\\file ${client} ${i}.txt`, OpenMode.readWrite),
+        (_, i) => smb.open(`${server.share}\\file ${client} ${i}.txt`, OpenMode.readWrite),
         { concurrency: filesEach, discard: true }
       ),
     { concurrency: 8, discard: true }
   )
   yield* Effect.sleep("2 seconds")
-  return { empty, sessions, files: yield* now }
-}).pipe(Effect.scoped)
+  return [
+    most("memory of the server, nobody connected", empty, 300),
+    most(`memory of the server, ${clients} sessions`, sessions, 300),
+    most(`memory of the server, ${clients * filesEach} open files`, yield* now, 300)
+  ]
+})
 
-/** The measurement, as a line of the bench. */
-export const lines: ReadonlyArray<readonly [name: string, measure: Effect.Effect<string, unknown>]> = [[
-  "server: memory",
-  Effect.map(
-    idle,
-    ({ empty, files, sessions }) =>
-      `${"server: memory".padEnd(28)} ${empty.toFixed(0)} MiB, with ${clients} sessions ${
-        sessions.toFixed(0)
-      } MiB, and ${clients * filesEach} open files ${files.toFixed(0)} MiB (at most 300 MB)`
-  )
-]]
+/** The most memory that the command had while it ran. It is read every 20 ms. */
+const peak = (args: ReadonlyArray<string>) =>
+  Effect.gen(function*() {
+    let bytes = 0
+    let process = 0
+    const watch = Effect.forever(Effect.andThen(
+      Effect.sync(() => {
+        if (process !== 0) bytes = Math.max(bytes, Processor.memory(process, "VmHWM"))
+      }),
+      Effect.sleep("20 millis")
+    ))
+    yield* Effect.raceFirst(
+      Peer.effectSmb(args, {
+        onStart: (pid) => {
+          process = pid
+        }
+      }),
+      watch
+    )
+    return bytes
+  })
+
+const transferred = 8 * gibibyte
+
+const streams = (setting: Setting) =>
+  Effect.gen(function*() {
+    const { folder, host } = yield* setting.smbd
+    const sparse = join(folder, "sparse.bin")
+    yield* Effect.promise(async () => {
+      await writeFile(sparse, "")
+      await truncate(sparse, transferred)
+      await chmod(sparse, 0o666)
+    })
+    const got = yield* peak(["get", `//${host}/data/sparse.bin`, "/dev/null"])
+    // The copy is on a disk: it is not sparse.
+    const disk = yield* serve("127.0.20.8", yield* temporary("/var/tmp"))
+    const put = yield* peak(["put", sparse, `//${disk.host}/data/copy.bin`])
+    yield* Effect.promise(() => rm(sparse))
+    return [
+      most("memory of get, 8 GiB", got, 150),
+      most("memory of put, 8 GiB", put, 150),
+      most("memory of the server while it gets 8 GiB", disk.memory("VmHWM"), 300)
+    ]
+  })
+
+const entries = 200_000
+
+const listing = (setting: Setting) =>
+  Effect.gen(function*() {
+    const { folder, host } = yield* setting.smbd
+    yield* Effect.promise(() => makeEntries(join(folder, `list-${entries}`), entries))
+    return [most(`memory of ls, ${entries} entries`, yield* peak(["ls", `//${host}/data/list-${entries}`]), 300)]
+  })
+
+/** The workloads with memory. */
+export const workloads = (setting: Setting): ReadonlyArray<Workload> => [
+  { name: "memory: server", rows: idle },
+  { name: "memory: transfers", rows: streams(setting) },
+  { name: "memory: listing", rows: listing(setting) }
+]

@@ -15,6 +15,8 @@ import { type StoreError, storeError } from "../src/Server/ShareStore.ts"
 import * as Local from "../src/Server/Store/internal/Local.ts"
 import * as LocalStore from "../src/Server/Store/LocalStore.ts"
 import { inTurn, median } from "./Measure.ts"
+import type * as Row from "./Row.ts"
+import type { Workload } from "./Workload.ts"
 
 const files = 1000
 const size = 10_240
@@ -150,7 +152,7 @@ const byEffects = (directory: Directory) => {
 /** Seconds of this process's own threads, without the kernel's work. */
 const userSeconds = () => process.cpuUsage().user / 1e6
 
-const micro = (seconds: number) => `${(seconds * 1e6 / files).toFixed(0)} µs`
+const micro = (seconds: number) => seconds * 1e6 / files
 
 const measure = Effect.gen(function*() {
   const folder = yield* Effect.acquireRelease(
@@ -171,14 +173,12 @@ const measure = Effect.gen(function*() {
       })
     )
   const directory = { place: folder, users: 0 }
-  const used = new Map<string, Array<number>>()
   const contender = (name: string, one: (name: string) => Effect.Effect<number, StoreError>) => ({
     name,
+    processor: userSeconds,
     round: Effect.gen(function*() {
-      const before = userSeconds()
       const counts = yield* Effect.forEach(names, one, { concurrency: 16 })
       if (counts.some((count) => count !== size)) return yield* Effect.die(new Error("a file was not read whole"))
-      used.set(name, [...used.get(name) ?? [], userSeconds() - before])
     })
   })
   const measured = yield* inTurn(rounds, [
@@ -186,15 +186,13 @@ const measure = Effect.gen(function*() {
     contender("effects", byEffects(directory)),
     contender("LocalStore", byStore)
   ])
-  const columns = measured.map((one) => {
-    // The first round of each was to warm up.
-    const seconds = used.get(one.name)!.slice(1).toSorted((a, b) => a - b)
-    return `${one.name} ${micro(median(one))}, CPU ${micro(median({ name: one.name, seconds }))}`
-  })
-  return `${"calls of the folder store".padEnd(28)} ${columns.join("   ")} a file`
+  return measured.map(({ name, processor, seconds }): Row.Row => ({
+    name: `calls of the folder store: ${name}`,
+    unit: "µs a file",
+    ours: micro(median(seconds)),
+    note: `CPU ${micro(median(processor)).toFixed(0)} µs`
+  }))
 })
 
-/** The line of `npm run bench`. */
-export const lines: ReadonlyArray<readonly [string, Effect.Effect<string, unknown>]> = [
-  ["calls of the folder store", Effect.scoped(measure)]
-]
+/** The workload of docs/adr/0018. */
+export const workloads: ReadonlyArray<Workload> = [{ name: "folder store", rows: measure }]
