@@ -30,7 +30,6 @@ const most = (name: string, bytes: number, megabytes: number): Row.Row => ({
 
 /** The server's memory: before any client connects, with all clients logged on, and with all files open. */
 const idle = Effect.gen(function*() {
-  yield* build
   const server = yield* serve("127.0.20.4", yield* temporary(tmpdir()))
   const now = Effect.sync(() => server.memory("VmRSS"))
   const empty = yield* now
