@@ -104,7 +104,7 @@ const readAhead = Effect.fnUntraced(function*(
   const scope = yield* Effect.scope
   const known = BigInts.max(extent.size - offset, 0n)
   const wanted = length === undefined ? known : BigInts.min(length, known)
-  const planned = pieces(offset, wanted, chunk)
+  const planned = pieces(offset, wanted, chunk)[Symbol.iterator]()
   const size = windowOf(chunk)
   const free: Array<Uint8Array> = []
   const queue: Array<Ahead> = []

@@ -20,10 +20,15 @@ export interface Piece {
   readonly length: number
 }
 
-/** The pieces of `length` bytes from `offset` on: `chunk` bytes each, the last one fewer. */
-export const pieces = function*(offset: bigint, length: bigint, chunk: number): Generator<Piece> {
-  const end = offset + length
-  for (let at = offset; at < end; at += BigInt(chunk)) {
-    yield { offset: at, length: Number(BigInts.min(end - at, BigInt(chunk))) }
+/**
+ * The pieces of `length` bytes from `offset` on: `chunk` bytes each, the last one fewer. Each iteration begins with
+ * the first piece again, because an effect that was made once can run more than once.
+ */
+export const pieces = (offset: bigint, length: bigint, chunk: number): Iterable<Piece> => ({
+  *[Symbol.iterator]() {
+    const end = offset + length
+    for (let at = offset; at < end; at += BigInt(chunk)) {
+      yield { offset: at, length: Number(BigInts.min(end - at, BigInt(chunk))) }
+    }
   }
-}
+})
