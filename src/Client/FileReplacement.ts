@@ -16,14 +16,14 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
 import { randomBytes } from "node:crypto"
-import { Malformed } from "../Codec/Malformed.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import * as Changes from "../Protocol/Changes.ts"
-import { fromStatus, isMissing, ProtocolError, refusesShare, SmbError, TransportError } from "../Protocol/Errors.ts"
+import { fromStatus, isMissing, refusesShare, SmbError, TransportError } from "../Protocol/Errors.ts"
 import type * as Share from "../Protocol/Share.ts"
 import { AccessMask } from "../Smb2/Message/Constants.ts"
 import type { ClientError } from "./ClientError.ts"
 import * as Information from "./Information.ts"
+import * as OpenResponse from "./internal/OpenResponse.ts"
 import * as OpenMode from "./OpenMode.ts"
 import type { Operations } from "./Operations.ts"
 import * as PartNames from "./PartNames.ts"
@@ -132,7 +132,7 @@ export const named = (error: SmbError, part: string, name: string): SmbError => 
 const beside = (path: UncPath.UncPath, name: string): UncPath.UncPath => UncPath.join(UncPath.parent(path), name)
 
 /** The timeout of the removal: a server that does not respond does not remove its part either. */
-const patience = "1 second"
+const { patience } = OpenResponse
 
 /** The usual rights to write, and the right to rename and delete by the open. */
 const withDelete = (OpenMode.create.desiredAccess | OpenMode.remove.desiredAccess) >>> 0
@@ -144,6 +144,8 @@ interface Made {
   readonly below: string
   readonly path: UncPath.UncPath
   readonly isPart: boolean
+  /** Its writer has it, and removes it if it does not become complete. */
+  isTaken: boolean
   /**
    * The client has requested a rename by this open, and the server has not refused it: the open may now be that of the
    * target.
@@ -179,15 +181,15 @@ const left = (path: UncPath.UncPath, why: string, known: boolean): Notice =>
 export const timeNotKept = (target: UncPath.UncPath, error: SmbError): Notice =>
   warning("TimeNotKept", target, `the file is complete, but the server does not set its time (${error.message})`)
 
-/** Whether the result of a request is unknown: no response has come that can be trusted. */
-const isUnanswered = (exit: Exit.Exit<unknown, unknown>): boolean =>
-  Exit.isFailure(exit) && exit.cause.reasons.some((reason) => {
-    if (reason._tag !== "Fail") return reason._tag === "Interrupt"
-    const { error } = reason
-    return error instanceof TransportError
-      ? error.sent === true
-      : error instanceof ProtocolError || error instanceof Malformed
-  })
+/** Whether a request failed without a response that can be trusted. `OpenResponse.awaited` has interruptions. */
+const isLost = <A>(exit: Exit.Exit<A, ClientError>): exit is Exit.Failure<A, ClientError> =>
+  !Exit.hasInterrupts(exit) && OpenResponse.isUnanswered(exit)
+
+/** Whether the response to a request can still come: only its time is over, and the connection lives. */
+const isStillDue = ({ cause }: Exit.Failure<unknown, ClientError>): boolean =>
+  cause.reasons.some((reason) =>
+    reason._tag === "Fail" && reason.error instanceof TransportError && reason.error.reason._tag === "TimedOut"
+  )
 
 /**
  * What is known about a file that is written, and what it gets.
@@ -284,6 +286,10 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
 
   const takeAway = partRemoval(tell)
 
+  /**
+   * Creates a file. It is removed with the scope, unless its writer has taken it: an interruption can come when the file
+   * exists, and no one has it yet.
+   */
   const open = (
     path: UncPath.UncPath,
     options: Share.OpenOptions,
@@ -292,18 +298,41 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
     smb.withShare(
       path,
       (share, below) =>
-        Effect.map(share.open(below, options), (file) => ({
-          file: SmbFile.make(share, file),
-          below,
-          path,
-          isPart,
-          mayBePlaced: false
-        }))
+        OpenResponse.awaited(
+          Effect.map(share.open(below, { ...options, deleteIfAbandoned: true }), (file): Made => ({
+            file: SmbFile.make(share, file),
+            below,
+            path,
+            isPart,
+            isTaken: false,
+            mayBePlaced: false
+          })),
+          (made) => Effect.addFinalizer(() => made.isTaken ? Effect.void : takeAway(path, removed(made))),
+          (exit) => isPart ? takeAwayLate(path, exit) : mention(path, exit)
+        )
     )
 
+  /** Tells of a part that the server may create later, or may have created: it has not responded to the CREATE. */
+  const mayCome = (path: UncPath.UncPath) => tell(left(path, `no answer within ${patience}`, false))
+
+  /**
+   * Removes a part whose CREATE has no response that can be trusted. While the server can still create it, it is not
+   * enough that no file has the name.
+   */
+  const takeAwayLate = (path: UncPath.UncPath, exit: Exit.Failure<unknown, ClientError>): Effect.Effect<void> => {
+    if (Exit.hasInterrupts(exit)) return mayCome(path)
+    if (!isStillDue(exit)) return takeAway(path, byName(path), false)
+    return smb.exists(path).pipe(
+      Effect.interruptible,
+      Effect.timeoutOption(patience),
+      Effect.orElseSucceed(() => Option.none<boolean>()),
+      Effect.flatMap((found) => Option.getOrElse(found, () => false) ? takeAway(path, byName(path)) : mayCome(path))
+    )
+  }
+
   /** A new file may be at the final name, and may already belong to another user: it is reported, and stays. */
-  const mention = (target: UncPath.UncPath) =>
-    smb.exists(target).pipe(
+  const mention = (target: UncPath.UncPath, exit: Exit.Failure<unknown, ClientError>) =>
+    (Exit.hasInterrupts(exit) || isStillDue(exit) ? Effect.succeed(true) : smb.exists(target)).pipe(
       Effect.interruptible,
       Effect.timeoutOption(patience),
       Effect.orElseSucceed(() => Option.some(true)),
@@ -365,8 +394,8 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
       const path = beside(target, name)
       const made = yield* Effect.result(Effect.onExit(
         openPart(path),
-        // A caller that is interrupted before the response comes does not know that the part exists.
-        (exit) => isUnanswered(exit) ? takeAway(path, byName(path), false) : Effect.void
+        // The server may have created the part.
+        (exit) => isLost(exit) ? takeAwayLate(path, exit) : Effect.void
       ))
       if (made._tag === "Success") return made.success
       if (!(made.failure instanceof SmbError) || !isUnwelcome(made.failure)) return yield* made.failure
@@ -389,7 +418,7 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
         const isVetoed = error.reason._tag === "ObjectNameNotFound" || error.reason._tag === "NoSuchFile"
         return Effect.fail(isVetoed ? new SmbError({ ...error, because: vetoed }) : error)
       }),
-      Effect.onExit((exit) => isUnanswered(exit) ? mention(target) : Effect.void)
+      Effect.onExit((exit) => isLost(exit) ? mention(target, exit) : Effect.void)
     )
   })
 
@@ -464,6 +493,7 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
       Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(restore(create(target, found, tag, hasTime(about))), (made) => {
           const { file } = made
+          made.isTaken = true
           const written: Effect.Effect<bigint, E | ClientError, R> = content._tag === "Bytes"
             ? Effect.as(file.write(0, content.bytes), BigInt(content.bytes.length))
             : content.run({ writeFrom: (fill) => file.writeFrom(fill), sink: () => file.sink() })
@@ -494,7 +524,14 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
     const { flush, lastWriteTime } = about
     const part = beside(target, PartNames.parts(UncPath.name(target), tag)[0])
     let isMade = false
-    return smb.writeFile(part, bytes, { create: true, flush, lastWriteTime }).pipe(
+    return OpenResponse.awaited(
+      smb.writeFile(part, bytes, { create: true, flush, lastWriteTime }),
+      () =>
+        Effect.sync(() => {
+          isMade = true
+        }),
+      (exit) => takeAwayLate(part, exit)
+    ).pipe(
       Effect.catch((error) =>
         // All content is there.
         error instanceof SmbError && error.command === "SET_INFO" ? withoutTime(target)(error) : Effect.fail(error)
@@ -504,13 +541,14 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
         isMade = true
         return named(error, UncPath.name(part), UncPath.name(target))
       }),
-      Effect.tap(Effect.sync(() => {
-        isMade = true
-      })),
       Effect.andThen(takePlace(part, target, found, about)),
       Effect.as(BigInt(bytes.length)),
       Effect.onExit((exit) =>
-        Exit.isFailure(exit) && (isMade || isUnanswered(exit)) ? takeAway(part, byName(part), isMade) : Effect.void
+        Exit.isFailure(exit) && isMade
+          ? takeAway(part, byName(part))
+          : isLost(exit)
+          ? takeAwayLate(part, exit)
+          : Effect.void
       )
     )
   }

@@ -119,6 +119,13 @@ class Tree extends ConnectedShare.Tree implements Connection.Owner {
     this.session.connection.submit([this.closeOutgoing(fileId)], [() => {}])
   }
 
+  /** Closes an open that came after its caller had stopped waiting. */
+  closeLate({ fileId, opened }: Open.Open, options: Share.OpenOptions): void {
+    const before = ConnectedShare.beforeLateClose(options, opened)
+    if (before === undefined) return this.closeLater(fileId)
+    this.session.connection.submit([this.encode(before, fileId)], [() => this.closeLater(fileId)])
+  }
+
   close(fileId: FileId, path: string): Effect.Effect<void, RequestError> {
     return Effect.flatMap(
       Connection.request(this.session.connection, this.closeOutgoing(fileId)),
@@ -234,7 +241,7 @@ const openFile = (
       ...outgoing,
       orphan: (reply) => {
         const open = Open.decode(reply, createGuid)
-        if (Result.isSuccess(open)) tree.closeLater(open.success.fileId)
+        if (Result.isSuccess(open)) tree.closeLate(open.success, options)
       }
     })
     return Effect.flatMap(restore(request), (reply): Effect.Effect<Share.OpenFile, RequestError, Scope.Scope> => {
