@@ -158,6 +158,13 @@ const openFile = (
     )
   })
 
+const disconnectOutgoing = (tid: number, uid: number): Connection.Outgoing => ({
+  command: Command.SMB_COM_TREE_DISCONNECT,
+  body: new Uint8Array(3),
+  tid,
+  uid
+})
+
 const connect = Effect.fnUntraced(function*(session: Session, share: string, breaks: Breaks.Breaks) {
   const { connection, negotiated } = session
   const uncPath = UncName.format(connection.options, share)
@@ -168,7 +175,10 @@ const connect = Effect.fnUntraced(function*(session: Session, share: string, bre
       path: ConnectedShare.requestPath(connection.options, share),
       service: "?????"
     }),
-    uid: session.uid
+    uid: session.uid,
+    orphan: ({ header }) => {
+      connection.submit(disconnectOutgoing(header.tid, session.uid), () => {})
+    }
   })
   if (reply.header.status !== 0) return yield* fromStatus(reply.header.status, "TREE_CONNECT", uncPath)
   const response = yield* Effect.fromResult(
@@ -182,12 +192,7 @@ const connect = Effect.fnUntraced(function*(session: Session, share: string, bre
 })
 
 const disconnect = (tree: TreeRequests.Tree): Effect.Effect<void> =>
-  Multiplexer.requestAtEnd(
-    Connection.request(
-      tree.connection,
-      tree.outgoing({ command: Command.SMB_COM_TREE_DISCONNECT, body: new Uint8Array(3) })
-    )
-  )
+  Multiplexer.requestAtEnd(Connection.request(tree.connection, disconnectOutgoing(tree.tid, tree.session.uid)))
 
 const makeShare = (
   tree: TreeRequests.Tree,

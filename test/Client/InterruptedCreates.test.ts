@@ -324,3 +324,62 @@ describe("an SMB 1 server that creates the file after the interruption", () => {
       assert.strictEqual(closes(sent[0]), 9)
     }))
 })
+
+describe("a TREE_CONNECT that succeeds after the client has given it up", () => {
+  /** A file on one share keeps the session; the operation on the other share is interrupted. */
+  const leaves = (base: string) =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      yield* smb.open(`${base}\\data\\f`)
+      const fiber = yield* Effect.forkChild(smb.exists(`${base}\\other\\f`))
+      yield* settle
+      yield* Fiber.interrupt(fiber)
+      // The client keeps a share for the next operation, also one that it is just connecting to.
+      yield* TestClock.adjust("2 seconds")
+      yield* settle
+    })
+
+  it.effect("is followed by a TREE_DISCONNECT of its tree", () =>
+    Effect.gen(function*() {
+      const servers = yield* TestTransport.TestServers
+      yield* leaves("\\\\nas")
+      assert.notInclude(yield* servers.commands, "TREE_DISCONNECT")
+      yield* TestClock.adjust("5 seconds")
+      yield* settle
+      const { command, header } = (yield* servers.requests).at(-1)!
+      assert.deepStrictEqual([command, header.treeId], ["TREE_DISCONNECT", 77])
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        SmbClient.layer({ idle: "1 second" }).pipe(
+          Layer.provideMerge(TestTransport.layerFiles({ data: { f: "old" }, other: {} }, {
+            faults: [{
+              on: "TREE_CONNECT",
+              when: ({ request }) => request._tag === "TREE_CONNECT" && request.body.path.endsWith("other"),
+              is: { delay: "5 seconds", uncancellable: true, header: { treeId: 77 } }
+            }]
+          })),
+          Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password"))))
+        )
+      )
+    ))
+
+  it.effect("is followed by a TREE_DISCONNECT of its tree over SMB 1 too", () => {
+    const { SMB_COM_TREE_CONNECT_ANDX, SMB_COM_TREE_DISCONNECT } = Smb1Command
+    let connects = 0
+    const peer = Peer.make(({ header }) =>
+      header.command === SMB_COM_TREE_CONNECT_ANDX && ++connects === 2 ? "nothing" : undefined
+    )
+    return Effect.gen(function*() {
+      yield* leaves("\\\\old")
+      assert.lengthOf(peer.of(SMB_COM_TREE_DISCONNECT), 0)
+      peer.answer(peer.of(SMB_COM_TREE_CONNECT_ANDX)[1]!)
+      yield* settle
+      assert.deepStrictEqual(peer.of(SMB_COM_TREE_DISCONNECT).map(({ header }) => header.tid), [1])
+    }).pipe(
+      Effect.scoped,
+      provide(peer.layer, { dialects: ["NT1"], signing: "if-required", idle: "1 second" }),
+      Effect.provide(logger().layer)
+    )
+  })
+})
