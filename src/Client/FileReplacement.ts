@@ -27,6 +27,7 @@ import * as OpenResponse from "./internal/OpenResponse.ts"
 import * as OpenMode from "./OpenMode.ts"
 import type { Operations } from "./Operations.ts"
 import * as PartNames from "./PartNames.ts"
+import * as ReplacementNotice from "./ReplacementNotice.ts"
 import * as SmbFile from "./SmbFile.ts"
 import * as UncPath from "./UncPath.ts"
 
@@ -39,26 +40,13 @@ import * as UncPath from "./UncPath.ts"
 export type Files = Pick<Operations, "withShare" | "writeFile" | "stat" | "exists" | "remove" | "rename">
 
 /**
- * What a caller is told, and what is no failure: an incomplete file may be left (`Unfinished`), or the server does not
- * set the time of the file (`TimeNotKept`).
- *
- * @category models
- * @since 0.2.0
- */
-export interface Notice {
-  readonly kind: "Unfinished" | "TimeNotKept"
-  readonly path: string
-  readonly message: string
-}
-
-/**
  * How a replacement tells its caller.
  *
  * @category models
  * @since 0.2.0
  */
 export interface Options {
-  readonly tell: (notice: Notice) => Effect.Effect<void>
+  readonly tell: (notice: ReplacementNotice.Notice) => Effect.Effect<void>
   /** What a person can do if the server refuses all names for the part: the end of an error's message. */
   readonly hint: string
 }
@@ -119,20 +107,7 @@ export const passedOn = (found: Found): number | undefined => {
   return hiding === 0 ? undefined : hiding | FILE_ATTRIBUTE_ARCHIVE
 }
 
-/**
- * The error with the final name: the user does not know the name of the part.
- *
- * @since 0.2.0
- */
-export const named = (error: SmbError, part: string, name: string): SmbError => {
-  if (error.path?.endsWith(`\\${part}`) !== true) return error
-  return new SmbError({ ...error, path: error.path.slice(0, -part.length) + name })
-}
-
 const beside = (path: UncPath.UncPath, name: string): UncPath.UncPath => UncPath.join(UncPath.parent(path), name)
-
-/** The timeout of the removal: a server that does not respond does not remove its part either. */
-const { patience } = OpenResponse
 
 /** The usual rights to write, and the right to rename and delete by the open. */
 const withDelete = (OpenMode.create.desiredAccess | OpenMode.remove.desiredAccess) >>> 0
@@ -159,27 +134,6 @@ interface Made {
  */
 const isDeletable = ({ file: { opened: { maximalAccess }, share } }: Made): boolean =>
   maximalAccess !== undefined && (maximalAccess & AccessMask.DELETE) !== 0 && share.dialect !== "NT1"
-
-const warning = (kind: Notice["kind"], path: UncPath.UncPath, what: string): Notice => {
-  const name = UncPath.format(path)
-  return { kind, path: name, message: `${name}: ${what}` }
-}
-
-const unfinished = (path: UncPath.UncPath, what: string): Notice => warning("Unfinished", path, what)
-
-/** The warning about a part that could not be removed; `known` if it is sure to exist. */
-const left = (path: UncPath.UncPath, why: string, known: boolean): Notice =>
-  known
-    ? unfinished(path, `an unfinished file is left there, since it could not be removed (${why}). Remove it.`)
-    : unfinished(path, `an unfinished file may be left there, since the server could not be asked (${why}). Remove it.`)
-
-/**
- * The notice about a server that does not set the time of a complete file.
- *
- * @since 0.2.0
- */
-export const timeNotKept = (target: UncPath.UncPath, error: SmbError): Notice =>
-  warning("TimeNotKept", target, `the file is complete, but the server does not set its time (${error.message})`)
 
 /** Whether a request failed without a response that can be trusted. `OpenResponse.awaited` has interruptions. */
 const isLost = <A>(exit: Exit.Exit<A, ClientError>): exit is Exit.Failure<A, ClientError> =>
@@ -228,23 +182,6 @@ export type Replace = <E, R>(
 ) => Effect.Effect<bigint, E | ClientError, R>
 
 /**
- * Removes an incomplete file, also after an interruption; reports if that fails.
- *
- * @since 0.2.0
- */
-export const partRemoval =
-  (tell: (notice: Notice) => Effect.Effect<void>) =>
-  (path: UncPath.UncPath, removed: Effect.Effect<void, ClientError>, known = true): Effect.Effect<void> =>
-    removed.pipe(
-      Effect.interruptible,
-      Effect.timeoutOption(patience),
-      Effect.matchEffect({
-        onFailure: (error) => tell(left(path, error.message, known || error instanceof SmbError)),
-        onSuccess: (done) => Option.isSome(done) ? Effect.void : tell(left(path, `no answer within ${patience}`, known))
-      })
-    )
-
-/**
  * The existing file. Checks whether it can be replaced before anything is sent.
  *
  * @since 0.2.0
@@ -284,7 +221,7 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
   /** Folders that allow the usual name of a part, and let it be renamed by that name. */
   const easy = new Set<string>()
 
-  const takeAway = partRemoval(tell)
+  const takeAway = ReplacementNotice.partRemoval(tell)
 
   /**
    * Creates a file. It is removed with the scope, unless its writer has taken it: an interruption can come when the file
@@ -313,7 +250,8 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
     )
 
   /** Tells of a part that the server may create later, or may have created: it has not responded to the CREATE. */
-  const mayCome = (path: UncPath.UncPath) => tell(left(path, `no answer within ${patience}`, false))
+  const mayCome = (path: UncPath.UncPath) =>
+    tell(ReplacementNotice.left(path, `no answer within ${OpenResponse.patience}`, false))
 
   /**
    * Removes a part whose CREATE has no response that can be trusted. While the server can still create it, it is not
@@ -324,7 +262,7 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
     if (!isStillDue(exit)) return takeAway(path, byName(path), false)
     return smb.exists(path).pipe(
       Effect.interruptible,
-      Effect.timeoutOption(patience),
+      Effect.timeoutOption(OpenResponse.patience),
       Effect.orElseSucceed(() => Option.none<boolean>()),
       Effect.flatMap((found) => Option.getOrElse(found, () => false) ? takeAway(path, byName(path)) : mayCome(path))
     )
@@ -334,12 +272,15 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
   const mention = (target: UncPath.UncPath, exit: Exit.Failure<unknown, ClientError>) =>
     (Exit.hasInterrupts(exit) || isStillDue(exit) ? Effect.succeed(true) : smb.exists(target)).pipe(
       Effect.interruptible,
-      Effect.timeoutOption(patience),
+      Effect.timeoutOption(OpenResponse.patience),
       Effect.orElseSucceed(() => Option.some(true)),
       Effect.flatMap((found) =>
         Option.getOrElse(found, () => true)
           ? tell(
-            unfinished(target, "an unfinished file may be left there. Look at it, and remove it or write it again.")
+            ReplacementNotice.unfinished(
+              target,
+              "an unfinished file may be left there. Look at it, and remove it or write it again."
+            )
           )
           : Effect.void
       )
@@ -429,7 +370,7 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
     )
 
   const refusedPlace = (error: SmbError, part: UncPath.UncPath, target: UncPath.UncPath, found: Found): SmbError => {
-    const { detail: _, ...rest } = named(error, UncPath.name(part), UncPath.name(target))
+    const { detail: _, ...rest } = ReplacementNotice.named(error, UncPath.name(part), UncPath.name(target))
     return new SmbError(
       found === undefined ? rest : { ...rest, detail: `the existing file could not be replaced: ${hint}` }
     )
@@ -467,7 +408,8 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
   })
 
   /** The content is complete without its time: this is no failure, and the user is told. */
-  const withoutTime = (target: UncPath.UncPath) => (error: SmbError) => tell(timeNotKept(target, error))
+  const withoutTime = (target: UncPath.UncPath) => (error: SmbError) =>
+    tell(ReplacementNotice.timeNotKept(target, error))
 
   /** Gives the part its time. The server keeps a time that was set, no matter what is written by the same open. */
   const setTime = ({ file }: Made, target: UncPath.UncPath, about: About): Effect.Effect<void, ClientError> =>
@@ -506,7 +448,9 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
             // The part is renamed: an error of the CLOSE is reported, and nothing is removed.
             Effect.tap(file.close),
             Effect.mapError((error): E | ClientError =>
-              error instanceof SmbError ? named(error, UncPath.name(made.path), UncPath.name(target)) : error
+              error instanceof SmbError
+                ? ReplacementNotice.named(error, UncPath.name(made.path), UncPath.name(target))
+                : error
             )
           )
         })
@@ -539,7 +483,7 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
       Effect.mapError((error) => {
         if (!(error instanceof SmbError) || error.command === "CREATE") return error
         isMade = true
-        return named(error, UncPath.name(part), UncPath.name(target))
+        return ReplacementNotice.named(error, UncPath.name(part), UncPath.name(target))
       }),
       Effect.andThen(takePlace(part, target, found, about)),
       Effect.as(BigInt(bytes.length)),
