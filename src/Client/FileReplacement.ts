@@ -16,17 +16,18 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
 import { randomBytes } from "node:crypto"
-import { Malformed } from "../Codec/Malformed.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import * as Changes from "../Protocol/Changes.ts"
-import { fromStatus, isMissing, ProtocolError, refusesShare, SmbError, TransportError } from "../Protocol/Errors.ts"
+import { fromStatus, isMissing, refusesShare, SmbError, TransportError } from "../Protocol/Errors.ts"
 import type * as Share from "../Protocol/Share.ts"
 import { AccessMask } from "../Smb2/Message/Constants.ts"
 import type { ClientError } from "./ClientError.ts"
 import * as Information from "./Information.ts"
+import * as OpenResponse from "./internal/OpenResponse.ts"
 import * as OpenMode from "./OpenMode.ts"
 import type { Operations } from "./Operations.ts"
 import * as PartNames from "./PartNames.ts"
+import * as ReplacementNotice from "./ReplacementNotice.ts"
 import * as SmbFile from "./SmbFile.ts"
 import * as UncPath from "./UncPath.ts"
 
@@ -39,26 +40,13 @@ import * as UncPath from "./UncPath.ts"
 export type Files = Pick<Operations, "withShare" | "writeFile" | "stat" | "exists" | "remove" | "rename">
 
 /**
- * What a caller is told, and what is no failure: an incomplete file may be left (`Unfinished`), or the server does not
- * set the time of the file (`TimeNotKept`).
- *
- * @category models
- * @since 0.2.0
- */
-export interface Notice {
-  readonly kind: "Unfinished" | "TimeNotKept"
-  readonly path: string
-  readonly message: string
-}
-
-/**
  * How a replacement tells its caller.
  *
  * @category models
  * @since 0.2.0
  */
 export interface Options {
-  readonly tell: (notice: Notice) => Effect.Effect<void>
+  readonly tell: (notice: ReplacementNotice.Notice) => Effect.Effect<void>
   /** What a person can do if the server refuses all names for the part: the end of an error's message. */
   readonly hint: string
 }
@@ -119,20 +107,7 @@ export const passedOn = (found: Found): number | undefined => {
   return hiding === 0 ? undefined : hiding | FILE_ATTRIBUTE_ARCHIVE
 }
 
-/**
- * The error with the final name: the user does not know the name of the part.
- *
- * @since 0.2.0
- */
-export const named = (error: SmbError, part: string, name: string): SmbError => {
-  if (error.path?.endsWith(`\\${part}`) !== true) return error
-  return new SmbError({ ...error, path: error.path.slice(0, -part.length) + name })
-}
-
 const beside = (path: UncPath.UncPath, name: string): UncPath.UncPath => UncPath.join(UncPath.parent(path), name)
-
-/** The timeout of the removal: a server that does not respond does not remove its part either. */
-const patience = "1 second"
 
 /** The usual rights to write, and the right to rename and delete by the open. */
 const withDelete = (OpenMode.create.desiredAccess | OpenMode.remove.desiredAccess) >>> 0
@@ -144,6 +119,8 @@ interface Made {
   readonly below: string
   readonly path: UncPath.UncPath
   readonly isPart: boolean
+  /** Its writer has it, and removes it if it does not become complete. */
+  isTaken: boolean
   /**
    * The client has requested a rename by this open, and the server has not refused it: the open may now be that of the
    * target.
@@ -158,36 +135,15 @@ interface Made {
 const isDeletable = ({ file: { opened: { maximalAccess }, share } }: Made): boolean =>
   maximalAccess !== undefined && (maximalAccess & AccessMask.DELETE) !== 0 && share.dialect !== "NT1"
 
-const warning = (kind: Notice["kind"], path: UncPath.UncPath, what: string): Notice => {
-  const name = UncPath.format(path)
-  return { kind, path: name, message: `${name}: ${what}` }
-}
+/** Whether a request failed without a response that can be trusted. `OpenResponse.awaited` has interruptions. */
+const isLost = <A>(exit: Exit.Exit<A, ClientError>): exit is Exit.Failure<A, ClientError> =>
+  !Exit.hasInterrupts(exit) && OpenResponse.isUnanswered(exit)
 
-const unfinished = (path: UncPath.UncPath, what: string): Notice => warning("Unfinished", path, what)
-
-/** The warning about a part that could not be removed; `known` if it is sure to exist. */
-const left = (path: UncPath.UncPath, why: string, known: boolean): Notice =>
-  known
-    ? unfinished(path, `an unfinished file is left there, since it could not be removed (${why}). Remove it.`)
-    : unfinished(path, `an unfinished file may be left there, since the server could not be asked (${why}). Remove it.`)
-
-/**
- * The notice about a server that does not set the time of a complete file.
- *
- * @since 0.2.0
- */
-export const timeNotKept = (target: UncPath.UncPath, error: SmbError): Notice =>
-  warning("TimeNotKept", target, `the file is complete, but the server does not set its time (${error.message})`)
-
-/** Whether the result of a request is unknown: no response has come that can be trusted. */
-const isUnanswered = (exit: Exit.Exit<unknown, unknown>): boolean =>
-  Exit.isFailure(exit) && exit.cause.reasons.some((reason) => {
-    if (reason._tag !== "Fail") return reason._tag === "Interrupt"
-    const { error } = reason
-    return error instanceof TransportError
-      ? error.sent === true
-      : error instanceof ProtocolError || error instanceof Malformed
-  })
+/** Whether the response to a request can still come: only its time is over, and the connection lives. */
+const isStillDue = ({ cause }: Exit.Failure<unknown, ClientError>): boolean =>
+  cause.reasons.some((reason) =>
+    reason._tag === "Fail" && reason.error instanceof TransportError && reason.error.reason._tag === "TimedOut"
+  )
 
 /**
  * What is known about a file that is written, and what it gets.
@@ -224,23 +180,6 @@ export type Replace = <E, R>(
   content: Content<E, R>,
   about?: About
 ) => Effect.Effect<bigint, E | ClientError, R>
-
-/**
- * Removes an incomplete file, also after an interruption; reports if that fails.
- *
- * @since 0.2.0
- */
-export const partRemoval =
-  (tell: (notice: Notice) => Effect.Effect<void>) =>
-  (path: UncPath.UncPath, removed: Effect.Effect<void, ClientError>, known = true): Effect.Effect<void> =>
-    removed.pipe(
-      Effect.interruptible,
-      Effect.timeoutOption(patience),
-      Effect.matchEffect({
-        onFailure: (error) => tell(left(path, error.message, known || error instanceof SmbError)),
-        onSuccess: (done) => Option.isSome(done) ? Effect.void : tell(left(path, `no answer within ${patience}`, known))
-      })
-    )
 
 /**
  * The existing file. Checks whether it can be replaced before anything is sent.
@@ -282,8 +221,12 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
   /** Folders that allow the usual name of a part, and let it be renamed by that name. */
   const easy = new Set<string>()
 
-  const takeAway = partRemoval(tell)
+  const takeAway = ReplacementNotice.partRemoval(tell)
 
+  /**
+   * Creates a file. It is removed with the scope, unless its writer has taken it: an interruption can come when the file
+   * exists, and no one has it yet.
+   */
   const open = (
     path: UncPath.UncPath,
     options: Share.OpenOptions,
@@ -292,25 +235,52 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
     smb.withShare(
       path,
       (share, below) =>
-        Effect.map(share.open(below, options), (file) => ({
-          file: SmbFile.make(share, file),
-          below,
-          path,
-          isPart,
-          mayBePlaced: false
-        }))
+        OpenResponse.awaited(
+          Effect.map(share.open(below, { ...options, deleteIfAbandoned: true }), (file): Made => ({
+            file: SmbFile.make(share, file),
+            below,
+            path,
+            isPart,
+            isTaken: false,
+            mayBePlaced: false
+          })),
+          (made) => Effect.addFinalizer(() => made.isTaken ? Effect.void : takeAway(path, removed(made))),
+          (exit) => isPart ? takeAwayLate(path, exit) : mention(path, exit)
+        )
     )
 
-  /** A new file may be at the final name, and may already belong to another user: it is reported, and stays. */
-  const mention = (target: UncPath.UncPath) =>
-    smb.exists(target).pipe(
+  /** Tells of a part that the server may create later, or may have created: it has not responded to the CREATE. */
+  const mayCome = (path: UncPath.UncPath) =>
+    tell(ReplacementNotice.left(path, `no answer within ${OpenResponse.patience}`, false))
+
+  /**
+   * Removes a part whose CREATE has no response that can be trusted. While the server can still create it, it is not
+   * enough that no file has the name.
+   */
+  const takeAwayLate = (path: UncPath.UncPath, exit: Exit.Failure<unknown, ClientError>): Effect.Effect<void> => {
+    if (Exit.hasInterrupts(exit)) return mayCome(path)
+    if (!isStillDue(exit)) return takeAway(path, byName(path), false)
+    return smb.exists(path).pipe(
       Effect.interruptible,
-      Effect.timeoutOption(patience),
+      Effect.timeoutOption(OpenResponse.patience),
+      Effect.orElseSucceed(() => Option.none<boolean>()),
+      Effect.flatMap((found) => Option.getOrElse(found, () => false) ? takeAway(path, byName(path)) : mayCome(path))
+    )
+  }
+
+  /** A new file may be at the final name, and may already belong to another user: it is reported, and stays. */
+  const mention = (target: UncPath.UncPath, exit: Exit.Failure<unknown, ClientError>) =>
+    (Exit.hasInterrupts(exit) || isStillDue(exit) ? Effect.succeed(true) : smb.exists(target)).pipe(
+      Effect.interruptible,
+      Effect.timeoutOption(OpenResponse.patience),
       Effect.orElseSucceed(() => Option.some(true)),
       Effect.flatMap((found) =>
         Option.getOrElse(found, () => true)
           ? tell(
-            unfinished(target, "an unfinished file may be left there. Look at it, and remove it or write it again.")
+            ReplacementNotice.unfinished(
+              target,
+              "an unfinished file may be left there. Look at it, and remove it or write it again."
+            )
           )
           : Effect.void
       )
@@ -365,8 +335,8 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
       const path = beside(target, name)
       const made = yield* Effect.result(Effect.onExit(
         openPart(path),
-        // A caller that is interrupted before the response comes does not know that the part exists.
-        (exit) => isUnanswered(exit) ? takeAway(path, byName(path), false) : Effect.void
+        // The server may have created the part.
+        (exit) => isLost(exit) ? takeAwayLate(path, exit) : Effect.void
       ))
       if (made._tag === "Success") return made.success
       if (!(made.failure instanceof SmbError) || !isUnwelcome(made.failure)) return yield* made.failure
@@ -389,7 +359,7 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
         const isVetoed = error.reason._tag === "ObjectNameNotFound" || error.reason._tag === "NoSuchFile"
         return Effect.fail(isVetoed ? new SmbError({ ...error, because: vetoed }) : error)
       }),
-      Effect.onExit((exit) => isUnanswered(exit) ? mention(target) : Effect.void)
+      Effect.onExit((exit) => isLost(exit) ? mention(target, exit) : Effect.void)
     )
   })
 
@@ -400,7 +370,7 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
     )
 
   const refusedPlace = (error: SmbError, part: UncPath.UncPath, target: UncPath.UncPath, found: Found): SmbError => {
-    const { detail: _, ...rest } = named(error, UncPath.name(part), UncPath.name(target))
+    const { detail: _, ...rest } = ReplacementNotice.named(error, UncPath.name(part), UncPath.name(target))
     return new SmbError(
       found === undefined ? rest : { ...rest, detail: `the existing file could not be replaced: ${hint}` }
     )
@@ -438,7 +408,8 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
   })
 
   /** The content is complete without its time: this is no failure, and the user is told. */
-  const withoutTime = (target: UncPath.UncPath) => (error: SmbError) => tell(timeNotKept(target, error))
+  const withoutTime = (target: UncPath.UncPath) => (error: SmbError) =>
+    tell(ReplacementNotice.timeNotKept(target, error))
 
   /** Gives the part its time. The server keeps a time that was set, no matter what is written by the same open. */
   const setTime = ({ file }: Made, target: UncPath.UncPath, about: About): Effect.Effect<void, ClientError> =>
@@ -464,6 +435,7 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
       Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(restore(create(target, found, tag, hasTime(about))), (made) => {
           const { file } = made
+          made.isTaken = true
           const written: Effect.Effect<bigint, E | ClientError, R> = content._tag === "Bytes"
             ? Effect.as(file.write(0, content.bytes), BigInt(content.bytes.length))
             : content.run({ writeFrom: (fill) => file.writeFrom(fill), sink: () => file.sink() })
@@ -476,7 +448,9 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
             // The part is renamed: an error of the CLOSE is reported, and nothing is removed.
             Effect.tap(file.close),
             Effect.mapError((error): E | ClientError =>
-              error instanceof SmbError ? named(error, UncPath.name(made.path), UncPath.name(target)) : error
+              error instanceof SmbError
+                ? ReplacementNotice.named(error, UncPath.name(made.path), UncPath.name(target))
+                : error
             )
           )
         })
@@ -494,7 +468,14 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
     const { flush, lastWriteTime } = about
     const part = beside(target, PartNames.parts(UncPath.name(target), tag)[0])
     let isMade = false
-    return smb.writeFile(part, bytes, { create: true, flush, lastWriteTime }).pipe(
+    return OpenResponse.awaited(
+      smb.writeFile(part, bytes, { create: true, flush, lastWriteTime }),
+      () =>
+        Effect.sync(() => {
+          isMade = true
+        }),
+      (exit) => takeAwayLate(part, exit)
+    ).pipe(
       Effect.catch((error) =>
         // All content is there.
         error instanceof SmbError && error.command === "SET_INFO" ? withoutTime(target)(error) : Effect.fail(error)
@@ -502,15 +483,16 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
       Effect.mapError((error) => {
         if (!(error instanceof SmbError) || error.command === "CREATE") return error
         isMade = true
-        return named(error, UncPath.name(part), UncPath.name(target))
+        return ReplacementNotice.named(error, UncPath.name(part), UncPath.name(target))
       }),
-      Effect.tap(Effect.sync(() => {
-        isMade = true
-      })),
       Effect.andThen(takePlace(part, target, found, about)),
       Effect.as(BigInt(bytes.length)),
       Effect.onExit((exit) =>
-        Exit.isFailure(exit) && (isMade || isUnanswered(exit)) ? takeAway(part, byName(part), isMade) : Effect.void
+        Exit.isFailure(exit) && isMade
+          ? takeAway(part, byName(part))
+          : isLost(exit)
+          ? takeAwayLate(part, exit)
+          : Effect.void
       )
     )
   }

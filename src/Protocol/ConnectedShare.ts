@@ -75,6 +75,27 @@ export class Tree {
  */
 export const requestPath = ({ server }: Peer, share: string): string => `\\\\${server}\\${share}`
 
+/** CreateAction of a file that did not exist before (MS-SMB2 2.2.14, MS-CIFS 2.2.4.64.2). */
+const FILE_CREATED = 2
+
+/** Marks the file of an open for deletion at its last CLOSE (FileDispositionInformation, MS-FSCC 2.4.11). */
+const deletion = {
+  _tag: "SetInfo",
+  information: { _tag: "File", fileInformationClass: 13 },
+  data: Uint8Array.of(1)
+} as const satisfies Operation.SetInfo
+
+/**
+ * What to do, before the CLOSE, with an open whose response came after its caller had stopped waiting: a file that no
+ * one knows of is deleted if the caller asked for that.
+ *
+ * @since 0.2.0
+ */
+export const beforeLateClose = (
+  { deleteIfAbandoned }: Share.OpenOptions,
+  { createAction }: Share.Opened
+): typeof deletion | undefined => deleteIfAbandoned === true && createAction === FILE_CREATED ? deletion : undefined
+
 /**
  * The result of a CLOSE by its status. `path` is the UNC path of the open.
  *

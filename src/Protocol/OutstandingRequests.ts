@@ -31,7 +31,7 @@ export interface Outgoing<Reply> {
   readonly waits?: boolean | undefined
   /** May change something on the server: after sending, a failure says so (`TransportError.sent`). */
   readonly mutates?: boolean | undefined
-  /** Called with a success that arrives after the caller has stopped waiting: closes the new open. */
+  /** Called with a success that arrives after the caller has stopped waiting: ends the new open or tree. */
   readonly orphan?: ((reply: Reply) => void) | undefined
 }
 

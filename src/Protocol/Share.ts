@@ -108,6 +108,11 @@ export interface OpenOptions {
   readonly queryMaximalAccess?: boolean | undefined
   /** Ask for the identifiers of file and volume. */
   readonly queryOnDiskId?: boolean | undefined
+  /**
+   * Deletes the file if the server creates it after the caller has stopped waiting for the response. Any other late open
+   * is only closed. The server allows this if `desiredAccess` has DELETE.
+   */
+  readonly deleteIfAbandoned?: boolean | undefined
 }
 
 /**

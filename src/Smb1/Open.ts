@@ -117,7 +117,8 @@ const transactCreate = (
   tree: TreeRequests.Tree,
   name: TreeRequests.WireName,
   path: string,
-  options: Share.OpenOptions
+  options: Share.OpenOptions,
+  orphan: (open: Open) => void
 ): Effect.Effect<Open, RequestError> => {
   const descriptor = options.securityDescriptor ?? new Uint8Array(0)
   const attributes = options.extendedAttributes ?? new Uint8Array(0)
@@ -125,9 +126,10 @@ const transactCreate = (
   const data = new Uint8Array(descriptor.length + padding + attributes.length)
   data.set(descriptor)
   data.set(attributes, descriptor.length + padding)
+  const decode = (parameters: Uint8Array) =>
+    Result.map(decodeTransactCreate(parameters), (response) => toOpen(response, options))
   return Effect.flatMap(
-    // Not interruptible: if the response were dropped, the file would stay open.
-    Effect.uninterruptible(tree.ntTransact(NtTransactSubcommand.NT_TRANSACT_CREATE, {
+    tree.ntTransact(NtTransactSubcommand.NT_TRANSACT_CREATE, {
       parameters: Codec.encode(NtTransact.CreateRequest(tree.unicode))({
         ...fields(tree, name, options),
         securityDescriptorLength: descriptor.length,
@@ -136,11 +138,16 @@ const transactCreate = (
       data,
       maxParameterCount: 128,
       maxDataCount: 0
-    }, { flags2: name.flags2, mutates: Changes.opens(options) })),
+    }, {
+      flags2: name.flags2,
+      mutates: Changes.opens(options),
+      orphan: ({ parameters }) => {
+        const created = decode(parameters)
+        if (Result.isSuccess(created)) orphan(created.success)
+      }
+    }),
     ({ parameters, status }): Effect.Effect<Open, RequestError> =>
-      status === 0
-        ? Effect.fromResult(Result.map(decodeTransactCreate(parameters), (response) => toOpen(response, options)))
-        : refuse(tree, path, status)
+      status === 0 ? Effect.fromResult(decode(parameters)) : refuse(tree, path, status)
   )
 }
 
@@ -168,7 +175,7 @@ const makeDirectory = (
   name: TreeRequests.WireName,
   path: string,
   options: Share.OpenOptions,
-  orphan: (fid: number) => void
+  orphan: (open: Open) => void
 ): Effect.Effect<Open, RequestError> =>
   Effect.andThen(
     createDirectory(tree, name, path),
@@ -179,7 +186,7 @@ const makeDirectory = (
   )
 
 /**
- * Opens a file. Calls `orphan` with the FID of a file that was opened after the caller stopped waiting.
+ * Opens a file. Calls `orphan` with a file that was opened after the caller stopped waiting.
  *
  * @since 0.1.0
  */
@@ -188,10 +195,11 @@ export const open = (
   name: TreeRequests.WireName,
   path: string,
   options: Share.OpenOptions,
-  orphan: (fid: number) => void
+  orphan: (open: Open) => void
 ): Effect.Effect<Open, RequestError> => {
   if (!tree.canSay(name.text)) return refuse(tree, path, NtStatus.STATUS_OBJECT_NAME_INVALID)
-  if (carriesMore(options)) return transactCreate(tree, name, path, options)
+  const decode = (packet: Uint8Array) => Result.map(decodeCreate(packet), (response) => toOpen(response, options))
+  if (carriesMore(options)) return transactCreate(tree, name, path, options, orphan)
   return Effect.flatMap(
     tree.request({
       command: Command.SMB_COM_NT_CREATE_ANDX,
@@ -199,15 +207,13 @@ export const open = (
       flags2: name.flags2,
       mutates: Changes.opens(options),
       orphan: (reply) => {
-        const created = decodeCreate(reply.packet)
-        if (Result.isSuccess(created)) orphan(created.success.fid)
+        const created = decode(reply.packet)
+        if (Result.isSuccess(created)) orphan(created.success)
       }
     }),
     (reply): Effect.Effect<Open, RequestError> => {
       const { status } = reply.header
-      if (status === 0) {
-        return Effect.fromResult(Result.map(decodeCreate(reply.packet), (response) => toOpen(response, options)))
-      }
+      if (status === 0) return Effect.fromResult(decode(reply.packet))
       const makes = options.createDisposition === FILE_CREATE && (options.createOptions & FILE_DIRECTORY_FILE) !== 0
       return makes && isUnknown(status)
         ? makeDirectory(tree, name, path, options, orphan)

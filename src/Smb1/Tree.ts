@@ -15,8 +15,16 @@ import type * as Breaks from "./Breaks.ts"
 import * as Commands from "./Commands.ts"
 import * as Connection from "./Connection.ts"
 import * as Header from "./Header.ts"
-import { Capabilities, Command, OptionalSupport, TreeConnectFlags } from "./Message/Constants.ts"
+import {
+  Capabilities,
+  Command,
+  OptionalSupport,
+  SetFileLevel,
+  Trans2Subcommand,
+  TreeConnectFlags
+} from "./Message/Constants.ts"
 import { Close } from "./Message/Simple.ts"
+import * as Trans2 from "./Message/Trans2.ts"
 import * as TreeConnect from "./Message/TreeConnect.ts"
 import * as Open from "./Open.ts"
 import type { Session } from "./Session.ts"
@@ -41,6 +49,20 @@ const closeOutgoing = (tree: TreeRequests.Tree, fid: number): Connection.Outgoin
 /** Closes an open without waiting, if its owner no longer waits. */
 const closeLater = (tree: TreeRequests.Tree, fid: number): void => {
   tree.connection.submit(closeOutgoing(tree, fid), () => {})
+}
+
+/** Closes an open that came after its caller had stopped waiting. */
+const closeLate = (tree: TreeRequests.Tree, options: Share.OpenOptions) => ({ fid, opened }: Open.Open): void => {
+  const before = ConnectedShare.beforeLateClose(options, opened)
+  const closed = () => closeLater(tree, fid)
+  if (before === undefined) return closed()
+  tree.submitTrans2(Trans2Subcommand.TRANS2_SET_FILE_INFORMATION, {
+    parameters: TreeRequests.encode(Trans2.SetFileInformationRequest, {
+      fid,
+      informationLevel: SetFileLevel[before.information.fileInformationClass]!
+    }),
+    data: before.data
+  }, closed)
 }
 
 const closeFid = (tree: TreeRequests.Tree, fid: number, full: string): Effect.Effect<void, RequestError> =>
@@ -70,7 +92,7 @@ const makeFile = (
         // With the same options, except that it neither creates nor empties the file, and without the values for a new
         // file.
         const again = { desiredAccess, shareAccess, createDisposition: 1, createOptions: options.createOptions }
-        return Effect.map(Open.open(tree, name, path, again, (fid) => closeLater(tree, fid)), ({ fid }) => fid)
+        return Effect.map(Open.open(tree, name, path, again, closeLate(tree, again)), ({ fid }) => fid)
       },
       openAttributes: (path, name) =>
         Effect.map(
@@ -79,7 +101,7 @@ const makeFile = (
             name,
             path,
             { ...toAttributes, createOptions: options.createOptions },
-            (fid) => closeLater(tree, fid)
+            ({ fid }) => closeLater(tree, fid)
           ),
           ({ fid, opened: { fileAttributes } }) => ({ fid, fileAttributes })
         ),
@@ -131,10 +153,17 @@ const openFile = (
   Effect.uninterruptibleMask((restore) => {
     const name = TreeRequests.wireName(dfs, path, options.timewarp)
     return Effect.flatMap(
-      restore(Open.open(tree, name, path, options, (fid) => closeLater(tree, fid))),
+      restore(Open.open(tree, name, path, options, closeLate(tree, options))),
       (open) => makeFile(tree, open, path, name, options)
     )
   })
+
+const disconnectOutgoing = (tid: number, uid: number): Connection.Outgoing => ({
+  command: Command.SMB_COM_TREE_DISCONNECT,
+  body: new Uint8Array(3),
+  tid,
+  uid
+})
 
 const connect = Effect.fnUntraced(function*(session: Session, share: string, breaks: Breaks.Breaks) {
   const { connection, negotiated } = session
@@ -146,7 +175,10 @@ const connect = Effect.fnUntraced(function*(session: Session, share: string, bre
       path: ConnectedShare.requestPath(connection.options, share),
       service: "?????"
     }),
-    uid: session.uid
+    uid: session.uid,
+    orphan: ({ header }) => {
+      connection.submit(disconnectOutgoing(header.tid, session.uid), () => {})
+    }
   })
   if (reply.header.status !== 0) return yield* fromStatus(reply.header.status, "TREE_CONNECT", uncPath)
   const response = yield* Effect.fromResult(
@@ -160,12 +192,7 @@ const connect = Effect.fnUntraced(function*(session: Session, share: string, bre
 })
 
 const disconnect = (tree: TreeRequests.Tree): Effect.Effect<void> =>
-  Multiplexer.requestAtEnd(
-    Connection.request(
-      tree.connection,
-      tree.outgoing({ command: Command.SMB_COM_TREE_DISCONNECT, body: new Uint8Array(3) })
-    )
-  )
+  Multiplexer.requestAtEnd(Connection.request(tree.connection, disconnectOutgoing(tree.tid, tree.session.uid)))
 
 const makeShare = (
   tree: TreeRequests.Tree,

@@ -114,6 +114,23 @@ const lossOf = (command: number, status: number): readonly [ConnectedShare.Lost,
   }
 }
 
+/** The parts of a TRANSACTION2. */
+interface Trans2 {
+  readonly parameters: Uint8Array
+  readonly data?: Uint8Array
+  readonly maxParameterCount?: number
+  readonly maxDataCount?: number
+}
+
+const trans2 = (subcommand: number, request: Trans2): Transaction.Request => ({
+  kind: "TRANSACTION2",
+  setup: [subcommand],
+  parameters: request.parameters,
+  data: request.data ?? new Uint8Array(0),
+  maxParameterCount: request.maxParameterCount ?? 10,
+  maxDataCount: Math.min(request.maxDataCount ?? 0, 0xffff)
+})
+
 /**
  * A tree on the wire.
  *
@@ -200,22 +217,9 @@ export class Tree extends ConnectedShare.Tree {
     options: TransactionOptions = {}
   ): Effect.Effect<Answer, RequestError> {
     return Effect.suspend(() => {
-      const collector = new Transaction.Collector(request)
-      const unicode = this.unicode || ((options.flags2 ?? 0) & Flags2.SMB_FLAGS2_UNICODE) !== 0
-      const { maxBufferSize } = this.session.negotiated
-      const { orphan, ...rest } = options
+      const { collector, outgoing } = this.transaction(request, options)
       return Effect.flatMap(
-        this.request({
-          ...Transaction.encode(request, { unicode, maxBufferSize: Math.min(maxBufferSize, 0xffff) }),
-          ...rest,
-          ...(orphan === undefined ? {} : {
-            orphan: () => {
-              const response = collector.response()
-              if (Result.isSuccess(response)) orphan({ ...response.success, status: 0 })
-            }
-          }),
-          collect: collector.collect
-        }),
+        this.request(outgoing),
         (reply) =>
           Effect.map(
             Effect.fromResult(collector.response()),
@@ -225,25 +229,33 @@ export class Tree extends ConnectedShare.Tree {
     })
   }
 
+  private transaction(request: Transaction.Request, { orphan, ...rest }: TransactionOptions) {
+    const collector = new Transaction.Collector(request)
+    const unicode = this.unicode || ((rest.flags2 ?? 0) & Flags2.SMB_FLAGS2_UNICODE) !== 0
+    const { maxBufferSize } = this.session.negotiated
+    const outgoing: Connection.Outgoing = {
+      ...Transaction.encode(request, { unicode, maxBufferSize: Math.min(maxBufferSize, 0xffff) }),
+      ...rest,
+      ...(orphan === undefined ? {} : {
+        orphan: () => {
+          const response = collector.response()
+          if (Result.isSuccess(response)) orphan({ ...response.success, status: 0 })
+        }
+      }),
+      collect: collector.collect
+    }
+    return { collector, outgoing }
+  }
+
   /** A subcommand of TRANSACTION2. */
-  trans2(
-    subcommand: number,
-    request: {
-      readonly parameters: Uint8Array
-      readonly data?: Uint8Array
-      readonly maxParameterCount?: number
-      readonly maxDataCount?: number
-    },
-    options: TransactionOptions = {}
-  ): Effect.Effect<Answer, RequestError> {
-    return this.transact({
-      kind: "TRANSACTION2",
-      setup: [subcommand],
-      parameters: request.parameters,
-      data: request.data ?? new Uint8Array(0),
-      maxParameterCount: request.maxParameterCount ?? 10,
-      maxDataCount: Math.min(request.maxDataCount ?? 0, 0xffff)
-    }, options)
+  trans2(subcommand: number, request: Trans2, options: TransactionOptions = {}): Effect.Effect<Answer, RequestError> {
+    return this.transact(trans2(subcommand, request), options)
+  }
+
+  /** Sends a subcommand of TRANSACTION2, and calls `ended` when it has ended in any way. */
+  submitTrans2(subcommand: number, request: Trans2, ended: () => void): void {
+    const { outgoing } = this.transaction(trans2(subcommand, request), {})
+    this.connection.submit(this.outgoing(outgoing), ended)
   }
 
   /** A subcommand of NT_TRANSACT. */

@@ -119,6 +119,13 @@ class Tree extends ConnectedShare.Tree implements Connection.Owner {
     this.session.connection.submit([this.closeOutgoing(fileId)], [() => {}])
   }
 
+  /** Closes an open that came after its caller had stopped waiting. */
+  closeLate({ fileId, opened }: Open.Open, options: Share.OpenOptions): void {
+    const before = ConnectedShare.beforeLateClose(options, opened)
+    if (before === undefined) return this.closeLater(fileId)
+    this.session.connection.submit([this.encode(before, fileId)], [() => this.closeLater(fileId)])
+  }
+
   close(fileId: FileId, path: string): Effect.Effect<void, RequestError> {
     return Effect.flatMap(
       Connection.request(this.session.connection, this.closeOutgoing(fileId)),
@@ -234,7 +241,7 @@ const openFile = (
       ...outgoing,
       orphan: (reply) => {
         const open = Open.decode(reply, createGuid)
-        if (Result.isSuccess(open)) tree.closeLater(open.success.fileId)
+        if (Result.isSuccess(open)) tree.closeLate(open.success, options)
       }
     })
     return Effect.flatMap(restore(request), (reply): Effect.Effect<Share.OpenFile, RequestError, Scope.Scope> => {
@@ -293,9 +300,26 @@ const unencrypted = ({ negotiated, unauthenticated }: Session): string =>
       Dialects.nameOf(negotiated.dialect)
     } does not have here: offer 3.0 or later (\`dialects\`)`
 
+const decodeTreeConnect = Codec.decode("SMB2 TREE_CONNECT Response", Codec.at(Header.size, TreeConnect.Response))
+
+const demandsEncryption = ({ shareFlags }: TreeConnect.Response): boolean =>
+  (shareFlags & ShareFlags.SMB2_SHAREFLAG_ENCRYPT_DATA) !== 0
+
+const disconnectOutgoing = (tree: Tree): Connection.Outgoing =>
+  tree.outgoing({ command: Command.TREE_DISCONNECT, body: Codec.encode(TreeConnect.DisconnectRequest)({}) })
+
 const connect = Effect.fnUntraced(function*(session: Session, share: string, breaks: Breaks.Breaks) {
   const { connection } = session
   const uncPath = UncName.format(connection.options, share)
+  const make = ({ header }: Connection.Reply, response: TreeConnect.Response): Tree =>
+    new Tree(
+      session,
+      header.treeId,
+      uncPath,
+      types[response.shareType] ?? "disk",
+      session.encrypted || demandsEncryption(response),
+      breaks
+    )
   const reply = yield* Connection.request(connection, {
     command: Command.TREE_CONNECT,
     body: Codec.encode(TreeConnect.Request)({
@@ -306,7 +330,12 @@ const connect = Effect.fnUntraced(function*(session: Session, share: string, bre
     security: session.security,
     encrypted: session.encrypted,
     // Required in 3.1.1 (MS-SMB2 3.2.4.1.1), harmless in earlier dialects.
-    mustSign: true
+    mustSign: true,
+    orphan: (reply) => {
+      const response = decodeTreeConnect(reply.packet)
+      if (Result.isFailure(response)) return
+      connection.submit([disconnectOutgoing(make(reply, response.success))], [() => {}])
+    }
   })
   const { status } = reply.header
   if (status !== 0) {
@@ -314,34 +343,18 @@ const connect = Effect.fnUntraced(function*(session: Session, share: string, bre
     const dark = status === NtStatus.STATUS_ACCESS_DENIED && session.security.encrypt === undefined
     return yield* withDetail(fromStatus(status, "TREE_CONNECT", uncPath), dark ? unencrypted(session) : undefined)
   }
-  const response = yield* Effect.fromResult(
-    Codec.decode("SMB2 TREE_CONNECT Response", Codec.at(Header.size, TreeConnect.Response))(reply.packet)
-  )
-  const demanded = (response.shareFlags & ShareFlags.SMB2_SHAREFLAG_ENCRYPT_DATA) !== 0
-  if (demanded && session.security.encrypt === undefined) {
+  const response = yield* Effect.fromResult(decodeTreeConnect(reply.packet))
+  if (demandsEncryption(response) && session.security.encrypt === undefined) {
     return yield* connection.protocolError(
       "EncryptionUnavailable",
       `the share ${uncPath} demands encryption, which this session cannot give`
     )
   }
-  const tree = new Tree(
-    session,
-    reply.header.treeId,
-    uncPath,
-    types[response.shareType] ?? "disk",
-    session.encrypted || demanded,
-    breaks
-  )
-  return { tree, response }
+  return { tree: make(reply, response), response }
 })
 
 const disconnect = (tree: Tree): Effect.Effect<void> =>
-  Multiplexer.requestAtEnd(
-    Connection.request(
-      tree.session.connection,
-      tree.outgoing({ command: Command.TREE_DISCONNECT, body: Codec.encode(TreeConnect.DisconnectRequest)({}) })
-    )
-  )
+  Multiplexer.requestAtEnd(Connection.request(tree.session.connection, disconnectOutgoing(tree)))
 
 const makeShare = (tree: Tree, name: string, response: TreeConnect.Response): ConnectedShare.ConnectedShare => {
   const { connection, negotiated, settings } = tree.session

@@ -195,7 +195,10 @@ describe("a file that an unfinished operation has created", () => {
         })) as typeof share.batch
       const file = { ...open, close: Effect.sync(() => void order.push("close")) }
       const fiber = yield* Effect.scoped(
-        RemoveUnfinished.using(Effect.succeed({ file, share: { ...share, batch } }), use)
+        Effect.flatMap(
+          RemoveUnfinished.opened("\\\\nas\\data\\f", Effect.succeed({ file, share: { ...share, batch } })),
+          use
+        )
       ).pipe(Effect.exit, Effect.provide(Logger.layer([logger])), Effect.forkChild)
       yield* Scripted.settle
       return { fiber, lines, order, sent }

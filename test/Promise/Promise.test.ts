@@ -354,4 +354,74 @@ describe("writeStream", () => {
     await writer.abort(new Error("enough"))
     await w.allClosed()
   })
+
+  const stuck = { faults: [{ on: "WRITE", is: pending }] } as const
+
+  it("abort ends a WRITE that the server does not answer, and the file is closed", async () => {
+    await using w = await world({}, stuck)
+    const writer = w.smb.writeStream(`${data}/a`).getWriter()
+    // More than the client sends ahead.
+    const chunk = new Uint8Array(1_000_000)
+    const writes = Array.from({ length: 100 }, () => writer.write(chunk))
+    for (const write of writes) write.catch(() => undefined)
+    await w.arrived("WRITE")
+    for (let sent = 0; sent < count(w.commands(), "WRITE");) {
+      sent = count(w.commands(), "WRITE")
+      for (let i = 0; i < 100; i++) await new Promise((resolve) => setImmediate(resolve))
+    }
+    const reason = new Error("enough")
+    await writer.abort(reason)
+    assert.strictEqual(await rejection(writes.at(-1)!), reason)
+    await w.allClosed()
+    assert.include(w.commands(), "CANCEL")
+  })
+
+  it("abort ends a close that the server does not answer", async () => {
+    await using w = await world({}, stuck)
+    const writer = w.smb.writeStream(`${data}/a`).getWriter()
+    const written = writer.write(new Uint8Array(10))
+    const closed = rejection(writer.close())
+    await w.arrived("WRITE")
+    await Promise.all([written, closed, writer.abort(new Error("enough")).catch(() => undefined)])
+    await w.allClosed()
+  })
+
+  it("closes the file after a chunk that is no Uint8Array", async () => {
+    await using w = await world({}, {})
+    const writer = w.smb.writeStream(`${data}/a`).getWriter()
+    await writer.write(Buffer.from("good"))
+    await w.arrived("CREATE")
+    const error = await rejection(writer.write("text" as never))
+    assert.instanceOf(error, TypeError)
+    assert.strictEqual(await rejection(writer.closed), error)
+    await w.allClosed()
+  })
+})
+
+describe("readStream", () => {
+  it("cancel ends a READ that the server does not answer, and the file is closed", async () => {
+    await using w = await world({ a: "a".repeat(200_000) }, { faults: [{ on: "READ", is: pending }] })
+    const reader = w.smb.readStream(`${data}/a`).getReader()
+    const read = reader.read()
+    await w.arrived("READ")
+    await reader.cancel()
+    assert.deepStrictEqual(await read, { done: true, value: undefined })
+    await w.allClosed()
+    assert.include(w.commands(), "CANCEL")
+  })
+})
+
+describe("close", () => {
+  it("waits for the operations that it interrupts: an atomic write removes its part", async () => {
+    await using w = await world({ a: "old" }, { faults: [{ on: "WRITE", is: pending }] })
+    const end = rejection(w.smb.writeFile(`${data}/a`, new Uint8Array(300_000), { atomic: true }))
+    await w.arrived("WRITE")
+    const part = w.created().at(-1)!
+    assert.match(part, /^a\..*\.part$/)
+    assert.isDefined(w.text(part))
+    await w.smb.close()
+    assert.instanceOf(await end, ClientClosed)
+    assert.strictEqual(w.text(part), undefined)
+    assert.strictEqual(w.connections(), 0)
+  })
 })

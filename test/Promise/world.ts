@@ -8,6 +8,8 @@ export interface World extends AsyncDisposable {
   readonly smb: Client
   /** The commands of all requests so far. */
   readonly commands: () => ReadonlyArray<string>
+  /** The names of all CREATEs so far. */
+  readonly created: () => ReadonlyArray<string>
   readonly connections: () => number
   /** The text of a file of the share `data`. */
   readonly text: (path: string) => string | undefined
@@ -38,6 +40,8 @@ export const world = async (
   return {
     smb,
     commands,
+    created: () =>
+      Effect.runSync(servers.requests).flatMap(({ request }) => request._tag === "CREATE" ? [request.body.name] : []),
     connections: () => Effect.runSync(servers.connections()),
     text: (path) => {
       const bytes = Effect.runSync(servers.read("nas", "data", path))

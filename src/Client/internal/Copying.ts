@@ -1,6 +1,7 @@
 /** Copies a file: by its server if that holds both files, otherwise through this machine. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as UncName from "../../Protocol/UncName.ts"
 import { ShareAccess } from "../../Smb2/Message/Constants.ts"
 import type { ClientError } from "../ClientError.ts"
 import * as OpenMode from "../OpenMode.ts"
@@ -45,7 +46,7 @@ export const make = (context: PathContext): Operations["copy"] =>
           (file) => ({ share, file, name: ShareNames.fileKey(share, below) })
         ))
       const mode = options?.create === true ? OpenMode.create : OpenMode.overwrite
-      const open = withShare(
+      const target = yield* withShare(
         context,
         to,
         (share, below): Effect.Effect<OpenedFile, ClientError, Scope.Scope> =>
@@ -53,22 +54,20 @@ export const make = (context: PathContext): Operations["copy"] =>
           ShareNames.fileKey(share, below) === source.name
             ? Effect.fail(UncPath.invalid(text(to), "a file cannot be copied onto itself"))
             // FSCTL_SRV_COPYCHUNK_WRITE needs no right to read the target (MS-SMB2 3.3.5.15.6).
-            : openOn(share, below, mode)
+            : RemoveUnfinished.opened(UncName.format(share, share.name, below), openOn(share, below, mode))
       )
-      yield* RemoveUnfinished.using(open, (target) => {
-        const throughThisMachine = Effect.asVoid(PipelinedWrites.write(
-          target.file,
-          target.share.limits.write,
-          0n,
-          PipelinedReads.read(PipelinedReads.source(source.share, source.file), 0n, undefined)
-        ))
-        const copied = source.share.sessionKey === target.share.sessionKey && ServerCopy.isOfKnownSize(source.file)
-          ? Effect.catch(
-            ServerCopy.copy(source, target),
-            (error) => ServerCopy.isUnable(error) ? throughThisMachine : Effect.fail(error)
-          )
-          : throughThisMachine
-        return Effect.andThen(copied, target.file.close)
-      })
+      const throughThisMachine = Effect.asVoid(PipelinedWrites.write(
+        target.file,
+        target.share.limits.write,
+        0n,
+        PipelinedReads.read(PipelinedReads.source(source.share, source.file), 0n, undefined)
+      ))
+      yield* source.share.sessionKey === target.share.sessionKey && ServerCopy.isOfKnownSize(source.file)
+        ? Effect.catch(
+          ServerCopy.copy(source, target),
+          (error) => ServerCopy.isUnable(error) ? throughThisMachine : Effect.fail(error)
+        )
+        : throughThisMachine
+      yield* target.file.close
     }))
   })

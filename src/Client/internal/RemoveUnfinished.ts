@@ -8,28 +8,35 @@ import { CreateAction } from "../../Smb2/Message/Constants.ts"
 import * as Information from "../Information.ts"
 import * as OpenMode from "../OpenMode.ts"
 import type { OpenedFile } from "./Opening.ts"
+import * as OpenResponse from "./OpenResponse.ts"
 
 /** The timeout of the removal: a user that has interrupted an operation does not wait for a silent server. */
 const removalTimeout = "5 seconds"
 
 /**
- * Opens a file for writing and uses it. If the open created the file, and `use` fails or is interrupted, the file is
- * removed again on the same connection. If that connection has ended, the file stays, and the log says so. A file that
- * existed before is never removed.
+ * Opens a file for writing. If the open created the file, and its scope ends with a failure or an interruption, the file
+ * is removed again on the same connection. If that connection has ended, the file stays, and the log says so. A file
+ * that existed before is never removed.
+ *
+ * `path` is the UNC path of the file, for the log.
  */
-export const using = <A, E, R, E1, R1>(
-  open: Effect.Effect<OpenedFile, E, R>,
-  use: (opened: OpenedFile) => Effect.Effect<A, E1, R1>
-): Effect.Effect<A, E | E1, R | R1 | Scope.Scope> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(
-      restore(open),
-      (opened) =>
-        Effect.onExit(restore(use(opened)), (exit) =>
-          Exit.isSuccess(exit) || opened.file.opened.createAction !== CreateAction.FILE_CREATED
-            ? Effect.void
-            : removed(opened))
-    )
+export const opened = <E, R>(
+  path: string,
+  open: Effect.Effect<OpenedFile, E, R>
+): Effect.Effect<OpenedFile, E, R | Scope.Scope> =>
+  OpenResponse.awaited(
+    open,
+    (file) =>
+      Effect.addFinalizer((exit) =>
+        Exit.isSuccess(exit) || file.file.opened.createAction !== CreateAction.FILE_CREATED
+          ? Effect.void
+          : removed(file)
+      ),
+    () =>
+      Effect.logWarning(
+        `${path}: an empty file may be left there, since the server has not answered the request to create it. Look ` +
+          "at it, and remove it."
+      )
   )
 
 /**

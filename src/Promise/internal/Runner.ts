@@ -2,7 +2,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import { ClientClosed } from "../ClientClosed.ts"
 
@@ -11,6 +11,9 @@ const valueOf = <A, E>(exit: Exit.Exit<A, E>): A => {
   if (Exit.isSuccess(exit)) return exit.value
   throw Cause.squash(exit.cause)
 }
+
+/** How long `close` waits for the operations that it has interrupted. */
+const patience = "5 seconds"
 
 export class Runner {
   /** What the client holds: connections, open files, iterations. */
@@ -73,8 +76,13 @@ export class Runner {
     // Before the first fiber ends: its promise says so.
     this.isClosed = true
     return this.closing ??= this.finish(Effect.suspend(() => {
-      for (const fiber of this.running) fiber.interruptUnsafe()
-      return Scope.close(this.scope, Exit.void)
+      const running = [...this.running]
+      for (const fiber of running) fiber.interruptUnsafe()
+      return Effect.andThen(
+        // They remove what they have not completed, and need the connections for that.
+        Effect.timeoutOption(Effect.interruptible(Fiber.awaitAll(running)), patience),
+        Scope.close(this.scope, Exit.void)
+      )
     }))
   }
 }

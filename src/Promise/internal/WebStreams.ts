@@ -66,15 +66,26 @@ export const writable = (
 ): WritableStream<Uint8Array> => {
   const handoff = new Handoff()
   const aborting = new AbortController()
-  const signals = signal === undefined ? aborting.signal : AbortSignal.any([signal, aborting.signal])
   let written: Promise<unknown>
+  /** Ends the sink. Its failure is that of the stream already. */
+  const end = async (reason: unknown) => {
+    aborting.abort(reason)
+    await written.catch(() => undefined)
+  }
   return new WritableStream<Uint8Array>({
-    start: (controller) => {
-      written = sink(handoff, { signal: signals })
+    start: (controller: WritableStreamDefaultController & { readonly signal?: AbortSignal }) => {
+      // `abort` below is not called before the write or the close under way has ended, and this signal is sent at once.
+      const signals = [signal, controller.signal, aborting.signal].filter((one) => one !== undefined)
+      written = sink(handoff, { signal: AbortSignal.any(signals) })
       written.catch((error: unknown) => controller.error(error))
     },
     write: async (chunk) => {
-      if (!(chunk instanceof Uint8Array)) throw new TypeError("a chunk for writeStream has to be a Uint8Array")
+      if (!(chunk instanceof Uint8Array)) {
+        const error = new TypeError("a chunk for writeStream has to be a Uint8Array")
+        // The stream fails with this error, and then calls neither `close` nor `abort`.
+        await end(error)
+        throw error
+      }
       // The sink does not end before `close`, unless it fails.
       await Promise.race([handoff.give(chunk), written])
     },
@@ -82,9 +93,6 @@ export const writable = (
       handoff.end()
       await written
     },
-    abort: async (reason) => {
-      aborting.abort(reason)
-      await written.catch(() => undefined)
-    }
+    abort: end
   })
 }

@@ -9,6 +9,7 @@ import type { ClientError } from "../../Client/ClientError.ts"
 import type { Entry } from "../../Client/Entry.ts"
 import * as FileReplacement from "../../Client/FileReplacement.ts"
 import * as PartNames from "../../Client/PartNames.ts"
+import * as ReplacementNotice from "../../Client/ReplacementNotice.ts"
 import { type Client, SmbClient } from "../../Client/SmbClient.ts"
 import * as UncPath from "../../Client/UncPath.ts"
 import { fold } from "../../Codec/UpCase.ts"
@@ -65,7 +66,7 @@ const byServer = Effect.fnUntraced(function*(entry: Entry, target: UncPath.UncPa
     if (about.lastWriteTime !== undefined || fileAttributes !== undefined) {
       yield* smb.setAttributes(part, { ...about, fileAttributes }).pipe(
         // All content is there.
-        Effect.catchTag("SmbError", (error) => run.warn(FileReplacement.timeNotKept(target, error)))
+        Effect.catchTag("SmbError", (error) => run.warn(ReplacementNotice.timeNotKept(target, error)))
       )
     }
     yield* smb.rename(part, target, { replace: true })
@@ -75,13 +76,13 @@ const byServer = Effect.fnUntraced(function*(entry: Entry, target: UncPath.UncPa
       restore(smb.copy(entry.path, part, { create: true })),
       Effect.onError(
         restore(finish),
-        () => FileReplacement.partRemoval((warning) => run.warn(warning))(part, smb.remove(part, { force: true }))
+        () => ReplacementNotice.partRemoval((warning) => run.warn(warning))(part, smb.remove(part, { force: true }))
       )
     )
   ).pipe(
     // The user knows the final name.
     Effect.catchTag("SmbError", (error) => {
-      const { detail: _, ...rest } = FileReplacement.named(error, name, UncPath.name(target))
+      const { detail: _, ...rest } = ReplacementNotice.named(error, name, UncPath.name(target))
       return Effect.fail(rest.command === "SET_INFO" ? new SmbError(rest) : error)
     })
   )

@@ -15,6 +15,7 @@ import { resolve } from "node:path"
 import * as FileReplacement from "../../Client/FileReplacement.ts"
 import * as OpenMode from "../../Client/OpenMode.ts"
 import * as PartNames from "../../Client/PartNames.ts"
+import * as ReplacementNotice from "../../Client/ReplacementNotice.ts"
 import { type Client, SmbClient } from "../../Client/SmbClient.ts"
 import type { SmbFile } from "../../Client/SmbFile.ts"
 import * as UncPath from "../../Client/UncPath.ts"
@@ -182,7 +183,7 @@ export const copy = Effect.fnUntraced(function*(
   }
   const about = { lastWriteTime, fileAttributes: fileAttributes ?? FileReplacement.passedOn(found) }
   yield* smb.setAttributes(path, about).pipe(
-    Effect.catchTag("SmbError", (error) => run.warn(FileReplacement.timeNotKept(target, error)))
+    Effect.catchTag("SmbError", (error) => run.warn(ReplacementNotice.timeNotKept(target, error)))
   )
   yield* smb.rename(path, target, { replace: true })
   return size

@@ -14,6 +14,7 @@ import { join } from "node:path"
 import type { ClientError } from "../../Client/ClientError.ts"
 import type { Entry } from "../../Client/Entry.ts"
 import * as FileReplacement from "../../Client/FileReplacement.ts"
+import * as ReplacementNotice from "../../Client/ReplacementNotice.ts"
 import { type Client, SmbClient } from "../../Client/SmbClient.ts"
 import * as UncPath from "../../Client/UncPath.ts"
 import { fold } from "../../Codec/UpCase.ts"
@@ -73,7 +74,7 @@ const setTime = (target: UncPath.UncPath, { fileAttributes, lastWriteTime }: Fil
     }).pipe(
       Effect.catchIf(
         (error): error is SmbError => error instanceof SmbError,
-        (error) => run.warn(FileReplacement.timeNotKept(target, error))
+        (error) => run.warn(ReplacementNotice.timeNotKept(target, error))
       )
     )
 

@@ -93,6 +93,10 @@ export const enter = Effect.fnUntraced(function*(
     : undefined
   for (;;) {
     if (!session.valid) return yield* refuse(NtStatus.STATUS_USER_SESSION_DELETED)
+    // The tree's opens are closed already: the client has no way to close this one.
+    if (session.trees.get(incoming.tree!.id) !== incoming.tree) {
+      return yield* refuse(NtStatus.STATUS_NETWORK_NAME_DELETED)
+    }
     const replaced = table.replaced(opened.node.identity)
     if (replaced !== undefined) {
       yield* replaced
