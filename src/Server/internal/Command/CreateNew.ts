@@ -14,7 +14,7 @@ import {
   NotifyAction
 } from "../../../Smb2/Message/Constants.ts"
 import * as Events from "../../Events.ts"
-import type { StoreChanges, StoreOpen, StoreOpened } from "../../ShareStore.ts"
+import type { ShareStore, StoreChanges, StoreNode, StoreOpen, StoreOpened } from "../../ShareStore.ts"
 import * as Access from "../State/Access.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
 import * as Watch from "../State/Watch.ts"
@@ -54,7 +54,7 @@ export const make = (request: CreateRequest): Effect.Effect<Reply | undefined, R
   )
 
 const makeIn = Effect.fnUntraced(function*(request: CreateRequest): Effect.fn.Return<Reply | undefined, Refusal> {
-  const { body, contexts, incoming, name, scope, share } = request
+  const { body, contexts, incoming, name, share } = request
   const user = incoming.session!.user!
   const directory = CreateCheck.makesDirectory(body, name)
   if (share.readOnly) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
@@ -106,12 +106,24 @@ const makeIn = Effect.fnUntraced(function*(request: CreateRequest): Effect.fn.Re
       ({ reason }) => reason._tag === "Unsupported" && isDefault && initial.securityDescriptor !== undefined,
       () => share.store.open(name.path, { ...how, initial: { fileAttributes: attributes } })
     )
+  const granted = ofFile ?? grantedOfNew(request, descriptor)
+  if (stream === undefined || ofFile !== undefined) return yield* makeBy(request, openNew, type, granted)
   // A new stream also makes its file.
-  if (stream !== undefined && ofFile === undefined) {
-    const { created } = yield* stored(Effect.scoped(openNew({ mode: "either", type: "file" })))
-    // Another client made the file first: it is looked up again.
-    if (!created) return undefined
-  }
+  const { created, node } = yield* stored(Effect.scoped(openNew({ mode: "either", type: "file" })))
+  // Another client made the file first: it is looked up again.
+  if (!created) return undefined
+  return yield* Effect.onError(makeBy(request, openNew, type, granted), () => unmake(request, node, undefined))
+})
+
+/** Makes the file or the stream by `openNew`, and enters its open; undefined if another client or program made it first. */
+const makeBy = Effect.fnUntraced(function*(
+  request: CreateRequest,
+  openNew: (how: Pick<StoreOpen, "mode" | "type" | "stream">) => ReturnType<ShareStore["open"]>,
+  type: StoreOpen["type"],
+  granted: Granted
+): Effect.fn.Return<Reply | undefined, Refusal> {
+  const { body, name, scope, share } = request
+  const { stream } = name
   const opened = yield* openNew({
     mode: "new",
     type: stream === undefined ? type : "file",
@@ -134,8 +146,8 @@ const makeIn = Effect.fnUntraced(function*(request: CreateRequest): Effect.fn.Re
   if (opened === undefined) return undefined
   // If the client is told that the file was not made, no file may stay behind.
   return yield* Effect.onError(
-    finish(request, opened, ofFile ?? grantedOfNew(request, descriptor)),
-    () => unmake(request, opened)
+    finish(request, opened, granted),
+    () => unmake(request, opened.node, stream)
   )
 })
 
@@ -178,10 +190,11 @@ const finish = Effect.fnUntraced(function*(
   return yield* respond(request, entered.open, entered, CreateAction.FILE_CREATED, maximal)
 })
 
-/** Removes the new file of a request that failed, unless another client has opened it since. */
+/** Removes the new file or stream of a request that failed, unless another client has opened it since. */
 const unmake = (
-  { incoming: { server }, name: { path, stream }, share }: CreateRequest,
-  { node }: StoreOpened
+  { incoming: { server }, name: { path }, share }: CreateRequest,
+  node: StoreNode,
+  stream: string | undefined
 ): Effect.Effect<void> =>
   Effect.suspend(() => {
     for (const _ of share.table.files.get(node.identity)?.opens() ?? []) return Effect.void
