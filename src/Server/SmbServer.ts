@@ -37,7 +37,7 @@ import * as Receive from "./internal/Connection/Receive.ts"
 import * as RequestSpans from "./internal/Connection/RequestSpans.ts"
 import { networkOf } from "./internal/State/Connections.ts"
 import type * as DfsHost from "./internal/State/DfsHost.ts"
-import { FileTable } from "./internal/State/FileTable.ts"
+import { FileTables } from "./internal/State/FileTables.ts"
 import { LeaseTable } from "./internal/State/LeaseTable.ts"
 import { Meter } from "./internal/State/Meter.ts"
 import * as Model from "./internal/State/Model.ts"
@@ -342,18 +342,15 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
   const context = yield* Effect.context<never>()
   const meter = new Meter(context)
   const storeTimeout = new StoreTimeout(Duration.toMillis(Duration.fromInputUnsafe(limits.storeTime)), meter)
-  const tables = new WeakMap<object, FileTable>()
+  const tables = new FileTables()
   const addShare = Effect.fnUntraced(function*(name: string, given: ShareOptions) {
     const limited = withTimeout(given.store, storeTimeout)
     const store = dfs === undefined
       ? limited
       : NamespaceStore.make(limited, () => Namespace.linksOf(dfs.current(), name).map(({ path }) => path))
     const volume = yield* Effect.orDie(store.volume)
-    // Stores of one origin have the same files: opens of one share count for the others.
-    const origin = given.store.origin ?? given.store
-    const table = tables.get(origin) ?? new FileTable()
-    tables.set(origin, table)
     const security = securityOf(name, given)
+    const table = tables.of(name, given.store)
     shares.set(fold(name), new Model.Share(name, { ...given, store }, volume, table, security))
   })
   for (const [name, share] of Object.entries(options.shares)) yield* addShare(name, yield* toOptions(share))

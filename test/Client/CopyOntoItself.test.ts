@@ -9,7 +9,8 @@ import { client, server } from "../Cli/served.ts"
 describe("copy", () => {
   it.live("onto a hard link of its source fails and keeps the content, and an open source can be copied", () =>
     Effect.gen(function*() {
-      const { port } = yield* server({ shares: { data: MemoryStore.make() } })
+      const store = yield* MemoryStore.make()
+      const { port } = yield* server({ shares: { data: store, same: store } })
       yield* Effect.gen(function*() {
         const smb = yield* SmbClient.SmbClient
         const at = (share: string, name: string) => `//127.0.0.1:${port}/${share}/${name}`
@@ -21,6 +22,12 @@ describe("copy", () => {
         // A file that another program writes to can be copied.
         const open = yield* smb.open(at("data", "f"), OpenMode.append)
         yield* smb.copy(at("data", "f"), at("data", "other"))
+        // That program shares the file with everybody, but the copy does not share its target with writers.
+        for (const share of ["data", "same"]) {
+          const onto = yield* Effect.result(smb.copy(at("data", "f"), at(share, "g")))
+          assert.strictEqual(onto._tag, "Failure")
+        }
+        assert.strictEqual(yield* smb.readFileString(at("data", "f")), "precious")
         yield* open.close
         assert.strictEqual(yield* smb.readFileString(at("data", "other")), "precious")
       }).pipe(Effect.scoped, Effect.provide(client()))

@@ -3,7 +3,7 @@
  * that. Each run sends the same requests, and moves the same bytes.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted, Sink, Stream } from "effect"
+import { Effect, Layer, Redacted, type Sink, Stream } from "effect"
 import { type ClientError, Credentials, OpenMode, SmbClient, type SmbFile, TestTransport } from "effect-smb"
 
 const provide = Effect.provide(

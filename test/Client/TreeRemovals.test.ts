@@ -163,6 +163,20 @@ describe("a recursive removal", () => {
       assert.deepInclude(incomplete(more.result), { removed: 1, failed: 1, ended: false })
     }))
 
+  it.effect("of a folder with a file whose removal does not end says so, and not that the folder is not empty", () =>
+    Effect.gen(function*() {
+      const { removed, result } = yield* removing(
+        folder({ a: file(), b: file() }),
+        (path) => path === "x\\a" ? fromStatus(NtStatus.STATUS_DELETE_PENDING, "CREATE", path) : undefined
+      )
+      const { failed, failures } = incomplete(result)
+      assert.deepStrictEqual(removed, ["x\\b"])
+      assert.deepStrictEqual([failed, failures.map((one: any) => [one.path, one.error.reason._tag])], [1, [[
+        start,
+        "DeletePending"
+      ]]])
+    }))
+
   it.effect("names the first hundred failures, and counts all of them", () =>
     Effect.gen(function*() {
       for (const count of [99, 100, 101]) {

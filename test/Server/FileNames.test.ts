@@ -286,48 +286,6 @@ for (const [where, make] of Object.entries(stores)) {
       assert.strictEqual(await joe.text("c\\b\\f"), notFound)
     })
   })
-
-  describe(`two shares of one store ${where}`, () => {
-    const both = Effect.flatMap(make, (store) => serve(store, { other: store }))
-    const shared = (title: string, body: (ann: Client, joe: Client) => Promise<void>) =>
-      it.live(
-        title,
-        () =>
-          Effect.scoped(Effect.flatMap(both, ({ client }) =>
-            Effect.promise(async () =>
-              body(await client("ann"), await client("joe", "other"))
-            )))
-      )
-
-    shared("enforce the share modes of each other's opens", async (ann, joe) => {
-      await ann.make("f")
-      await ann.must("f", { ...toRead, shareAccess: 0 })
-      assert.strictEqual(await joe.open("F", toRead), NtStatus.STATUS_SHARING_VIOLATION)
-    })
-
-    shared("enforce each other's byte-range locks", async (ann, joe) => {
-      await ann.make("f")
-      const [hers, his] = [await ann.must("f"), await joe.must("f")]
-      await ann.does(Requests.lock(hers, 0))
-      assert.strictEqual(await joe.status(Requests.lock(his, 0)), NtStatus.STATUS_LOCK_NOT_GRANTED)
-      assert.strictEqual(await joe.status(Requests.read(his, 10)), NtStatus.STATUS_FILE_LOCK_CONFLICT)
-    })
-
-    shared("refuse to open a file whose deletion is pending through the other share", async (ann, joe) => {
-      await ann.make("f")
-      await ann.does(dispose(await ann.must("f", toDelete)))
-      assert.strictEqual(await joe.text("f"), NtStatus.STATUS_DELETE_PENDING)
-    })
-
-    shared("report changes through one share to a CHANGE_NOTIFY of the other", async (ann, joe) => {
-      const root = await ann.must("", Requests.directory)
-      ann.say(Requests.notify(root))
-      const pending = await ann.next()
-      assert.strictEqual(statusOf(pending), NtStatus.STATUS_PENDING)
-      await joe.make("f")
-      assert.strictEqual(statusOf(await ann.next()), 0)
-    })
-  })
 }
 
 it.live("an open during which its file is renamed fails with STATUS_OBJECT_NAME_NOT_FOUND", () =>

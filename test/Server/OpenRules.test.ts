@@ -3,7 +3,8 @@
  * (3.3.5.9.8, 3.3.5.9.11), and which requests of which channel sequence run (3.3.5.2.10).
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Fiber, Result } from "effect"
+import { Context, Deferred, type Duration, Effect, Fiber, Result } from "effect"
+import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import * as ChannelSequence from "../../src/Server/internal/Command/ChannelSequence.ts"
 import * as Durable from "../../src/Server/internal/Command/Durable.ts"
 import * as OplockGrant from "../../src/Server/internal/Command/OplockGrant.ts"
@@ -40,6 +41,50 @@ describe("Durable.mayStay", () => {
       assert.strictEqual(stays({ ...open, locks: new Map([["0 1", []]]) }), handles && (state & WRITE) !== 0)
       assert.strictEqual(stays({ ...open, locks: new Map() }), handles)
     }
+  })
+})
+
+describe("Durable.requestResiliency", () => {
+  const owner = { clientGuid: "guid", owner: "S-1-5-21-1" }
+  /** What an open keeps after a request with a timeout in milliseconds, or the refusal. */
+  const kept = (timeout: number, resilientTime: Duration.Input, durable?: object, user: object = {}) => {
+    const open = { durable }
+    const incoming = {
+      connection: { dialect: Dialect.SMB_2_1, negotiated: { clientGuid: owner.clientGuid } },
+      server: { limits: { resilientTime } },
+      session: { user: { guest: false, sid: owner.owner, ...user } }
+    }
+    const input = Buffer.alloc(8)
+    input.writeUInt32LE(timeout)
+    const result = Effect.runSync(
+      Effect.result(Durable.requestResiliency(incoming as never, open as never, input))
+    )
+    return Result.isFailure(result) ? result.failure.status : open.durable
+  }
+
+  it("keeps the time of the request, two minutes without one, and never more than the limit (3.3.5.15.9)", () => {
+    const first = { resilient: true, version: 1, createGuid: undefined, ...owner }
+    for (
+      const [timeout, limit, expected] of [
+        [1, "5 minutes", 1],
+        [0, "5 minutes", 120_000],
+        [0, "2 minutes", 120_000],
+        [0, "90 seconds", 90_000],
+        [300_000, "5 minutes", 300_000]
+      ] as const
+    ) assert.deepStrictEqual<unknown>(kept(timeout, limit), { ...first, timeout: expected })
+    assert.strictEqual(kept(300_001, "5 minutes"), NtStatus.STATUS_INVALID_PARAMETER)
+    assert.strictEqual(kept(0, "5 minutes", undefined, { guest: true }), NtStatus.STATUS_NOT_SUPPORTED)
+  })
+
+  it("keeps the version and the CreateGuid of a durable open, by which its client asks for it again", () => {
+    assert.deepStrictEqual<unknown>(kept(5, "1 minute", { version: 2, createGuid: "made", timeout: 9 }), {
+      resilient: true,
+      version: 2,
+      createGuid: "made",
+      timeout: 5,
+      ...owner
+    })
   })
 })
 

@@ -441,6 +441,28 @@ describe("a request without a response", () => {
       }
     }))
 
+  it.effect("to create a new file at its final name: the user is told of it if the server cannot be asked, or is silent", () =>
+    Effect.gen(function*() {
+      for (const isSilent of [false, true]) {
+        const faults: ReadonlyArray<TestTransport.Fault> = [
+          refuses(/^f\.txt\./, "STATUS_OBJECT_NAME_INVALID"),
+          { ...refuses(/^f\.txt$/, "STATUS_ACCESS_DENIED"), times: 1, is: "drop" },
+          {
+            on: "CREATE",
+            when: ({ request }) => request._tag === "CREATE" && request.body.name === "f.txt",
+            is: isSilent ? "silence" : { status: "STATUS_ACCESS_DENIED" }
+          }
+        ]
+        yield* run(faults, (put, { told }) =>
+          Effect.gen(function*() {
+            const { took } = yield* VirtualTime.run(Effect.flip(put(undefined, true)))
+            assert.strictEqual(took, isSilent ? 1000 : 0)
+            assert.lengthOf(told, 1)
+            assert.match(told[0]!.message!, /f\.txt: an unfinished file may be left there\. Look at it/)
+          }))
+      }
+    }))
+
   it.effect("to rename by the open: only the name of the part is removed, never the open, which may be the target", () =>
     run(
       [{ on: "SET_INFO", when: isRename, times: 1, is: "drop" }],

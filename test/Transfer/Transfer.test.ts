@@ -10,6 +10,7 @@ import { TestClock } from "effect/testing"
 import * as Fs from "node:fs"
 import { join } from "node:path"
 import * as FileTime from "../../src/Codec/FileTime.ts"
+import { CreateDisposition } from "../../src/Smb2/Message/Constants.ts"
 import * as Transfer from "../../src/Transfer/Transfer.ts"
 import type { TransferEvent } from "../../src/Transfer/TransferEvent.ts"
 
@@ -302,6 +303,24 @@ describe("sync between servers", () => {
         assert.deepStrictEqual(second.told, ["removed extra", "skipped a: Same", "skipped b: Same"])
       }).pipe(Effect.scoped, provide({ a: "a", d: { b: "b".repeat(100_000) } })))
   }
+
+  it.effect("makes the target of an empty directory, and with dryRun sends no request that changes something", () =>
+    Effect.gen(function*() {
+      const { commands, requests } = yield* TestTransport.TestServers
+      const target = "\\\\nas\\other\\copy"
+      for (const source of [`${data}\\empty`, `${data}\\full`]) {
+        const before = (yield* commands).length
+        const { end } = yield* run(Transfer.copyTree(source, target, { dryRun: true }))
+        assert.strictEqual(end, "done")
+        const opened = (yield* requests).slice(before).flatMap(({ request }) =>
+          request._tag === "CREATE" ? [request.body.createDisposition] : []
+        )
+        assert.isAbove(opened.length, 0)
+        assert.deepStrictEqual(opened.filter((disposition) => disposition !== CreateDisposition.FILE_OPEN), [])
+      }
+      assert.strictEqual((yield* run(Transfer.copyTree(`${data}\\empty`, target))).end, "done")
+      assert.deepStrictEqual(yield* there("\\\\nas\\other"), { copy: "/" })
+    }).pipe(Effect.scoped, provide({ empty: {}, full: { a: "a", d: { b: "b" } } })))
 
   it.effect("does not copy a directory into itself without end", () =>
     Effect.gen(function*() {

@@ -71,7 +71,7 @@ export const rooms: ReadonlyArray<Room> = [
        Command/Durable Command/SetInfo Command/Rename Command/Security Command/SessionSetup Command/SessionEnd
        Command/Negotiation Command/ReadWrite Command/CopyChunk Command/TreeConnect Command/Lock Command/ShareModes
        Command/OplockGrant Command/OplockGrantTable Command/ChannelSequence State/Access State/OplocksAndLeases State/FileTable State/Locks
-       State/RangeSet State/Model State/Incoming Connection/Dispatch Connection/Requests Connection/Responses
+       State/RangeSet State/Model State/OpenFiles State/Incoming Connection/Dispatch Connection/Requests Connection/Responses
        Connection/CommandSequenceWindow Connection/Connection Connection/Outgoing
        Command/Close Command/OplockBreak Command/OpenLimit Command/OpensByName Command/CreateContexts Command/Pathname
        Command/SymbolicLinks Command/ReparsePoints Command/ExtendedAttributes Command/Listing Command/ChangeNotify

@@ -63,7 +63,8 @@ export interface FileSystemStoreOptions {
 }
 
 /**
- * Serves the files below `root`. Fails if `root` is not a directory.
+ * Serves the files below `root`. Fails if `root` is not a directory. Stores over the same root of the same `fs` have one
+ * `origin`: shares of them have the same share modes, locks and caches.
  *
  * @category constructors
  * @since 0.1.0
@@ -291,6 +292,7 @@ const build = (
     remove,
     rename,
     link,
+    origin: tree.folder,
     ...options.changedByOthers === true ? { changes: () => Stream.fromEffect(failure("Unsupported")) } : {}
   }
 }

@@ -552,6 +552,8 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
       ),
     remove,
     rename,
-    link
+    link,
+    // Also for a store that an app makes of this one by replacing some operations.
+    origin: root
   }
 }

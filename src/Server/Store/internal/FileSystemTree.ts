@@ -145,8 +145,52 @@ const toNode = (name: string, info: FileSystem.File.Info, called: string): Store
   }
 }
 
+/** What all stores over one folder of one file system have in common. The server compares it as their `origin`. */
+export class Folder {
+  readonly fs: FileSystem.FileSystem
+  readonly root: string
+  readonly opens = new Set<Opened>()
+  readonly places = new Places()
+  /** Locks of directories, by place. */
+  readonly locks = new Map<string, { readonly semaphore: Semaphore.Semaphore; users: number }>()
+
+  constructor(fs: FileSystem.FileSystem, root: string) {
+    this.fs = fs
+    this.root = root
+  }
+}
+
+const isBelow = (root: string, above: string): boolean =>
+  ["/", "\\"].some((separator) => root.startsWith(above.endsWith(separator) ? above : above + separator))
+
 /**
- * The tree below `root`, which is a path without symbolic links.
+ * The roots, if these origins of stores are two folders of one file system, and one folder lies in the other. Two origins
+ * of other stores are never nested.
+ */
+export const nested = (one: object, other: object): { readonly outer: string; readonly inner: string } | undefined => {
+  if (!(one instanceof Folder && other instanceof Folder) || one.fs !== other.fs) return undefined
+  if (isBelow(one.root, other.root)) return { outer: other.root, inner: one.root }
+  return isBelow(other.root, one.root) ? { outer: one.root, inner: other.root } : undefined
+}
+
+/** The folders of each file system, by root, as long as a store uses them. */
+const folders = new WeakMap<FileSystem.FileSystem, Map<string, WeakRef<Folder>>>()
+
+/** The folder of a root, which is the same for all stores that exist at the same time. */
+const folderOf = (fs: FileSystem.FileSystem, root: string): Folder => {
+  const ofSystem = folders.get(fs) ?? new Map<string, WeakRef<Folder>>()
+  folders.set(fs, ofSystem)
+  const known = ofSystem.get(root)?.deref()
+  if (known !== undefined) return known
+  for (const [other, folder] of Array.from(ofSystem)) if (folder.deref() === undefined) ofSystem.delete(other)
+  const made = new Folder(fs, root)
+  ofSystem.set(root, new WeakRef(made))
+  return made
+}
+
+/**
+ * The tree below `root`, which is a path without symbolic links. Stores over the same root share their open files, their
+ * lasting names and their locks: a rename through one store is known to the others.
  *
  * @category constructors
  */
@@ -155,9 +199,8 @@ export const make = (
   root: string,
   options: { readonly readOnly: boolean; readonly symbolicLinks: boolean }
 ) => {
-  const opens = new Set<Opened>()
-  const places = new Places()
-  const locks = new Map<string, { readonly semaphore: Semaphore.Semaphore; users: number }>()
+  const folder = folderOf(fs, root)
+  const { locks, opens, places } = folder
 
   const placeOf = (path: StorePath) => path.length === 0 ? root : `${root === "/" ? "" : root}/${path.join("/")}`
 
@@ -286,6 +329,7 @@ export const make = (
 
   return {
     fs,
+    folder,
     readOnly: options.readOnly,
     placeOf,
     describe,

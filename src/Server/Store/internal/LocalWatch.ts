@@ -95,7 +95,8 @@ class Watcher {
   private readonly tell: (change: StoreChange) => void
   private readonly fail: (error: unknown) => void
   private readonly identity: string
-  private readonly timers = new Map<string, NodeJS.Timeout>()
+  /** The looks that are due, by name. */
+  private readonly due = new Map<string, { readonly timer: NodeJS.Timeout; readonly action: "modified" | "added" }>()
   private readonly platform: Fs.FSWatcher
 
   constructor(fields: {
@@ -124,8 +125,8 @@ class Watcher {
   close(): void {
     this.own.watchers--
     this.platform.close()
-    for (const timer of this.timers.values()) clearTimeout(timer)
-    this.timers.clear()
+    for (const { timer } of this.due.values()) clearTimeout(timer)
+    this.due.clear()
   }
 
   private heard(event: string, name: string): void {
@@ -134,9 +135,8 @@ class Watcher {
     // When the directory itself is removed or renamed, Linux reports it by its own name, and reports nothing
     // afterwards.
     if (event === "rename" && name === Path.basename(this.place)) this.checkPlace()
-    const known = this.timers.get(name)
     // A name that was added or removed is more important than one that changed.
-    if (known !== undefined && event === "change") return
+    if (event === "change" && this.due.has(name)) return
     this.later(name, event === "change" ? "modified" : "added", largestDelays)
   }
 
@@ -149,19 +149,17 @@ class Watcher {
   }
 
   private later(name: string, action: "modified" | "added", delays: number): void {
-    clearTimeout(this.timers.get(name))
-    this.timers.set(
-      name,
-      setTimeout(() => {
-        const own = this.own.find([...this.path, ...name.split(Path.sep)])
-        if (own !== undefined && own.running > 0 && delays > 0) {
-          this.later(name, action, delays - 1)
-          return
-        }
-        this.timers.delete(name)
-        this.look(name, action, own, delays)
-      }, gathering).unref()
-    )
+    clearTimeout(this.due.get(name)?.timer)
+    const timer = setTimeout(() => {
+      const own = this.own.find([...this.path, ...name.split(Path.sep)])
+      if (own !== undefined && own.running > 0 && delays > 0) {
+        this.later(name, action, delays - 1)
+        return
+      }
+      this.due.delete(name)
+      this.look(name, action, own, delays)
+    }, gathering).unref()
+    this.due.set(name, { timer, action })
   }
 
   private look(name: string, action: "modified" | "added", own: Recent | undefined, delays: number): void {
@@ -169,8 +167,8 @@ class Watcher {
     const ended = own?.ended
     Fs.lstat(Path.join(this.place, name), (error, stats) => {
       // The store changed the file during the look: the result can be from before or after the change.
-      if (own !== undefined && (own.running > 0 || own.ended !== ended) && delays > 0 && !this.timers.has(name)) {
-        this.later(name, action, delays - 1)
+      if (own !== undefined && (own.running > 0 || own.ended !== ended) && delays > 0) {
+        this.later(name, this.due.get(name)?.action === "added" ? "added" : action, delays - 1)
         return
       }
       const isEcho = own !== undefined && Date.now() - own.ended < 2 * echo &&

@@ -7,7 +7,8 @@ import { NtStatus } from "../../../Codec/NtStatus.ts"
 import type { StorePath } from "../../ShareStore.ts"
 import * as Access from "../State/Access.ts"
 import { keyOf } from "../State/FileTable.ts"
-import type { AppInstance, AppInstanceVersion, FileOpen, Share, StreamNode } from "../State/Model.ts"
+import type { FileOpen, Share, StreamNode } from "../State/Model.ts"
+import type { AppInstance, AppInstanceVersion } from "../State/OpenFields.ts"
 
 /** Whether a version is greater than another one. */
 const isGreater = (version: AppInstanceVersion, other: AppInstanceVersion): boolean =>

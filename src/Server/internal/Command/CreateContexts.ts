@@ -9,7 +9,7 @@ import type * as Message from "../../../Smb2/Message/Create.ts"
 import type * as Context from "../../../Smb2/Message/CreateContext.ts"
 import type { StoreNode } from "../../ShareStore.ts"
 import type { Incoming } from "../State/Incoming.ts"
-import type { AppInstance, Durable } from "../State/Model.ts"
+import type { AppInstance, Durable } from "../State/OpenFields.ts"
 import * as ExtendedAttributes from "./ExtendedAttributes.ts"
 
 type Of<T extends Context.Request["_tag"]> = Extract<Context.Request, { readonly _tag: T }>

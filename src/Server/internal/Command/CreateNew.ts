@@ -14,7 +14,7 @@ import {
   NotifyAction
 } from "../../../Smb2/Message/Constants.ts"
 import * as Events from "../../Events.ts"
-import type { StoreChanges, StoreError, StoreNode, StoreOpen, StoreOpened } from "../../ShareStore.ts"
+import type { ShareStore, StoreChanges, StoreNode, StoreOpen, StoreOpened } from "../../ShareStore.ts"
 import * as Access from "../State/Access.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
 import * as Watch from "../State/Watch.ts"
@@ -106,22 +106,20 @@ const makeIn = Effect.fnUntraced(function*(request: CreateRequest): Effect.fn.Re
       ({ reason }) => reason._tag === "Unsupported" && isDefault && initial.securityDescriptor !== undefined,
       () => share.store.open(name.path, { ...how, initial: { fileAttributes: attributes } })
     )
-  const made = makeOpen(request, openNew, type, ofFile ?? grantedOfNew(request, descriptor))
-  if (stream === undefined || ofFile !== undefined) return yield* made
+  const granted = ofFile ?? grantedOfNew(request, descriptor)
+  if (stream === undefined || ofFile !== undefined) return yield* makeBy(request, openNew, type, granted)
   // A new stream also makes its file.
   const { created, node } = yield* stored(Effect.scoped(openNew({ mode: "either", type: "file" })))
   // Another client made the file first: it is looked up again.
   if (!created) return undefined
-  return yield* Effect.onError(made, () => unmake(request, node, undefined))
+  return yield* Effect.onError(makeBy(request, openNew, type, granted), () => unmake(request, node, undefined))
 })
 
-/** Makes the file or stream, and enters its open; undefined if another client or program made it first. */
-const makeOpen = Effect.fnUntraced(function*(
+/** Makes the file or the stream by `openNew`, and enters its open; undefined if another client or program made it first. */
+const makeBy = Effect.fnUntraced(function*(
   request: CreateRequest,
-  openNew: (
-    how: Pick<StoreOpen, "mode" | "type" | "stream">
-  ) => Effect.Effect<StoreOpened, StoreError, Scope.Scope>,
-  type: "file" | "directory",
+  openNew: (how: Pick<StoreOpen, "mode" | "type" | "stream">) => ReturnType<ShareStore["open"]>,
+  type: StoreOpen["type"],
   granted: Granted
 ): Effect.fn.Return<Reply | undefined, Refusal> {
   const { body, name, scope, share } = request
@@ -147,7 +145,10 @@ const makeOpen = Effect.fnUntraced(function*(
   )
   if (opened === undefined) return undefined
   // If the client is told that the file was not made, no file may stay behind.
-  return yield* Effect.onError(finish(request, opened, granted), () => unmake(request, opened.node, stream))
+  return yield* Effect.onError(
+    finish(request, opened, granted),
+    () => unmake(request, opened.node, stream)
+  )
 })
 
 /** The user who makes a file gets the access that they ask for. */

@@ -20,6 +20,7 @@ import * as Events from "../../Events.ts"
 import type { ShareStore, StoreChange, StoreError, StoreOpened, StorePath, StoreReason } from "../../ShareStore.ts"
 import { keyOf } from "./FileTable.ts"
 import type { FileNode, FileOpen, FileTable, Server, Share, Watch } from "./Model.ts"
+import type * as OpenFiles from "./OpenFiles.ts"
 import * as OplocksAndLeases from "./OplocksAndLeases.ts"
 
 /** How often the server checks which directories it still has to listen to. */
@@ -285,7 +286,7 @@ const kinds: Record<StoreChange["action"], { readonly filter: number; readonly a
   }
 }
 
-const tell = (watch: Watch, changes: ReadonlyArray<StoreChange>): void => {
+const tell = (watch: OpenFiles.Watch<FileOpen>, changes: ReadonlyArray<StoreChange>): void => {
   const heard = changes.filter(({ action }) => (watch.filter & kinds[action].filter) !== 0)
     .map(({ action, path }) => ({ action: kinds[action].action, fileName: path.join("\\") }))
   if (heard.length > 0) watch.push(heard)

@@ -1,6 +1,7 @@
 /**
  * The data of a server as MS-SMB2 3.3.1 describes it. These types name each other: a session has opens, an open has a
- * session, a lease has opens. So they are together in this one module, and the modules that work on them import it.
+ * session. So they are together in this one module, and the modules that work on them import it. `OpenFiles.ts` has the
+ * files that the opens are of; its types are here with the type of an open.
  *
  * Data without behaviour is a class here. A part with behaviour (the server, a connection, the table of open files, a
  * watch, the end of a pipe) is an interface here, and a module above implements it.
@@ -8,33 +9,31 @@
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
+import type * as Semaphore from "effect/Semaphore"
 import type { AcceptorSession } from "../../../Auth/Acceptor.ts"
 import type { SecurityDescriptor } from "../../../Codec/SecurityDescriptor.ts"
 import type * as Encryption from "../../../Smb2/Encryption.ts"
 import type * as Header from "../../../Smb2/Header.ts"
 import type * as Message from "../../../Smb2/Message/Message.ts"
-import type * as Query from "../../../Smb2/Message/QueryInfo.ts"
 import type * as Signing from "../../../Smb2/Signing.ts"
 import type { Identities } from "../../IdentityStore.ts"
 import type { Limits } from "../../Limits.ts"
 import type { ShareOptions } from "../../ShareOptions.ts"
 import type { ShareStore, StoreFile, StorePath, StoreVolume } from "../../ShareStore.ts"
-import * as StoreNames from "../../Store/internal/StoreNames.ts"
 import type { Users } from "../../UserStore.ts"
 import type { Buffers } from "../Wire/Buffers.ts"
-import type { Refusal, Reply } from "../Wire/Reply.ts"
 import type { Connections } from "./Connections.ts"
 import type { DfsHost } from "./DfsHost.ts"
 import type { DirectoryCursor } from "./DirectoryCursor.ts"
 import type { Identity } from "./Identity.ts"
-import type { KnownShortNames } from "./KnownShortNames.ts"
 import type { LeaseTable } from "./LeaseTable.ts"
 import type { LogonDelays } from "./LogonDelays.ts"
 import type { LogRate } from "./LogRate.ts"
 import type { Meter } from "./Meter.ts"
 import type { Negotiated } from "./Negotiated.ts"
-import { type Ranged, RangeSet } from "./RangeSet.ts"
+import { type AppInstance, type Durable, fileModes, type Outstanding } from "./OpenFields.ts"
+import * as OpenFiles from "./OpenFiles.ts"
+import type { PipeEnd } from "./PipeEnd.ts"
 import type { ReplayTable } from "./ReplayTable.ts"
 import type { ServerSettings } from "./ServerSettings.ts"
 import type { StoreTimeout } from "./StoreTimeout.ts"
@@ -169,11 +168,6 @@ export interface PendingRequest {
   /** It continues after its connection is lost, as long as its session has another. */
   readonly outlivesChannel: boolean
   readonly abort: (status: number) => void
-}
-
-/** A request that can wait for an event: `Incoming` implements it. */
-export interface Waiting {
-  readonly wait: <A>(register: (resume: (value: A) => void) => () => void) => Effect.Effect<A, Refusal>
 }
 
 // -----------------------------------------------------------------------------
@@ -323,50 +317,11 @@ export interface Tree {
 // Opens
 // -----------------------------------------------------------------------------
 
-/** The values by which a durable or resilient open is found again. */
-export interface Durable {
-  /** A resilient open keeps its place, no matter who else wants the file, until its timeout (3.3.5.15.9). */
-  readonly resilient: boolean
-  readonly version: 1 | 2
-  readonly createGuid: string | undefined
-  /** Milliseconds that it stays after the loss of its connection. */
-  readonly timeout: number
-  readonly clientGuid: string
-  readonly owner: string
-}
-
-/** The version of an application instance (MS-SMB2 2.2.13.2.15): the greater one belongs to the later client. */
-export interface AppInstanceVersion {
-  readonly high: bigint
-  readonly low: bigint
-}
-
-/** The application instance of an open, by the values of its CREATE (MS-SMB2 3.3.1.10). */
-export interface AppInstance {
-  /** The AppInstanceId in hexadecimal digits. */
-  readonly id: string
-  readonly version: AppInstanceVersion | undefined
-  readonly clientGuid: string
-}
-
-/**
- * The number of an open's requests under way that change something: those of its present channel sequence, and of
- * earlier ones (3.3.5.2.10).
- */
-export interface Outstanding {
-  sequence: number
-  present: number
-  before: number
-}
-
 /** The values that a CREATE sets, and that never change. */
 export type OpenFields = Pick<
   FileOpen,
   "id" | "stream" | "file" | "scope" | "usage" | "grantedAccess" | "shareAccess" | "createOptions" | "directory"
 >
-
-/** The create options that FileModeInformation has (MS-FSCC 2.4.31). */
-export const fileModes = 0x0000_103e
 
 /** An open of a file, a directory, or a named stream (3.3.1.10), from its CREATE to its CLOSE. */
 export class FileOpen {
@@ -484,20 +439,6 @@ export class FileOpen {
   }
 }
 
-/** A client's end of a named pipe: bytes of calls go in, bytes of responses come out. */
-export interface PipeEnd {
-  /** Takes bytes of a client's calls; the client reads the responses later. */
-  readonly write: (bytes: Uint8Array) => Effect.Effect<void, Refusal>
-  /** Writes, and gives up to `room` bytes of responses. */
-  readonly transceive: (
-    bytes: Uint8Array,
-    room: number
-  ) => Effect.Effect<{ readonly output: Uint8Array; readonly more: boolean }, Refusal>
-  /** Gives up to `room` bytes of responses, and waits if there are none. */
-  readonly read: (request: Waiting, room: number) => Effect.Effect<Reply, Refusal>
-  readonly query: (body: Query.Request) => Effect.Effect<Reply, Refusal>
-}
-
 /** An open of a named pipe. */
 export class PipeOpen {
   readonly _tag = "Pipe"
@@ -528,248 +469,21 @@ export type AnyOpen = FileOpen | PipeOpen
 // Files that are open, by any name and any share
 // -----------------------------------------------------------------------------
 
-/** One of an open file's streams; the file's own data has an empty name. */
-export class StreamNode {
-  readonly file: FileNode
-  /** Changes when the stream is renamed. */
-  name: string
-  readonly opens = new Set<FileOpen>()
-  /** Its opens of each application instance, by AppInstanceId; made with the first one. */
-  appInstances: Map<string, Set<FileOpen>> | undefined
-  /** Its byte-range locks; made with the first lock. */
-  locks: StreamLocks | undefined
-  /** Its oplocks and leases. */
-  readonly leases = new Set<Lease>()
-  /** Whether this named stream is deleted when its last open closes. A file's own data is deleted with its link. */
-  deletePending = false
-  /** Bytes that a client wants reserved for it while it is open; a store reserves none. */
-  reserved = 0n
-  /** Orders writes to the end, one after the other; made with the first one. */
-  appending: Semaphore.Semaphore | undefined
-
-  constructor(file: FileNode, name: string) {
-    this.file = file
-    this.name = name
-  }
-}
-
-/** A file's last write time as clients see it while the file is being written: 100 ns ticks. */
-export interface DelayedTime {
-  readonly before: bigint
-  readonly first: bigint
-  readonly due: bigint
-}
-
-/** An open file. */
-export class FileNode {
-  readonly identity: string
-  readonly directory: boolean
-  /** The last write time that clients see while the file is being written. */
-  delayed: DelayedTime | undefined
-  readonly streams = new Map<string, StreamNode>()
-  /** The names by which the file is open. */
-  readonly links = new Set<Link>()
-  /**
-   * Lets one request at a time read, change and write back the blobs next to the file's data; made with the first one.
-   */
-  #changing: Semaphore.Semaphore | undefined
-
-  constructor(identity: string, directory: boolean) {
-    this.identity = identity
-    this.directory = directory
-  }
-
-  /** The stream of a name; made if it is not open. */
-  stream(name: string): StreamNode {
-    const key = StoreNames.fold(name)
-    const known = this.streams.get(key)
-    if (known !== undefined) return known
-    const made = new StreamNode(this, name)
-    this.streams.set(key, made)
-    return made
-  }
-
-  /** A stream has another name from now on. A stream without opens that had the name is forgotten. */
-  renamed(stream: StreamNode, name: string): void {
-    this.streams.delete(StoreNames.fold(stream.name))
-    stream.name = name
-    this.streams.set(StoreNames.fold(name), stream)
-  }
-
-  *opens(): IterableIterator<FileOpen> {
-    for (const stream of this.streams.values()) yield* stream.opens
-  }
-
-  /**
-   * Runs a change of the blobs next to the file's data while no other change runs: otherwise one of two would be lost.
-   */
-  changing<A, E, R>(change: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    return (this.#changing ??= Semaphore.makeUnsafe(1)).withPermits(1)(change)
-  }
-}
-
-/** A name by which a file is open (MS-FSA 2.1.1.4). */
-export class Link {
-  readonly file: FileNode
-  /** The present name, with the case in which it was given. */
-  path: StorePath
-  /** Opens of any of the file's streams by this name. */
-  readonly opens = new Set<FileOpen>()
-  /** Whether the name is removed when its last open closes. */
-  deletePending = false
-  /** The ParentLeaseKey of the open that marked the name for deletion. */
-  deletedUnder: string | undefined
-  /** The watches by opens of this name, if it is a directory. */
-  readonly watches = new Set<Watch>()
-  /** Requests that are adding an entry to the directory; no new one begins while it is sealed. */
-  adding = 0
-  sealed = false
-
-  constructor(file: FileNode, path: StorePath) {
-    this.file = file
-    this.path = path
-  }
-}
-
-/** All opens of one store's files, by file and by name. `FileTable.ts` implements it. */
-export interface FileTable {
-  readonly files: ReadonlyMap<string, FileNode>
-  /** Counts renames: after one, a file that was looked up by name before may have another name. */
-  readonly renames: number
-  /** The number of watches of all directories. */
-  watching: number
-  readonly file: (identity: string, directory: boolean) => FileNode
-  readonly enter: (open: FileOpen, stream: StreamNode, path: StorePath) => Link
-  readonly leave: (open: FileOpen) => void
-  readonly release: (stream: StreamNode, link?: Link) => void
-  readonly linkOf: (file: FileNode, path: StorePath) => Link | undefined
-  readonly at: (path: StorePath) => ReadonlyArray<Link>
-  readonly below: (directory: StorePath) => IterableIterator<Link>
-  readonly entries: (directory: StorePath) => IterableIterator<Link>
-  readonly adding: <A, E, R>(
-    directory: StorePath,
-    add: Effect.Effect<A, E, R>
-  ) => Effect.Effect<A, E, R> | undefined
-  readonly replacing: <A, E, R>(identity: string, replace: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  readonly replaced: (identity: string) => Effect.Effect<void> | undefined
-  readonly forgetEntry: (path: StorePath) => void
-  readonly renamed: (link: Link, to: StorePath) => void
-  /** Long names that were seen with their short names. */
-  readonly shortNames: KnownShortNames
-}
-
-// -----------------------------------------------------------------------------
-// Locks, leases and watches
-// -----------------------------------------------------------------------------
-
-/** A range that an open has locked, or waits for. `end` is the offset after the last byte. */
-export interface Lock extends Ranged {
-  readonly open: FileOpen
-  readonly exclusive: boolean
-}
-
-/** A request that waits for a range. */
-export interface WaitingLock extends Lock {
-  readonly granted: () => void
-}
-
-/** The locks of a stream, and the requests that wait for locks. */
-export class StreamLocks {
-  /** Exclusive locks never overlap each other, so only few of them touch a range. */
-  readonly exclusive = new RangeSet<Lock>()
-  readonly shared = new RangeSet<Lock>()
-  readonly waiting = new RangeSet<WaitingLock>()
-
-  get size(): number {
-    return this.exclusive.size + this.shared.size
-  }
-}
-
-/** The values by which a client names its lease. */
-export interface LeaseFields {
-  readonly clientGuid: string
-  readonly key: Uint8Array
-  readonly version: 1 | 2
-  readonly parentKey: Uint8Array | undefined
-  readonly epoch: number
-}
-
-/** One client's right to cache a stream: a lease (3.3.1.12), or an oplock, which is a lease of one open. */
-export class Lease {
-  readonly kind: "oplock" | "lease"
-  readonly stream: StreamNode
-  readonly opens = new Set<FileOpen>()
-  /** LeaseState bits (2.2.13.2.8). */
-  state: number
-  /** The state that a break asks for, until it is acknowledged. */
-  breaking: number | undefined
-  /**
-   * The state that other requests require now. The next break follows at once, before the waiting requests continue.
-   */
-  required: number | undefined
-  /** Empty for an oplock, as the key is. */
-  readonly clientGuid: string
-  readonly key: Uint8Array
-  readonly keyText: string
-  readonly version: 1 | 2
-  readonly parentKey: Uint8Array | undefined
-  epoch = 0
-  private readonly waiting = new Set<() => void>()
-  /** Stops the timeout of the client's acknowledgment, if one is running. */
-  stopTimer: (() => void) | undefined
-
-  /** A lease of a client, or an oplock if there are no `fields`. */
-  constructor(stream: StreamNode, state: number, fields?: LeaseFields) {
-    this.kind = fields === undefined ? "oplock" : "lease"
-    this.stream = stream
-    this.state = state
-    this.clientGuid = fields?.clientGuid ?? ""
-    this.key = fields?.key ?? new Uint8Array(16)
-    this.keyText = fields === undefined ? "" : Buffer.from(fields.key).toString("hex")
-    this.version = fields?.version ?? 1
-    this.parentKey = fields?.parentKey
-    this.epoch = fields?.epoch ?? 0
-  }
-
-  /** Calls `then` when the break under way is over; gives a function that removes the callback. */
-  onSettled(then: () => void): () => void {
-    this.waiting.add(then)
-    return () => void this.waiting.delete(then)
-  }
-
-  /** Calls the waiting callbacks. */
-  wake(): void {
-    for (const then of Array.from(this.waiting)) {
-      this.waiting.delete(then)
-      then()
-    }
-  }
-}
-
-/** One change in a watched directory. */
-export interface Change {
-  readonly action: number
-  readonly fileName: string
-}
-
-/** The result for a CHANGE_NOTIFY: changes, or undefined if there were too many. */
-export type ChangesFound = { readonly changes: ReadonlyArray<Change> | undefined }
+export const FileNode = OpenFiles.FileNode<FileOpen>
+export type FileNode = OpenFiles.FileNode<FileOpen>
+export type StreamNode = OpenFiles.StreamNode<FileOpen>
+export const Link = OpenFiles.Link<FileOpen>
+export type Link = OpenFiles.Link<FileOpen>
+export type FileTable = OpenFiles.FileTable<FileOpen>
+export type Lock = OpenFiles.Lock<FileOpen>
+export type WaitingLock = OpenFiles.WaitingLock<FileOpen>
+export const StreamLocks = OpenFiles.StreamLocks<FileOpen>
+export type StreamLocks = OpenFiles.StreamLocks<FileOpen>
+export const Lease = OpenFiles.Lease<FileOpen>
+export type Lease = OpenFiles.Lease<FileOpen>
 
 /** The changes in a directory that an open is told of (3.3.1.3). `Watch.ts` implements it. */
-export interface Watch {
-  readonly open: FileOpen
+export interface Watch extends OpenFiles.Watch<FileOpen> {
   /** The session of the watch. */
   readonly session: Session
-  /** CompletionFilter bits (2.2.35). */
-  readonly filter: number
-  readonly recursive: boolean
-  /** The changes since the last time; undefined if there were none. */
-  readonly take: () => ChangesFound | undefined
-  /** Waits for the next changes; gives a function that removes the callback. */
-  readonly next: (then: (found: ChangesFound) => void) => () => void
-  readonly push: (changes: ReadonlyArray<Change>) => void
-  /** Some changes are not known: the client is told to list the directory itself. */
-  readonly lose: () => void
-  /** Forgets the changes that it has kept. */
-  readonly forget: () => void
 }

@@ -8,7 +8,8 @@ import * as Effect from "effect/Effect"
 import { LeaseFlags, LeaseState, OplockLevel } from "../../../Smb2/Message/Constants.ts"
 import type { Refusal } from "../Wire/Reply.ts"
 import { isSamePerson } from "./Identity.ts"
-import type { Connection, FileOpen, Lease, Server, Session, StreamNode, Waiting } from "./Model.ts"
+import type { Connection, FileOpen, Lease, Server, Session, StreamNode } from "./Model.ts"
+import type { Waiting } from "./Waiting.ts"
 
 /** The rights of a lease, or of an oplock: to cache data that was read, handles, and writes. */
 export const READ = LeaseState.SMB2_LEASE_READ_CACHING

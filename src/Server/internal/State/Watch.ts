@@ -7,7 +7,9 @@
 import * as Codec from "../../../Codec/Codec.ts"
 import { FileNotifyInformations } from "../../../Smb2/Message/ChangeNotify.ts"
 import type { StorePath } from "../../ShareStore.ts"
-import type { Change, ChangesFound, FileOpen, FileTable, Server, Session, Watch } from "./Model.ts"
+import type { FileOpen, FileTable, Server, Session, Watch } from "./Model.ts"
+import type * as OpenFiles from "./OpenFiles.ts"
+import type { Change, ChangesFound } from "./OpenFiles.ts"
 
 const encode = Codec.encode(FileNotifyInformations)
 
@@ -116,7 +118,7 @@ export const report = (
   except = 0
 ): void => {
   if (table.watching === 0) return
-  const heard = new Map<Watch, Array<Change>>()
+  const heard = new Map<OpenFiles.Watch<FileOpen>, Array<Change>>()
   for (const { action, path, stream } of changes) {
     for (const watch of watchesOf(table, path)) {
       if ((watch.filter & filter) === 0 || (watch.filter & except) !== 0) continue
@@ -130,7 +132,7 @@ export const report = (
 }
 
 /** The watches that cover a path: of its directory, and recursive ones further up. */
-function* watchesOf(table: FileTable, path: StorePath): IterableIterator<Watch> {
+function* watchesOf(table: FileTable, path: StorePath): IterableIterator<OpenFiles.Watch<FileOpen>> {
   for (let depth = path.length - 1; depth >= 0; depth--) {
     for (const { watches } of table.at(path.slice(0, depth))) {
       for (const watch of watches) if (watch.recursive || depth === path.length - 1) yield watch
