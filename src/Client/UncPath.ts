@@ -358,9 +358,13 @@ const sameServer = (a: UncPath, b: UncPath): boolean =>
  * @example
  * ```ts
  * const linkTo = (folder: UncPath.UncPath, entry: Entry) =>
- *   Result.map(
+ *   Result.flatMap(
  *     UncPath.relative(folder, entry.path),
- *     (relative) => `/${relative.split("/").map(encodeURIComponent).join("/")}`
+ *     (relative) =>
+ *       Result.try({
+ *         try: () => `/${relative.split("/").map(encodeURIComponent).join("/")}`,
+ *         catch: () => UncPath.invalid(relative, "it has half of a surrogate pair, which no URL can carry")
+ *       })
  *   )
  * ```
  *
