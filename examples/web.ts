@@ -46,19 +46,28 @@ export const serveFile = Effect.fn("serveFile")(
   })
 )
 
-/** The path of a URL for an entry below `folder`. */
+/** The path of a URL for an entry below `folder`. A name that is not valid UTF-16 is an `InvalidPath`. */
 const linkTo = (folder: UncPath.UncPath, entry: Entry) =>
-  Result.map(
+  Result.flatMap(
     UncPath.relative(folder, entry.path),
-    (relative) => `/${relative.split("/").map(encodeURIComponent).join("/")}`
+    (relative) =>
+      Result.try({
+        try: () => `/${relative.split("/").map(encodeURIComponent).join("/")}`,
+        catch: () => UncPath.invalid(relative, "it has half of a surrogate pair, which no URL can carry")
+      })
   )
 
-/** The links to all pages below `folder` that were written within the last day before `now`, in milliseconds since 1970. */
+/**
+ * The links to all pages below `folder` that were written within the last day before `now`, in milliseconds since 1970,
+ * without pages whose names no URL can carry.
+ */
 export const newPages = (folder: UncPath.UncPath, now: number) =>
   Stream.unwrap(Effect.map(SmbClient.SmbClient, (smb) =>
     smb.walk(folder).pipe(
       Stream.filter(({ lastWritten, name }) =>
         name.endsWith(".html") && lastWritten !== undefined && lastWritten.epochMilliseconds > now - 86_400_000
       ),
-      Stream.mapEffect((entry) => Effect.fromResult(linkTo(folder, entry)))
+      Stream.map((entry) => linkTo(folder, entry)),
+      Stream.filter(Result.isSuccess),
+      Stream.map(({ success }) => success)
     )))

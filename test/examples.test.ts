@@ -26,7 +26,7 @@ import { fileURLToPath } from "node:url"
 import { Films, program, Settings, theme, Uploads } from "../examples/fileSystem.ts"
 import { texts } from "../examples/ownStore.ts"
 import { failover } from "../examples/testing.ts"
-import { serveFile } from "../examples/web.ts"
+import { newPages, serveFile } from "../examples/web.ts"
 
 const root = fileURLToPath(new URL("../", import.meta.url))
 const read = (path: string) => readFileSync(join(root, path), "utf8")
@@ -63,6 +63,21 @@ describe("the documents", () => {
 
   it.effect("have a failover example whose DfsError names two failed targets after the server is down", () =>
     Effect.map(failover, (seen) => assert.deepStrictEqual(seen, { before: "hello", after: "2 targets failed" })))
+
+  it.effect("have a web example that lists pages, also if a server has a name that no URL can carry", () =>
+    Effect.gen(function*() {
+      const folder = yield* Effect.fromResult(UncPath.parse("//nas/data/t"))
+      const pages = yield* Stream.runCollect(newPages(folder, 0))
+      assert.deepStrictEqual(pages.toSorted(), ["/d/%C3%A4%20b.html", "/x.html"])
+    }).pipe(Effect.provide(
+      SmbClient.layer().pipe(Layer.provide([
+        TestTransport.layerFiles(
+          { data: { t: { "x.html": "", "\ud800.html": "", "y.txt": "", d: { "ä b.html": "" } } } },
+          { user: "joe", password: "s" }
+        ),
+        Credentials.layer(Credentials.password("joe", Redacted.make("s")))
+      ]))
+    )))
 
   it.effect("have a web example that serves files, and gives 404 for all other requests", () =>
     Effect.gen(function*() {

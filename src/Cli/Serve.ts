@@ -44,6 +44,7 @@ interface Accounts {
 const fileReasons: Record<PrivateFile.Reason, string> = {
   FileNotFound: "there is no such file",
   FileNotReadable: "it cannot be read",
+  FileOwnedByOthers: "it belongs to another user of this machine: look at its content, then `chown` it",
   FileReadableByOthers: "other users can read or change it; `chmod 600` it"
 }
 

@@ -4,6 +4,7 @@ import type { Stats } from "node:fs"
 import type { FileHandle } from "node:fs/promises"
 import { open, stat } from "node:fs/promises"
 import { dirname } from "node:path"
+import { isTrusted } from "../Server/PrivateFile.ts"
 import { LocalError } from "../Transfer/LocalError.ts"
 import { oneLine } from "./Failure.ts"
 
@@ -15,8 +16,6 @@ export interface Trust {
   readonly group: boolean
 }
 
-const isOwner = ({ uid }: Stats): boolean => uid === 0 || uid === process.geteuid?.()
-
 const chmod = ({ group }: Trust): string => group ? "chmod o-w" : "chmod go-w"
 
 const mask = ({ group }: Trust): number => group ? 0o002 : 0o022
@@ -25,7 +24,7 @@ const codeOf = (cause: unknown): string | undefined => (cause as NodeJS.ErrnoExc
 
 /** Why the open file is refused. */
 const reasonOfFile = (stats: Stats, trust: Trust): string | undefined =>
-  trust.isOwn && !isOwner(stats)
+  trust.isOwn && !isTrusted(stats)
     ? "it belongs to another user of this machine: look at its content, then `chown` it"
     : stats.isFile() && (stats.mode & mask(trust)) !== 0
     ? `other users of this machine can change it; \`${chmod(trust)}\` it`
@@ -33,7 +32,7 @@ const reasonOfFile = (stats: Stats, trust: Trust): string | undefined =>
 
 /** Why the folder is refused: a user that can write it can put another file in place of this one, except with the sticky bit. */
 const reasonOfFolder = (stats: Stats, folder: string, trust: Trust): string | undefined =>
-  !isOwner(stats)
+  !isTrusted(stats)
     ? `its folder ${folder} belongs to another user of this machine: look at the file, then \`chown\` the folder`
     : (stats.mode & 0o1000) === 0 && (stats.mode & mask(trust)) !== 0
     ? `other users of this machine can write its folder; \`${chmod(trust)} ${folder}\``

@@ -17,6 +17,7 @@ import type { PathError } from "./UncPath.ts"
  * - `FileShortened`: a file became shorter while it was read.
  * - `FileTooLarge`: a file has more bytes than the `maximum` of `readFile`.
  * - `PathError`: the path does not name a place on a share, or the operation would need two shares.
+ * - `ArgumentError`: another value of the caller cannot be used, such as an offset with a fraction.
  * - `RemovalError`: the path to remove or rename is a whole share or a link, or part of a tree could not be removed.
  * - `DfsError`: a DFS path leads to no file; `Overflow`, `Unsupported`, `NotDfsCapable`: other failures of DFS. Only a
  *   client with DFS has these.

@@ -53,7 +53,7 @@ export interface ShareEntry {
 
 /**
  * Attributes and times to set; absent ones stay unchanged. A time is a `DateTime`, a `Date`, or a number of 100 ns ticks
- * since 1601. An invalid `Date` is a defect.
+ * since 1601. `ArgumentError` for an invalid `Date`, and for ticks that a FILETIME cannot hold.
  *
  * @since 0.1.0
  */
@@ -99,7 +99,7 @@ export interface WriteFileOptions {
    * The new file has the permissions of a new file, and keeps the attributes hidden and system of the old one. A
    * read-only file is `AccessDenied`. A symbolic link is replaced itself. Named streams of the old file are lost. If the
    * folder takes no other name, a new file is written under its own name, and an existing one is refused. A server that
-   * refuses `lastWriteTime` is no failure here: the log has a warning. Not with `append`.
+   * refuses `lastWriteTime` is no failure here: the log has a warning. `ArgumentError` with `append`.
    */
   readonly atomic?: boolean | undefined
   /** The server has the data on its disk when this ends. */
@@ -149,7 +149,8 @@ export interface ReadableFile {
 
 /**
  * The operations on paths. A path is a text such as `\\server\share\file` or an `UncPath`; sizes and offsets are bytes.
- * Every operation fails with one of `ClientError`.
+ * Every operation fails with one of `ClientError`. A number, a time or a text that cannot be used is an `ArgumentError`
+ * (a path: `PathError`), and nothing is sent then.
  *
  * @category models
  * @since 0.1.0

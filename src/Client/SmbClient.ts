@@ -13,6 +13,7 @@ import type * as Scope from "effect/Scope"
 import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
 import * as Authenticator from "../Auth/Authenticator.ts"
 import type { CredentialProvider } from "../Auth/Credentials.ts"
+import * as Arguments from "../Protocol/Arguments.ts"
 import * as Defaults from "../Protocol/Defaults.ts"
 import * as Environment from "../Protocol/Environment.ts"
 import type { RequestError } from "../Protocol/Errors.ts"
@@ -95,7 +96,8 @@ export type Names = "mapped" | "unchanged"
 export class SmbClient extends Context.Service<SmbClient, Client>()("effect-smb/Client/SmbClient") {}
 
 /**
- * The options of a client; `Settings.Settings` describes each setting.
+ * The options of a client; `Settings.Settings` describes each setting. A number or a time that cannot be used is a defect
+ * when the client is made, an `ArgumentError`.
  *
  * @since 0.1.0
  */
@@ -117,6 +119,14 @@ export interface Options extends Defaults.Given<Settings.Settings> {
   readonly names?: Names | undefined
 }
 
+const checkTarget = ({ path, port, server, share }: Locator.Target) =>
+  Arguments.check({
+    port: [Arguments.port, port],
+    server: [Arguments.text, server],
+    share: [Arguments.text, share],
+    path: [Arguments.text, path]
+  })
+
 const over = (
   connections: Connections.Connections,
   locator: Locator.Locator,
@@ -126,11 +136,13 @@ const over = (
   const connect: Client["connect"] = names === "mapped"
     ? (target) => Effect.map(connections.share(target), MappedShare.make)
     : connections.share
+  const checked = <A, E, R>(use: (target: Locator.Target) => Effect.Effect<A, E, R>) => (target: Locator.Target) =>
+    Effect.andThen(checkTarget(target), use(target))
   return {
     ...ChangeRecords.recordEach(PathOperations.operations({ connect, locator, base })),
-    connect,
-    negotiate: connections.negotiate,
-    logOn: connections.logOn,
+    connect: checked(connect),
+    negotiate: checked(connections.negotiate),
+    logOn: checked(connections.logOn),
     retryLogons: connections.retryLogons,
     withLocator: (other) => over(connections, other, names, base),
     withNames: (other) => over(connections, locator, other, base),
@@ -139,7 +151,8 @@ const over = (
 }
 
 /**
- * A client that logs on with the `Authenticator` of the context. Its connections end with the scope.
+ * A client that logs on with the `Authenticator` of the context. Its connections end with the scope. A number or a time in
+ * the options that cannot be used is a defect, an `ArgumentError`.
  *
  * @category constructors
  * @since 0.1.0
@@ -149,10 +162,17 @@ export const make = ({ credentialTimeToLive, idle, names, ...settings }: Options
   never,
   Transport.Transport | CredentialProvider | Authenticator.Authenticator | Scope.Scope
 > =>
-  Effect.map(
-    Connections.make(Defaults.complete(Settings.defaults, settings), idle ?? "10 seconds", credentialTimeToLive),
-    (connections) => over(connections, Locator.plain, names ?? "unchanged", undefined)
-  )
+  Effect.suspend(() => {
+    Arguments.assertOptions({
+      idle: [Arguments.duration, idle],
+      credentialTimeToLive: [Arguments.duration, credentialTimeToLive],
+      ...Settings.rules(settings)
+    })
+    return Effect.map(
+      Connections.make(Defaults.complete(Settings.defaults, settings), idle ?? "10 seconds", credentialTimeToLive),
+      (connections) => over(connections, Locator.plain, names ?? "unchanged", undefined)
+    )
+  })
 
 /**
  * A client that logs on with the provided `Authenticator`.

@@ -7,6 +7,7 @@ import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
+import * as Arguments from "../Protocol/Arguments.ts"
 import * as Changes from "../Protocol/Changes.ts"
 import type { RequestError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
@@ -18,6 +19,7 @@ import type { FileShortened } from "./FileShortened.ts"
 import * as Information from "./Information.ts"
 import * as Appending from "./internal/Appending.ts"
 import { Extent } from "./internal/EndOfFile.ts"
+import * as FileArguments from "./internal/FileArguments.ts"
 import * as PipelinedReads from "./internal/PipelinedReads.ts"
 import * as PipelinedWrites from "./internal/PipelinedWrites.ts"
 import { requestsInFlight } from "./internal/TransferWindow.ts"
@@ -45,7 +47,7 @@ export interface WriteOptions {
 
 /**
  * An open file. It closes with the scope that it was opened in. Offsets and sizes in bytes. Every operation fails with
- * `SmbError`, `TransportError`, `ProtocolError` or `Malformed`.
+ * `SmbError`, `TransportError`, `ProtocolError`, `Malformed` or `ArgumentError`.
  *
  * @category models
  * @since 0.1.0
@@ -260,19 +262,17 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
     return locked(file, list, options?.exclusive ?? true, options?.wait ?? true)
   }
   const append: SmbFile["append"] = (data) => Changes.whole(Appending.append(own, share.limits.write, lock, data))
-  return withSpans({
-    path: UncName.format(share, share.name, file.path),
-    share,
-    opened: file.opened,
-    caching: file.caching,
+  const path = UncName.format(share, share.name, file.path)
+  const numeric: Pick<SmbFile, FileArguments.Numeric> = {
     read: (offset, length) =>
-      Effect.suspend(() => {
-        const destination = new Uint8Array(length)
-        return Effect.map(
-          PipelinedReads.readInto(source(), BigInt(offset), destination),
-          (count) => destination.subarray(0, count)
-        )
-      }),
+      Effect.flatMap(
+        Arguments.encoded("length", length, path, () => new Uint8Array(length)),
+        (destination) =>
+          Effect.map(
+            PipelinedReads.readInto(source(), BigInt(offset), destination),
+            (count) => destination.subarray(0, count)
+          )
+      ),
     readInto: (offset, destination) =>
       Effect.suspend(() => PipelinedReads.readInto(source(), BigInt(offset), destination)),
     stream: (range) => Stream.suspend(() => PipelinedReads.read(source(), BigInt(range?.offset ?? 0), toLength(range))),
@@ -294,10 +294,17 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
         write(offset, options?.truncate)(PipelinedWrites.write(own, share.limits.write, offset, chunks))
       )
     },
+    truncate: (size) => run(Information.setFile("FileEndOfFileInformation", { endOfFile: BigInt(size) })),
+    lock
+  }
+  return withSpans({
+    path,
+    share,
+    opened: file.opened,
+    caching: file.caching,
+    ...FileArguments.each(path, numeric),
     append,
     flush: file.run<Operation.Flush>({ _tag: "Flush" }),
-    truncate: (size) => run(Information.setFile("FileEndOfFileInformation", { endOfFile: BigInt(size) })),
-    lock,
     run,
     close: file.close
   })

@@ -224,6 +224,15 @@ const parseUrl = (text: string): Result.Result<UncPath, PathError> => {
 /** The prefix of `server\share` in the long paths of Windows' own functions. */
 const longForm = /^[\\/]{2}\?[\\/]UNC[\\/]+/i
 
+/** Why no request can carry a parsed path: a program can have made it from any parts. */
+const objection = ({ path, port, server, share }: UncPath): string | undefined => {
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) return `its port is ${port}, and a port is 1 to 65535`
+  if (server === "") return "the server's name is missing"
+  if (share.length > 256) return "the share's name is longer than 256 UTF-16 code units"
+  if (path.length > longest) return `it is longer than ${longest} UTF-16 code units`
+  return [server, share, path].some((part) => part.includes("\0")) ? "it contains a NUL" : undefined
+}
+
 /**
  * Parses a path in any of its forms. A share is not required: a caller that needs one checks for it.
  *
@@ -231,7 +240,10 @@ const longForm = /^[\\/]{2}\?[\\/]UNC[\\/]+/i
  * @since 0.1.0
  */
 export const parse = (input: PathInput): Result.Result<UncPath, PathError> => {
-  if (typeof input !== "string") return Result.succeed(input)
+  if (typeof input !== "string") {
+    const wrong = objection(input)
+    return wrong === undefined ? Result.succeed(input) : fail(format(input), wrong)
+  }
   if (/^smb:\/\//i.test(input)) return parseUrl(input)
   const unc = input.replace(longForm, "\\\\")
   // The last @: a server's name has no @, and a user's name can have some.
@@ -346,9 +358,13 @@ const sameServer = (a: UncPath, b: UncPath): boolean =>
  * @example
  * ```ts
  * const linkTo = (folder: UncPath.UncPath, entry: Entry) =>
- *   Result.map(
+ *   Result.flatMap(
  *     UncPath.relative(folder, entry.path),
- *     (relative) => `/${relative.split("/").map(encodeURIComponent).join("/")}`
+ *     (relative) =>
+ *       Result.try({
+ *         try: () => `/${relative.split("/").map(encodeURIComponent).join("/")}`,
+ *         catch: () => UncPath.invalid(relative, "it has half of a surrogate pair, which no URL can carry")
+ *       })
  *   )
  * ```
  *

@@ -140,6 +140,8 @@ export const fromDate = (date: Date): FileTime => fromMillis(date.getTime())
 export const toDateTime = (time: FileTime): DateTime.Utc | undefined =>
   isTime(time) ? DateTime.makeUnsafe(toMillis(time)) : undefined
 
+const noTime = (expected: string): Malformed => new Malformed({ structure: "FILETIME", offset: 0, expected })
+
 /**
  * A time to set: ticks, or one of `freeze` and `thaw`; or a `DateTime` or a `Date`, which have milliseconds.
  *
@@ -148,17 +150,26 @@ export const toDateTime = (time: FileTime): DateTime.Utc | undefined =>
  */
 export type Input = FileTime | DateTime.DateTime | Date
 
+/** The number of milliseconds in a time that is no number of ticks. */
+const millisOf = (input: DateTime.DateTime | Date): number =>
+  DateTime.isDateTime(input) ? input.epochMilliseconds : input.getTime()
+
 /**
  * The ticks of a time to set. A `DateTime` or `Date` out of range becomes the nearest time that a FILETIME holds; the
- * earliest is 1, since 0 would mean "unchanged". Throws `RangeError` for an invalid `Date`.
+ * earliest is 1, since 0 would mean "unchanged". Fails for an invalid `Date`, and for ticks that are no signed number of
+ * 64 bits.
  *
  * @category conversions
  * @since 0.2.0
  */
-export const fromInput = (input: Input): FileTime => {
-  if (typeof input === "bigint") return input
-  const ticks = fromMillis(DateTime.isDateTime(input) ? input.epochMilliseconds : input.getTime())
-  return ticks === unset ? 1n : ticks
+export const fromInput = (input: Input): Result.Result<FileTime, Malformed> => {
+  if (typeof input === "bigint") {
+    return input === BigInt.asIntN(64, input) ? Result.succeed(input) : Result.fail(noTime("ticks in 64 bits"))
+  }
+  const millis = millisOf(input)
+  if (!Number.isFinite(millis)) return Result.fail(noTime("a valid date"))
+  const ticks = fromMillis(millis)
+  return Result.succeed(ticks === unset ? 1n : ticks)
 }
 
 /**
@@ -193,13 +204,7 @@ export const fromISO = (text: string): Result.Result<FileTime, Malformed> => {
       if (isTime(time) && time <= latest) return Result.succeed(time)
     }
   }
-  return Result.fail(
-    new Malformed({
-      structure: "FILETIME",
-      offset: 0,
-      expected: "a time after 1601 such as 2024-02-29T12:34:56.7654321Z"
-    })
-  )
+  return Result.fail(noTime("a time after 1601 such as 2024-02-29T12:34:56.7654321Z"))
 }
 
 /**

@@ -17,6 +17,7 @@ import type * as Locator from "../Client/Locator.ts"
 import * as SmbClient from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
 import { fold } from "../Codec/UpCase.ts"
+import * as Arguments from "../Protocol/Arguments.ts"
 import { NotDfsCapable, ReferralUnavailable } from "../Protocol/DfsError.ts"
 import { isNotFound, type ProtocolError, type SmbError, TransportError } from "../Protocol/Errors.ts"
 import * as DfsOptions from "./DfsOptions.ts"
@@ -206,6 +207,7 @@ export const layer = (
 ): Layer.Layer<SmbClient.SmbClient | DfsResolver.DfsResolver, never, Requirements> =>
   Layer.effectContext(Effect.gen(function*() {
     const client = yield* SmbClient.SmbClient
+    Arguments.assertOptions({ port: [Arguments.port, options.port] })
     const port = ports(options.port ?? UncPath.defaultPort)
     const toTarget = (target: Target): Locator.Target => ({ ...target, port: port.of(target.server) })
     const resolver = yield* DfsResolver.make(options).pipe(

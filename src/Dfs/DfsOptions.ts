@@ -8,13 +8,15 @@ import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Arguments from "../Protocol/Arguments.ts"
 import * as Defaults from "../Protocol/Defaults.ts"
 import { largestReferralBuffer } from "./DfsPolicy.ts"
 import * as DfsStep from "./DfsStep.ts"
 import type * as DomainCache from "./DomainCache.ts"
 
 /**
- * How a client follows DFS.
+ * How a client follows DFS. A number or a time that cannot be used is a defect when the client is made, an
+ * `ArgumentError`.
  *
  * @category models
  * @since 0.1.0
@@ -117,24 +119,45 @@ export const defaults: Settings = {
   largestBuffer: largestReferralBuffer
 }
 
+/** What the numbers and times of the options have to be. */
+const rules = (options: DfsOptions): Arguments.Given => ({
+  stagger: [Arguments.duration, options.stagger],
+  askTimeout: [Arguments.duration, options.askTimeout],
+  "limits.hops": [Arguments.count(0), options.limits?.hops],
+  "limits.steps": [Arguments.count(1), options.limits?.steps],
+  "timeToLive.minimum": [Arguments.duration, options.timeToLive?.minimum],
+  "timeToLive.maximum": [Arguments.duration, options.timeToLive?.maximum],
+  "timeToLive.negative": [Arguments.duration, options.timeToLive?.negative],
+  refreshAhead: [Arguments.atLeast(0, 1), options.refreshAhead],
+  "breaker.cooldown": [Arguments.duration, options.breaker?.cooldown],
+  "breaker.longest": [Arguments.duration, options.breaker?.longest],
+  capacity: [Arguments.count(0), options.capacity],
+  maxReferralLevel: [Arguments.integer(1, 4), options.maxReferralLevel],
+  largestBuffer: [Arguments.integer(1, 0xff_ffff, "a whole number of bytes"), options.largestBuffer]
+})
+
 /**
- * The options with their defaults.
+ * The options with their defaults. Throws `ArgumentError` for a number or a time that cannot be used.
  *
  * @since 0.1.0
  */
-export const settings = ({ breaker, limits, timeToLive, ...options }: DfsOptions = {}): Settings => ({
-  ...Defaults.complete(defaults, options),
-  limits: Defaults.complete(defaults.limits, limits),
-  ttl: {
-    minimum: asNumber(Duration.toSeconds, timeToLive?.minimum, defaults.ttl.minimum),
-    maximum: asNumber(Duration.toSeconds, timeToLive?.maximum, defaults.ttl.maximum),
-    negative: asNumber(Duration.toSeconds, timeToLive?.negative, defaults.ttl.negative)
-  },
-  breaker: {
-    cooldown: asNumber(Duration.toMillis, breaker?.cooldown, defaults.breaker.cooldown),
-    longest: asNumber(Duration.toMillis, breaker?.longest, defaults.breaker.longest)
+export const settings = (given: DfsOptions = {}): Settings => {
+  Arguments.assertOptions(rules(given))
+  const { breaker, limits, timeToLive, ...options } = given
+  return {
+    ...Defaults.complete(defaults, options),
+    limits: Defaults.complete(defaults.limits, limits),
+    ttl: {
+      minimum: asNumber(Duration.toSeconds, timeToLive?.minimum, defaults.ttl.minimum),
+      maximum: asNumber(Duration.toSeconds, timeToLive?.maximum, defaults.ttl.maximum),
+      negative: asNumber(Duration.toSeconds, timeToLive?.negative, defaults.ttl.negative)
+    },
+    breaker: {
+      cooldown: asNumber(Duration.toMillis, breaker?.cooldown, defaults.breaker.cooldown),
+      longest: asNumber(Duration.toMillis, breaker?.longest, defaults.breaker.longest)
+    }
   }
-})
+}
 
 /** A time as a number, or the default. */
 const asNumber = (unit: (time: Duration.Input) => number, time: Duration.Input | undefined, usual: number): number =>

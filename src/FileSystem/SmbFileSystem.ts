@@ -19,6 +19,7 @@ import type { Root } from "./internal/Access.ts"
 import * as Attributes from "./internal/Attributes.ts"
 import * as Content from "./internal/Content.ts"
 import * as Links from "./internal/Links.ts"
+import * as MethodArguments from "./internal/MethodArguments.ts"
 import * as MethodSpans from "./internal/MethodSpans.ts"
 import * as Temporary from "./internal/Temporary.ts"
 import * as Trees from "./internal/Trees.ts"
@@ -56,17 +57,17 @@ export const make = Effect.fnUntraced(function*(
     base: folder,
     temporaryDirectory: options.temporaryDirectory ?? "/"
   }
-  const { sink, stream, ...content } = Content.methods(root)
+  const { sink, stream, ...content } = MethodArguments.each(Content.methods(root))
   const trees = Trees.methods(root)
   const fs: FileSystem.FileSystem = {
-    ...FileSystem.make({
+    ...FileSystem.make(MethodArguments.each({
       ...Attributes.methods(root),
       ...content,
       ...trees,
       ...Links.methods(root),
       ...Temporary.methods(root, { ...content, ...trees }),
       watch: Watching.make(root)
-    }),
+    })),
     stream,
     sink
   }

@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Net from "node:net"
 import * as UpCase from "../Codec/UpCase.ts"
+import * as Arguments from "../Protocol/Arguments.ts"
 import * as Environment from "../Protocol/Environment.ts"
 import { TransportError } from "../Protocol/Errors.ts"
 import * as Transport from "../Protocol/Transport.ts"
@@ -18,7 +19,8 @@ import * as UncName from "../Protocol/UncName.ts"
 import * as Addresses from "./internal/Addresses.ts"
 
 /**
- * Settings of the TCP transport.
+ * Settings of the TCP transport. A number or a time that cannot be used is a defect when the layer is built, an
+ * `ArgumentError`.
  *
  * @since 0.1.0
  */
@@ -58,6 +60,18 @@ const placeOf = (addresses: Options["addresses"]) => {
     return place === undefined ? endpoint : { host: place.host, port: place.port ?? endpoint.port }
   }
 }
+
+/** What the numbers and times of the options have to be. */
+const rules = ({ addresses, connectTimeout, receiveBuffer }: Options): Arguments.Given => ({
+  connectTimeout: [Arguments.duration, connectTimeout],
+  receiveBuffer: [Arguments.integer(1, 0x4000_0000, "a whole number of bytes"), receiveBuffer],
+  ...Object.fromEntries(
+    Object.entries(addresses ?? {}).map(([name, { port }]) => [`addresses[${JSON.stringify(name)}].port`, [
+      Arguments.port,
+      port
+    ]])
+  )
+})
 
 /** Adds to an error the place at which the named server was looked for. */
 const told = (endpoint: Transport.Endpoint, place: Transport.Endpoint) => (error: TransportError): TransportError =>
@@ -183,19 +197,24 @@ const duplex = (socket: Net.Socket): Transport.Duplex => ({
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options = {}): Layer.Layer<Transport.Transport> => {
-  const find = placeOf(options.addresses)
-  return Layer.succeed(Transport.Transport, {
-    connect: (endpoint, handlers) =>
-      Effect.acquireRelease(
-        Effect.map(
-          connect(endpoint, find(endpoint), handlers, options, options.connectTimeout ?? "10 seconds"),
-          duplex
-        ),
-        (open) => Effect.sync(() => open.close())
-      )
-  })
-}
+export const layer = (options: Options = {}): Layer.Layer<Transport.Transport> =>
+  Layer.effect(
+    Transport.Transport,
+    Effect.sync(() => {
+      Arguments.assertOptions(rules(options))
+      const find = placeOf(options.addresses)
+      return {
+        connect: (endpoint, handlers) =>
+          Effect.acquireRelease(
+            Effect.map(
+              connect(endpoint, find(endpoint), handlers, options, options.connectTimeout ?? "10 seconds"),
+              duplex
+            ),
+            (open) => Effect.sync(() => open.close())
+          )
+      }
+    })
+  )
 
 /**
  * Where a connection to a server would go: the address from `options.addresses`, or the addresses of the name, in the

@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Arguments from "./Arguments.ts"
 import * as Changes from "./Changes.ts"
 import type { Peer } from "./ConnectionErrors.ts"
 import { fromStatus, type RequestError } from "./Errors.ts"
@@ -155,9 +156,15 @@ export const make = (peer: Peer, tree: Tree, functions: Functions): ConnectedSha
     limits,
     sessionKey: `${peer.server}:${peer.port}/${session}`,
     dialect,
-    open: (path, options) => open(dfs, path, options),
-    batch: (path, options, operations) => batch(dfs, path, options, operations),
-    control
+    ...Arguments.guard(
+      {
+        open: (path, options) => open(dfs, path, options),
+        batch: (path, options, operations) => batch(dfs, path, options, operations),
+        control
+      },
+      (path) => tree.full(path),
+      (path) => dfs === undefined ? path : `${dfs.server}\\${dfs.share}\\${path}`
+    )
   })
   return { ...share(undefined), withDfsName: share, lost: () => tree.lost }
 }

@@ -1,9 +1,10 @@
 /**
  * The failures between a client and its peer, as values.
  *
- * There are four kinds, so that a caller knows what to do: the server refused (`SmbError`), the server did not answer
- * (`TransportError`), the peer broke the protocol or a security promise (`ProtocolError`), or its bytes made no sense
- * (`Malformed`, in `src/Codec`). None of them ever holds a password, a hash, a key or a payload.
+ * There are five kinds, so that a caller knows what to do: the server refused (`SmbError`), the server did not answer
+ * (`TransportError`), the peer broke the protocol or a security promise (`ProtocolError`), its bytes made no sense
+ * (`Malformed`, in `src/Codec`), or the caller gave a value that cannot be used (`ArgumentError`). None of them ever
+ * holds a password, a hash, a key or a payload.
  */
 import * as Schema from "effect/Schema"
 import type { Malformed } from "../Codec/Malformed.ts"
@@ -367,8 +368,28 @@ export class ProtocolError extends Schema.TaggedError<ProtocolError>()("Protocol
 }
 
 /**
+ * A value that the caller gave cannot be used: an offset with a fraction, a time that no file can have, a number that its
+ * field cannot hold. Nothing was sent. `argument` is the name of the argument or option, `value` is what the caller gave,
+ * and `expected` is what it has to be. `path` is what the operation was about.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export class ArgumentError extends Schema.TaggedError<ArgumentError>()("ArgumentError", {
+  argument: Schema.String,
+  value: Schema.String,
+  expected: Schema.String,
+  path: Schema.optionalKey(Schema.String)
+}) {
+  override get message(): string {
+    const where = this.path === undefined ? "" : `${this.path}: `
+    return `${where}${this.argument} cannot be ${this.value}: give ${this.expected}`
+  }
+}
+
+/**
  * All errors of a request on an established connection.
  *
  * @since 0.1.0
  */
-export type RequestError = SmbError | TransportError | ProtocolError | Malformed
+export type RequestError = SmbError | TransportError | ProtocolError | Malformed | ArgumentError

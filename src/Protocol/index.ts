@@ -1,4 +1,5 @@
 /** The public modules of `effect-smb/Protocol`. Written by `npm run format`. */
+export * as Arguments from "./Arguments.ts"
 export * as Changes from "./Changes.ts"
 export * as ConnectedShare from "./ConnectedShare.ts"
 export * as ConnectionErrors from "./ConnectionErrors.ts"

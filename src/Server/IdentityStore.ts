@@ -25,6 +25,7 @@ export const IdentityReason = Schema.TaggedUnion({
   FileNotReadable: inFile,
   FileNotWritable: inFile,
   FileReadableByOthers: inFile,
+  FileOwnedByOthers: inFile,
   FileDamaged: inFile,
   LookupFailed: {
     /** For the server's log. Clients do not get it. */
@@ -39,6 +40,7 @@ export type IdentityReason = typeof IdentityReason.Type
  * - `FileNotReadable`: the server cannot read the file.
  * - `FileNotWritable`: the server cannot write the file, or make its folder.
  * - `FileReadableByOthers`: users other than its owner may read or change it.
+ * - `FileOwnedByOthers`: it belongs neither to the user of this process nor to root.
  * - `FileDamaged`: its content is not valid, or belongs to another domain.
  * - `LookupFailed`: a store of an app cannot say it, such as when its database does not answer.
  *
@@ -50,6 +52,7 @@ export class IdentityError extends Schema.TaggedError<IdentityError>()("Identity
     const why = IdentityReason.match(this.reason, {
       FileNotReadable: () => "they cannot be read",
       FileNotWritable: () => "they cannot be written",
+      FileOwnedByOthers: () => "the file belongs to another user of this machine: look at its content, then `chown` it",
       FileReadableByOthers: () => "other users can read or change them; `chmod 600` the file",
       FileDamaged: () =>
         "they are damaged; without them no user owns their files any more, so restore them from a copy",

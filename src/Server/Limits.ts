@@ -3,11 +3,13 @@
  */
 import * as Config from "effect/Config"
 import type * as Duration from "effect/Duration"
+import * as Arguments from "../Protocol/Arguments.ts"
 import type { Given } from "../Protocol/Defaults.ts"
 import * as Environment from "../Protocol/Environment.ts"
 
 /**
- * The limits of a server.
+ * The limits of a server. A value that cannot be used, such as NaN or a fraction, is a defect when the server starts, an
+ * `ArgumentError`.
  *
  * @category models
  * @since 0.1.0
@@ -188,6 +190,26 @@ export const least = (name: keyof Limits): number => name === "transfer" ? 65_53
  * @since 0.2.0
  */
 export const most = (name: keyof Limits): number => name === "transfer" ? 0xff_0000 : Number.MAX_SAFE_INTEGER
+
+/**
+ * What the values of limits have to be. A program may set a limit that is a number to `Infinity`, except for `transfer`.
+ *
+ * @since 0.2.0
+ */
+export const rules = (limits: Given<Limits>): Arguments.Given =>
+  Object.fromEntries(
+    (Object.keys(defaults) as Array<keyof Limits>).map((name) => [
+      `limits.${name}`,
+      [
+        typeof defaults[name] !== "number"
+          ? Arguments.duration
+          : name === "transfer"
+          ? Arguments.integer(least(name), most(name), "a whole number of bytes")
+          : Arguments.count(0),
+        limits[name]
+      ]
+    ])
+  )
 
 /**
  * The variable of a limit in the configuration: `SMB_SERVER_LIMIT_`, and the limit's name in capitals with `_` between

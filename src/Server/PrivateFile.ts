@@ -1,10 +1,12 @@
 /**
- * Private files: they are read only if no user other than the owner can read or change them, and replaced as a whole.
+ * Private files: they are read only if they belong to this user or to root, and no other user can read or change them.
+ * They are replaced as a whole.
  *
  * A failure is a reason, and never contains a line of the file.
  */
 import * as Effect from "effect/Effect"
 import { randomBytes } from "node:crypto"
+import type { Stats } from "node:fs"
 import type { FileHandle } from "node:fs/promises"
 import { mkdir, open, rename, rm, stat } from "node:fs/promises"
 import { dirname } from "node:path"
@@ -14,9 +16,17 @@ import { dirname } from "node:path"
  *
  * @since 0.1.0
  */
-export type Reason = "FileNotFound" | "FileNotReadable" | "FileReadableByOthers"
+export type Reason = "FileNotFound" | "FileNotReadable" | "FileReadableByOthers" | "FileOwnedByOthers"
 
 const codeOf = (cause: unknown): string | undefined => (cause as NodeJS.ErrnoException).code
+
+/**
+ * Whether a file belongs to the user of this process or to root. Any other owner can write it at any time, no matter which
+ * mode it has now.
+ *
+ * @since 0.2.0
+ */
+export const isTrusted = ({ uid }: Pick<Stats, "uid">): boolean => uid === 0 || uid === process.geteuid?.()
 
 /**
  * The text of a file of up to `largest` bytes.
@@ -35,8 +45,9 @@ export const read = (path: string, largest: number): Effect.Effect<string, Reaso
         // Checks the open file and not the name, which may stand for another file now.
         const stats = yield* Effect.tryPromise({ try: () => file.stat(), catch: notReadable })
         // Windows has no such bits: its access control list decides. A pipe or a terminal keeps no bytes for others.
-        if (process.platform !== "win32" && stats.isFile() && (stats.mode & 0o077) !== 0) {
-          return yield* Effect.fail<Reason>("FileReadableByOthers")
+        if (process.platform !== "win32" && stats.isFile()) {
+          if (!isTrusted(stats)) return yield* Effect.fail<Reason>("FileOwnedByOthers")
+          if ((stats.mode & 0o077) !== 0) return yield* Effect.fail<Reason>("FileReadableByOthers")
         }
         if (stats.size > largest) return yield* Effect.fail(notReadable())
         return yield* Effect.tryPromise({ try: () => file.readFile("utf8"), catch: notReadable })

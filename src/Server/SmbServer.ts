@@ -25,6 +25,7 @@ import * as Sddl from "../Codec/Sddl.ts"
 import { Control, type SecurityDescriptor } from "../Codec/SecurityDescriptor.ts"
 import { fold } from "../Codec/UpCase.ts"
 import * as Namespace from "../Dfs/Namespace.ts"
+import * as Arguments from "../Protocol/Arguments.ts"
 import * as Defaults from "../Protocol/Defaults.ts"
 import * as Environment from "../Protocol/Environment.ts"
 import * as Dialects from "../Smb2/Dialects.ts"
@@ -84,7 +85,7 @@ export interface Options<E = never, R = never> extends LayerOptions<E, R> {
  * @since 0.2.0
  */
 export interface LayerOptions<E = never, R = never> {
-  /** Default: 445. Ports from 1024 need no rights. 0 takes any free port. */
+  /** Default: 445. Ports from 1024 need no rights. 0 takes any free port. A number that is no port is a defect. */
   readonly port?: number | undefined
   /** The address to listen on. Default: all IPv4 addresses. */
   readonly host?: string | undefined
@@ -99,7 +100,7 @@ export interface LayerOptions<E = never, R = never> {
    * root is a share: the share with its name in `shares`, otherwise one in memory.
    */
   readonly namespaces?: Namespaces | undefined
-  /** The NetBIOS name, up to 15 characters. */
+  /** The NetBIOS name, up to 15 characters. A longer one is a defect. */
   readonly name?: string | undefined
   /** Default: `required`: sessions of users are signed (or encrypted). */
   readonly signing?: "required" | "enabled" | undefined
@@ -246,6 +247,14 @@ const sharedBy = (name: string, sddl: string): SecurityDescriptor => {
   throw new RangeError(`the security of the share ${name} has no DACL: begin it with D:`)
 }
 
+/** 0 is any free port. */
+const anyPort = Arguments.integer(0, 65_535)
+
+const netbiosName: Arguments.Rule = {
+  holds: (name: string) => name !== "" && name.length <= 15 && !name.includes("\0"),
+  expected: "a NetBIOS name of 1 to 15 characters"
+}
+
 const listenReasons: Record<string, ListenReason> = {
   EADDRINUSE: { _tag: "AddressInUse" },
   EACCES: { _tag: "PortNotPermitted" },
@@ -332,6 +341,11 @@ const endIdle = (state: ServerState): Effect.Effect<never> => {
 export const make = Effect.fnUntraced(function*<E = never, R = never>(
   options: Options<E, R>
 ): Effect.fn.Return<SmbServer["Service"], E | ListenError, R | Scope.Scope> {
+  Arguments.assertOptions({
+    port: [anyPort, options.port],
+    name: [netbiosName, options.name],
+    ...Limits.rules(options.limits ?? {})
+  })
   const shares = new Map<string, Model.Share>()
   const { namespaces } = options
   const changing = namespaces !== undefined && isChanging(namespaces) ? namespaces : undefined

@@ -152,6 +152,7 @@ export const UserFileReason = Schema.TaggedUnion({
   FileNotFound: {},
   FileNotReadable: {},
   FileReadableByOthers: {},
+  FileOwnedByOthers: {},
   BadLine: {
     /** The number of the line, from 1. */
     line: Schema.Number
@@ -169,6 +170,7 @@ export type UserFileReason = typeof UserFileReason.Type
  * - `FileNotFound`: the file does not exist.
  * - `FileNotReadable`: the server cannot read the file, or the file is too large.
  * - `FileReadableByOthers`: users other than its owner may read or change it.
+ * - `FileOwnedByOthers`: it belongs neither to the user of this process nor to root.
  * - `BadLine`: a line is not `name:password` or `name:nt-hash`.
  * - `DuplicateUser`: a line names a user for the second time.
  *
@@ -184,6 +186,7 @@ export class UserFileError extends Schema.TaggedError<UserFileError>()("UserFile
       UserFileReason.match(this.reason, {
         FileNotFound: () => "there is no such file",
         FileNotReadable: () => "it cannot be read",
+        FileOwnedByOthers: () => "it belongs to another user of this machine: look at its content, then `chown` it",
         FileReadableByOthers: () => "other users can read or change it; `chmod 600` it",
         BadLine: ({ line }) => `line ${line} is not name:password or name:nt-hash`,
         DuplicateUser: ({ line }) => `line ${line} names a user for the second time`

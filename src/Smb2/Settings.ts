@@ -2,6 +2,8 @@
  * The user's settings of connections and sessions. The defaults are safe: signing required, no SMB 1.
  */
 import * as Duration from "effect/Duration"
+import * as Arguments from "../Protocol/Arguments.ts"
+import type { Given } from "../Protocol/Defaults.ts"
 import * as Dialects from "./Dialects.ts"
 import type { Cipher, SigningAlgorithm } from "./Message/Constants.ts"
 
@@ -94,6 +96,22 @@ export interface Settings {
  */
 export const pendingTimeout = (settings: Pick<Settings, "requestTimeout" | "pendingTimeout">): Duration.Input =>
   settings.pendingTimeout ?? Duration.times(Duration.fromInputUnsafe(settings.requestTimeout), 10)
+
+/**
+ * What the numbers and times of the settings have to be.
+ *
+ * @since 0.2.0
+ */
+export const rules = (settings: Given<Settings>): Arguments.Given => ({
+  requestTimeout: [Arguments.duration, settings.requestTimeout],
+  pendingTimeout: [Arguments.duration, settings.pendingTimeout],
+  keepAlive: [Arguments.duration, settings.keepAlive],
+  credits: [Arguments.integer(1, 65_535), settings.credits],
+  // The length of a packet has 24 bits (MS-SMB2 2.1).
+  maximumFrame: [Arguments.integer(1, 0xff_ffff), settings.maximumFrame],
+  maximumTransfer: [Arguments.integer(1, 0xff_ffff), settings.maximumTransfer],
+  "smb1.maxBufferSize": [Arguments.integer(1, 0xff_ffff), settings.smb1?.maxBufferSize]
+})
 
 /**
  * The default settings.

@@ -19,6 +19,7 @@ import * as Stream from "effect/Stream"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
+import * as Arguments from "../Protocol/Arguments.ts"
 import { fromStatus } from "../Protocol/Errors.ts"
 import * as Spans from "../Protocol/Spans.ts"
 import type { Difference } from "./Difference.ts"
@@ -39,7 +40,7 @@ import { LocalError, notFound } from "./LocalError.ts"
 import type { EntryError, TransferEvent } from "./TransferEvent.ts"
 
 /**
- * Options of all transfers.
+ * Options of all transfers. A number or a time that cannot be used is an `ArgumentError`, before anything is copied.
  *
  * @category options
  * @since 0.2.0
@@ -204,9 +205,22 @@ const placesOf = (source: UncPath.PathInput, target: UncPath.PathInput): Spans.A
   }
 }
 
+/** What the options of all transfers have to be. */
+const checkOptions = (options: TransferOptions & Pick<SyncOptions, "maximumDeletions">) =>
+  Arguments.check({
+    modifyWindow: [Arguments.finiteDuration, options.modifyWindow],
+    minimumSize: [Arguments.size, options.minimumSize],
+    maximumSize: [Arguments.size, options.maximumSize],
+    concurrency: [Arguments.count(1), options.concurrency],
+    retries: [Arguments.count(0), options.retries],
+    bandwidth: [Arguments.atLeast(0), options.bandwidth],
+    maximumDeletions: [Arguments.count(0), options.maximumDeletions]
+  })
+
 /** The events of a run, in a span. If the consumer ends the stream, the run is interrupted. */
 const events = <E, R>(
   name: string,
+  options: TransferOptions & Pick<SyncOptions, "maximumDeletions">,
   places: Spans.Attributes,
   work: (run: Run) => Effect.Effect<void, TransferError | E, R | Scope.Scope>
 ): Stream.Stream<TransferEvent, TransferError | E, Exclude<R, Scope.Scope>> =>
@@ -217,7 +231,10 @@ const events = <E, R>(
         const count = Effect.suspend(() =>
           Spans.annotate({ [Attribute.bytes]: run.moved.bytes, [Attribute.files]: run.moved.files })
         )
-        return Effect.andThen(Effect.ensuring(work(run), count), Queue.end(queue))
+        return checkOptions(options).pipe(
+          Effect.andThen(Effect.ensuring(Effect.suspend(() => work(run)), count)),
+          Effect.andThen(Queue.end(queue))
+        )
       },
       { bufferSize, strategy: "suspend" }
     ),
@@ -246,6 +263,7 @@ export const download = (
 ): Stream.Stream<TransferEvent, TransferError, SmbClient | FileSystem.FileSystem> =>
   events(
     "download",
+    options,
     placesOf(source, target),
     Effect.fnUntraced(function*(run) {
       const from = yield* Effect.fromResult(UncPath.parseInShare(source))
@@ -277,6 +295,7 @@ export const upload = (
 ): Stream.Stream<TransferEvent, TransferError, SmbClient | FileSystem.FileSystem> =>
   events(
     "upload",
+    options,
     placesOf(source, target),
     Effect.fnUntraced(function*(run) {
       const to = yield* Effect.fromResult(UncPath.parseInShare(target))
@@ -313,6 +332,7 @@ export const uploadStream = <E, R>(
 ): Stream.Stream<TransferEvent, TransferError | E, SmbClient | R> =>
   events(
     "uploadStream",
+    options,
     placesOf(options.name ?? "-", target),
     Effect.fnUntraced(function*(run) {
       const to = yield* Effect.fromResult(UncPath.parseInShare(target))
@@ -337,6 +357,7 @@ export const copyTree = (
 ): Stream.Stream<TransferEvent, TransferError, SmbClient | FileSystem.FileSystem> =>
   events(
     "copyTree",
+    options,
     placesOf(source, target),
     (run) => relay(run, source, target, complete(run, options, "replace"))
   )
@@ -404,6 +425,7 @@ export const sync = (
 ): Stream.Stream<TransferEvent, TransferError, SmbClient | FileSystem.FileSystem> =>
   events(
     "sync",
+    options,
     placesOf(source, target),
     Effect.fnUntraced(function*(run) {
       const all = complete(run, options, "different")
@@ -452,6 +474,7 @@ export const check = (
   Spans.stream(
     Stream.callback<Difference, TransferError, Services>(
       Effect.fnUntraced(function*(queue) {
+        yield* checkOptions(options)
         yield* folder(source)
         yield* folder(target)
         yield* Comparison.compare(

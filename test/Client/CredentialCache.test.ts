@@ -61,6 +61,56 @@ const run = <A, E>(
   )
 }
 
+describe("a provider that names another user while a logon begins", () => {
+  /** The provider is asked for each operation and for each logon: a script of its answers is a script of the race. */
+  const race = (script: ReadonlyArray<Credentials.Credential>) => (world: World) => {
+    const left = [...script]
+    world.give(Effect.sync(() => left.length > 1 ? left.shift()! : left[0]!))
+  }
+  const joe = password("joe", "secret")
+  const gone = password("gone", "the old user, whose password is refused")
+  const ways = it.effect.each(
+    [
+      ["an operation on a share", (smb: SmbClient.Client) => Effect.asVoid(smb.readFile(f))],
+      [
+        "a logon alone",
+        (smb: SmbClient.Client) =>
+          Effect.asVoid(Effect.scoped(smb.logOn({ server: "nas", port: 445, share: "", path: "" })))
+      ]
+    ] as const
+  )
+  ways(
+    "gets a logon as the user that it names last, and none as the old one: %s",
+    ([, use]) =>
+      run({ credentialTimeToLive: 0 }, (world) =>
+        Effect.gen(function*() {
+          race([gone, joe])(world)
+          yield* use(world.smb)
+          assert.strictEqual(yield* world.logons, 1)
+          // The session is that of the named user: the next operation logs on no more.
+          yield* use(world.smb)
+          assert.strictEqual(yield* world.logons, 1)
+        }))
+  )
+
+  ways(
+    "gets no logon if it never names the same user twice: %s",
+    ([, use]) =>
+      run({ credentialTimeToLive: 0 }, (world) =>
+        Effect.gen(function*() {
+          let count = 0
+          world.give(Effect.sync(() => password(`user${count++}`, "password")))
+          const error = yield* Effect.flip(use(world.smb))
+          assert(error._tag === "AuthenticationError" && error.reason._tag === "NoCredential")
+          assert.match(error.message, /names another user for nas each time/)
+          assert.strictEqual(yield* world.logons, 0)
+          race([joe])(world)
+          yield* use(world.smb)
+          assert.strictEqual(yield* world.logons, 1)
+        }))
+  )
+})
+
 describe("the provider is asked", () => {
   it.effect("once while a session lives, for all operations, shares and concurrent callers", () =>
     run({}, ({ asked, logons, servers, smb }) =>

@@ -11,6 +11,7 @@ import { Malformed } from "../../src/Codec/Malformed.ts"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import * as Dfs from "../../src/Protocol/DfsError.ts"
 import {
+  ArgumentError,
   fromStatus,
   ProtocolError,
   ProtocolReason,
@@ -68,6 +69,7 @@ const all: ReadonlyArray<ClientError> = [
   UncPath.acrossShares("x", "no"),
   new FileShortened({ path: "p", expected: 2n, found: 1n }),
   new FileTooLarge({ path: "p", size: 2n, maximum: 1 }),
+  new ArgumentError({ argument: "offset", value: "1.5", expected: "a whole number", path: "p" }),
   new Malformed({ structure: "S", offset: 1, expected: "x" }),
   new Dfs.Overflow({ ...place, size: 8192 }),
   new Dfs.Unsupported({ what: "Version 5", ...place }),
@@ -84,6 +86,7 @@ const schema = Schema.Union([
   UncPath.PathError,
   FileShortened,
   FileTooLarge,
+  ArgumentError,
   Malformed,
   Dfs.Overflow,
   Dfs.Unsupported,

@@ -117,18 +117,26 @@ describe("FileTime", () => {
     assert.strictEqual(DateTime.formatIso(date), "2024-02-28T17:34:56.765Z")
     const toMillis = ticks - ticks % 10_000n
     const zoned = DateTime.makeZonedUnsafe(date, { timeZone: "Asia/Tokyo" })
-    for (const input of [date, zoned, FileTime.toDate(ticks)!]) assert.strictEqual(FileTime.fromInput(input), toMillis)
+    for (const input of [date, zoned, FileTime.toDate(ticks)!]) {
+      assert.deepStrictEqual(FileTime.fromInput(input), Result.succeed(toMillis))
+    }
     for (const input of [ticks, FileTime.freeze, FileTime.thaw, FileTime.unset]) {
-      assert.strictEqual(FileTime.fromInput(input), input)
+      assert.deepStrictEqual(FileTime.fromInput(input), Result.succeed(input))
     }
     for (const none of [FileTime.unset, FileTime.freeze, FileTime.thaw]) assert.isUndefined(FileTime.toDateTime(none))
     // 0 would mean "unchanged".
     for (const early of ["1601-01-01T00:00:00Z", "1500-01-01T00:00:00Z"]) {
-      assert.strictEqual(FileTime.fromInput(DateTime.makeUnsafe(early)), 1n)
-      assert.strictEqual(FileTime.fromInput(new Date(early)), 1n)
+      assert.deepStrictEqual(FileTime.fromInput(DateTime.makeUnsafe(early)), Result.succeed(1n))
+      assert.deepStrictEqual(FileTime.fromInput(new Date(early)), Result.succeed(1n))
     }
-    assert.strictEqual(FileTime.fromInput(new Date(8.64e15)), FileTime.latest)
+    assert.deepStrictEqual(FileTime.fromInput(new Date(8.64e15)), Result.succeed(FileTime.latest))
     assert.isDefined(FileTime.toDateTime(FileTime.latest))
-    assert.throws(() => FileTime.fromInput(new Date(Number.NaN)), RangeError)
+    // The wire has a signed number of 64 bits: these would become other times.
+    for (const input of [new Date(Number.NaN), 1n << 63n, -(1n << 63n) - 1n, 1n << 64n, 1n << 70n]) {
+      const refused = FileTime.fromInput(input)
+      assert(Result.isFailure(refused), String(input))
+      assert.strictEqual(refused.failure.structure, "FILETIME")
+    }
+    assert.deepStrictEqual(FileTime.fromInput((1n << 63n) - 1n), Result.succeed(FileTime.latest))
   })
 })

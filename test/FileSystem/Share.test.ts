@@ -561,3 +561,60 @@ describe("on the project's server", () => {
       }).pipe(Effect.provide(client))
     })))
 })
+
+describe("an argument that cannot be used", () => {
+  const places: Readonly<
+    Record<string, (fs: FileSystem.FileSystem, value: any) => Effect.Effect<unknown, PlatformError.PlatformError>>
+  > = {
+    "the mode of open": (fs, mode) => Effect.scoped(fs.open("/a.txt", { flag: "w", mode })),
+    "the mode of writeFile": (fs, mode) => fs.writeFile("/a.txt", new Uint8Array(1), { mode }),
+    "the mode of writeFileString": (fs, mode) => fs.writeFileString("/a.txt", "x", { mode }),
+    "the mode of makeDirectory": (fs, mode) => fs.makeDirectory("/new", { mode }),
+    "the mode of chmod": (fs, mode) => fs.chmod("/a.txt", mode),
+    "the mode of sink": (fs, mode) => Stream.run(Stream.make(new Uint8Array(1)), fs.sink("/a.txt", { mode })),
+    "the offset of stream": (fs, offset) => Stream.runDrain(fs.stream("/a.txt", { offset })),
+    "the length of stream": (fs, bytesToRead) => Stream.runDrain(fs.stream("/a.txt", { bytesToRead })),
+    "the size of chunks": (fs, value) => Stream.runDrain(fs.stream("/a.txt", { chunkSize: value === -1 ? 0 : value })),
+    "the size of readAlloc": (fs, size) =>
+      Effect.scoped(Effect.flatMap(fs.open("/a.txt"), (file) => file.readAlloc(size)))
+  }
+  it.live("is BadArgument of each method that takes a number, and changes nothing", () =>
+    share(({ fs }) =>
+      Effect.gen(function*() {
+        for (const [name, run] of Object.entries(places)) {
+          for (const value of [Number.NaN, 1.5, -1, -Infinity]) {
+            assert.strictEqual((yield* reasonOf(run(fs, value)))._tag, "BadArgument", `${name}: ${value}`)
+          }
+        }
+        for (const [atime, mtime] of [[Number.NaN, 0], [0, new Date(Number.NaN)], [Infinity, 0]] as const) {
+          assert.strictEqual((yield* reasonOf(fs.utimes("/a.txt", atime, mtime)))._tag, "BadArgument")
+        }
+        assert.strictEqual(yield* fs.readFileString("/a.txt"), "text")
+      })
+    ))
+
+  it.effect("as the suffix of a temporary file is BadArgument, and leaves no folder behind", () =>
+    share(({ fs }) =>
+      Effect.gen(function*() {
+        const before = yield* fs.readDirectory("/")
+        for (const suffix of ["/x", "a/b", "\0"]) {
+          assert.strictEqual((yield* reasonOf(fs.makeTempFile({ suffix })))._tag, "BadArgument", suffix)
+          assert.strictEqual((yield* reasonOf(Effect.scoped(fs.makeTempFileScoped({ suffix }))))._tag, "BadArgument")
+        }
+        // A name that the server refuses.
+        yield* Effect.flip(fs.makeTempFile({ suffix: "x".repeat(40_000) }))
+        assert.deepStrictEqual(yield* fs.readDirectory("/"), before)
+      })
+    ))
+
+  it.live("chunks can be larger than any memory, and have the bytes that the file has", () =>
+    share(({ fs }) =>
+      Effect.gen(function*() {
+        for (const [size, lengths] of [[2 ** 50, "3000000"], [2_000_000, "2000000,1000000"]] as const) {
+          const chunks = yield* Stream.runCollect(fs.stream("/large.bin", { chunkSize: size }))
+          assert.strictEqual(chunks.map(({ length }) => length).join(), lengths)
+          assert.isTrue(chunks.every((chunk) => chunk.every((byte) => byte === 7)))
+        }
+      })
+    ))
+})

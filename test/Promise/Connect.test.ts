@@ -175,7 +175,13 @@ describe("readStream", () => {
         const found = Buffer.concat(await collect(Readable.fromWeb(smb.readStream(`${there.data}/a`, range) as never)))
         assert.isTrue(found.equals(wanted), JSON.stringify(range))
       }
-      assert.throws(() => smb.readStream(`${there.data}/a`, { start: 5, end: 3 }), RangeError)
+      for (
+        const range of [{ start: 5, end: 3 }, { start: 1.5 }, { start: -1 }, { end: Number.NaN }, { start: 1n << 63n }]
+      ) {
+        const reading = smb.readStream(`${there.data}/a`, range).getReader()
+        const error = await reading.read().then(() => undefined, (error: unknown) => error)
+        assert.strictEqual((error as { readonly _tag: string })._tag, "ArgumentError", String(Object.values(range)))
+      }
     } finally {
       rmSync(folder, { recursive: true })
     }

@@ -4,7 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs"
+import { chownSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as PrivateFile from "../../src/Server/PrivateFile.ts"
@@ -30,4 +30,30 @@ describe("PrivateFile.alone", () => {
       }
       assert.strictEqual(most, 1)
     }).pipe(Effect.scoped))
+})
+
+describe("PrivateFile.read", () => {
+  it.live.skipIf(process.platform === "win32")(
+    "refuses a file of another user with any mode, and takes one of root",
+    () =>
+      Effect.gen(function*() {
+        const path = join(yield* folder, "file")
+        writeFileSync(path, "text", { mode: 0o600 })
+        const { geteuid } = process
+        const uid = geteuid!()
+        // Root gives the file away, and any other user reads it as another user does.
+        const other = uid === 0 ? 12_345 : uid + 1
+        yield* Effect.addFinalizer(() => Effect.sync(() => process.geteuid = geteuid!))
+        assert.strictEqual(yield* PrivateFile.read(path, 100), "text")
+        process.geteuid = () => other
+        if (uid === 0) {
+          // The file of root.
+          assert.strictEqual(yield* PrivateFile.read(path, 100), "text")
+          chownSync(path, other, 0)
+          assert.strictEqual(yield* PrivateFile.read(path, 100), "text")
+          process.geteuid = () => 0
+        }
+        assert.strictEqual(yield* Effect.flip(PrivateFile.read(path, 100)), "FileOwnedByOthers")
+      }).pipe(Effect.scoped)
+  )
 })

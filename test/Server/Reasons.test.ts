@@ -49,8 +49,22 @@ const tags: Readonly<Record<Errors["_tag"], ReadonlyArray<string>>> = {
     "TimedOut",
     "Failed"
   ],
-  UserFileError: ["FileNotFound", "FileNotReadable", "FileReadableByOthers", "BadLine", "DuplicateUser"],
-  IdentityError: ["FileNotReadable", "FileNotWritable", "FileReadableByOthers", "FileDamaged", "LookupFailed"],
+  UserFileError: [
+    "FileNotFound",
+    "FileNotReadable",
+    "FileReadableByOthers",
+    "FileOwnedByOthers",
+    "BadLine",
+    "DuplicateUser"
+  ],
+  IdentityError: [
+    "FileNotReadable",
+    "FileNotWritable",
+    "FileReadableByOthers",
+    "FileOwnedByOthers",
+    "FileDamaged",
+    "LookupFailed"
+  ],
   ListenError: ["AddressInUse", "PortNotPermitted", "AddressNotAvailable", "ListenFailed"],
   LdapPingError: [
     "TimedOut",

@@ -22,9 +22,6 @@ export const make = (files: FileReplacement.Files): Operations["writeFile"] => {
     data: Uint8Array | string,
     options: WriteFileOptions
   ): Effect.fn.Return<void, ClientError> {
-    if (options.append === true) {
-      return yield* Effect.die(new TypeError("writeFile cannot both append to a file and replace it (`atomic`)"))
-    }
     const target = yield* Effect.fromResult(UncPath.parseInShare(path))
     const name = UncPath.format(target)
     if (PreviousVersion.split(target.path).time !== undefined) return yield* refuseChange(name)

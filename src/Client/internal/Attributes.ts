@@ -1,5 +1,6 @@
 /** Attributes by path: whether an entry exists, what it is, and its times and flags. */
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as FileTime from "../../Codec/FileTime.ts"
 import * as Defaults from "../../Protocol/Defaults.ts"
 import { isMissing } from "../../Protocol/Errors.ts"
@@ -11,8 +12,9 @@ import * as UncPath from "../UncPath.ts"
 import { batch, firstResult, reparseTag } from "./Opening.ts"
 import type { PathContext } from "./TargetAttempt.ts"
 
+/** `OperationArguments` has checked the time. */
 const ticks = (time: FileTime.Input | undefined): bigint | undefined =>
-  time === undefined ? undefined : FileTime.fromInput(time)
+  time === undefined ? undefined : Result.getOrThrow(FileTime.fromInput(time))
 
 const ticksOf = ({ changeTime, creationTime, fileAttributes, lastAccessTime, lastWriteTime }: AttributeChanges) => ({
   creationTime: ticks(creationTime),

@@ -6,7 +6,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as RcMap from "effect/RcMap"
 import type * as Scope from "effect/Scope"
-import type { AuthenticationError } from "../../Auth/AuthenticationError.ts"
+import { AuthenticationError } from "../../Auth/AuthenticationError.ts"
 import * as Authenticator from "../../Auth/Authenticator.ts"
 import { type Credential, CredentialProvider, type CredentialRequest } from "../../Auth/Credentials.ts"
 import type { Reason } from "../../Codec/NtStatus.ts"
@@ -30,6 +30,34 @@ const { Attribute } = Spans
 
 /** The errors of connecting to a share. */
 export type ConnectError = RequestError | AuthenticationError
+
+/** The provider names another user than that of the session that begins. The caller asks for the session of that user. */
+interface UserChanged {
+  readonly _tag: "UserChanged"
+}
+
+const userChanged: UserChanged = { _tag: "UserChanged" }
+
+/** How often the provider may name another user before the operation fails. */
+const mostChanges = 3
+
+/** Runs again while the provider names another user, from the question for the user on. */
+const asNamedUser = <A, E, R>(
+  { server }: Target,
+  attempt: Effect.Effect<A, E | UserChanged, R>
+): Effect.Effect<A, E | AuthenticationError, R> => {
+  const isChange = (error: E | UserChanged): error is UserChanged => error === userChanged
+  return Effect.retry(attempt, { times: mostChanges, while: isChange }).pipe(
+    Effect.catchIf(isChange, () =>
+      Effect.fail(
+        new AuthenticationError({
+          reason: { _tag: "NoCredential" },
+          detail:
+            `the credential provider names another user for ${server} each time that it is asked: let it keep to one`
+        })
+      ))
+  ) as Effect.Effect<A, E | AuthenticationError, R>
+}
 
 /** Shared shares. */
 export interface Connections {
@@ -154,12 +182,12 @@ export const make = Effect.fnUntraced(function*(
     idleTimeToLive: idle,
     lookup: Effect.fnUntraced(function*(
       { from: { answer: known, credentialKey, target: { port, server } } }: Key<SessionSource>
-    ): Effect.fn.Return<ProtocolChoice.LoggedOn, ConnectError, Scope.Scope> {
+    ): Effect.fn.Return<ProtocolChoice.LoggedOn, ConnectError | UserChanged, Scope.Scope> {
       const user = accountName(known.credential)
       const account = accountOf(server, port, user)
       // The provider is asked again if the session before this one has ended: the password can be a new one by now.
-      const kept = yield* credentials.get(credentialKey)
-      const answer = accountName(kept.credential) === user ? kept : known
+      const answer = yield* credentials.get(credentialKey)
+      if (accountName(answer.credential) !== user) return yield* Effect.fail(userChanged)
       const { credential } = answer
       yield* Effect.addFinalizer(() => credentials.sessionEnded(credentialKey, answer))
       yield* unlessRefused(account, answer, credentialKey)
@@ -219,7 +247,7 @@ export const make = Effect.fnUntraced(function*(
       { from: { sessionKey, share } }: Key<TreeSource>
     ): Effect.fn.Return<
       { readonly share: ConnectedShare; readonly session: ProtocolChoice.LoggedOn },
-      ConnectError,
+      ConnectError | UserChanged,
       Scope.Scope
     > {
       const session = yield* getSession(sessionKey)
@@ -268,32 +296,42 @@ export const make = Effect.fnUntraced(function*(
     })
 
   const logOn = (target: Target): Effect.Effect<ServerSession, ConnectError, Scope.Scope> =>
-    Effect.gen(function*() {
-      const sessionKey = yield* currentKeyOf(target)
-      const { information } = yield* getSession(sessionKey).pipe(
-        Effect.tapError(() => forgetConnection(sessionKey))
-      )
-      return information
-    })
+    asNamedUser(
+      target,
+      Effect.gen(function*() {
+        const sessionKey = yield* currentKeyOf(target)
+        const { information } = yield* getSession(sessionKey).pipe(
+          Effect.tapError((error) =>
+            error === userChanged ? RcMap.invalidate(sessions, sessionKey) : forgetConnection(sessionKey)
+          )
+        )
+        return information
+      })
+    )
 
   const share = (target: Target): Effect.Effect<Share.Share, ConnectError, Scope.Scope> =>
     Effect.gen(function*() {
       const forget = (treeKey: Key<TreeSource>) =>
         Effect.andThen(RcMap.invalidate(trees, treeKey), forgetConnection(treeKey.from.sessionKey))
-      const get = Effect.gen(function*() {
-        const sessionKey = yield* currentKeyOf(target)
-        const share = lower(target.share)
-        const treeKey: Key<TreeSource> = new Key([sessionKey.text, share], { share, sessionKey })
-        // A failed entry is not kept: the next caller tries again. If only the tree failed, the session stays.
-        const tree = yield* RcMap.get(trees, treeKey).pipe(
-          Effect.tapError((error) =>
-            error._tag === "SmbError" && error.command === "TREE_CONNECT" && !endsSession.has(error.reason._tag)
-              ? RcMap.invalidate(trees, treeKey)
-              : forget(treeKey)
+      const get = asNamedUser(
+        target,
+        Effect.gen(function*() {
+          const sessionKey = yield* currentKeyOf(target)
+          const share = lower(target.share)
+          const treeKey: Key<TreeSource> = new Key([sessionKey.text, share], { share, sessionKey })
+          // A failed entry is not kept: the next caller tries again. If only the tree failed, the session stays.
+          const tree = yield* RcMap.get(trees, treeKey).pipe(
+            Effect.tapError((error) =>
+              error._tag === "UserChanged"
+                ? Effect.andThen(RcMap.invalidate(trees, treeKey), RcMap.invalidate(sessions, sessionKey))
+                : error._tag === "SmbError" && error.command === "TREE_CONNECT" && !endsSession.has(error.reason._tag)
+                ? RcMap.invalidate(trees, treeKey)
+                : forget(treeKey)
+            )
           )
-        )
-        return { tree, treeKey }
-      })
+          return { tree, treeKey }
+        })
+      )
       const first = yield* get
       let { tree } = first
       const isLost = tree.share.lost()

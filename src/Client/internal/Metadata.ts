@@ -4,6 +4,7 @@ import * as Result from "effect/Result"
 import * as Codec from "../../Codec/Codec.ts"
 import { NtStatus } from "../../Codec/NtStatus.ts"
 import { Control, SecurityDescriptor } from "../../Codec/SecurityDescriptor.ts"
+import * as Arguments from "../../Protocol/Arguments.ts"
 import { fromStatus } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
 import { SecurityInformation } from "../../Smb2/Message/Constants.ts"
@@ -78,6 +79,12 @@ export const operations = (
         return Permissions.fromDescriptor(descriptor, yield* lookupSids(path, Permissions.sidsOf(descriptor)))
       }),
       set: Effect.fnUntraced(function*(path, descriptor) {
+        const data = yield* Arguments.encoded(
+          "descriptor",
+          descriptor,
+          text(path),
+          () => Codec.encode(SecurityDescriptor)({ ...descriptor, control: requested(descriptor.control) })
+        )
         const owner = descriptor.owner !== undefined
         const group = descriptor.group !== undefined
         // A list that is present and absent at once is that of a file that everybody may use in every way.
@@ -90,7 +97,7 @@ export const operations = (
             securityInformation: (owner ? OWNER_SECURITY_INFORMATION : 0) | (group ? GROUP_SECURITY_INFORMATION : 0) |
               (dacl ? DACL_SECURITY_INFORMATION : 0) | (sacl ? SACL_SECURITY_INFORMATION : 0)
           },
-          data: Codec.encode(SecurityDescriptor)({ ...descriptor, control: requested(descriptor.control) })
+          data
         }
         const { results } = yield* batch(context, path, OpenMode.writeSecurity({ owner: owner || group, dacl, sacl }), [
           set

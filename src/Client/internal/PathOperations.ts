@@ -16,6 +16,7 @@ import * as Copying from "./Copying.ts"
 import * as Directories from "./Directories.ts"
 import * as Metadata from "./Metadata.ts"
 import { openFile } from "./Opening.ts"
+import * as OperationArguments from "./OperationArguments.ts"
 import * as OperationSpans from "./OperationSpans.ts"
 import * as Reading from "./Reading.ts"
 import * as Removing from "./Removing.ts"
@@ -36,7 +37,7 @@ const onServer = <A>(
   )
 
 /**
- * All operations on paths, each in a span.
+ * All operations on paths, each with a check of its arguments, and in a span.
  *
  * @category constructors
  */
@@ -64,5 +65,5 @@ export const operations = (context: PathContext): Operations => {
     openFiles: (server) => onServer(context, server, ServerUse.openFiles),
     sessions: (server) => onServer(context, server, ServerUse.sessions)
   }
-  return OperationSpans.each({ ...all, writeFile: AtomicWriting.make(all) })
+  return OperationSpans.each(OperationArguments.each({ ...all, writeFile: AtomicWriting.make(all) }))
 }

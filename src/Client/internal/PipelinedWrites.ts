@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import * as Allocate from "../../Codec/Allocate.ts"
+import * as Arguments from "../../Protocol/Arguments.ts"
 import type { RequestError } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
 import type * as Share from "../../Protocol/Share.ts"
@@ -129,8 +130,11 @@ export const writeFrom = <E, R>(
       const buffer = first?.buffer ?? Allocate.uninitialized(chunk)
       const count: number = yield* fill(buffer, at)
       if (!Number.isInteger(count) || count < 0 || count > buffer.length) {
-        return yield* Effect.die(
-          new RangeError(`fill says that it put ${count} bytes into a buffer of ${buffer.length}`)
+        return yield* Arguments.wrong(
+          "the result of fill",
+          count,
+          `the number of bytes that it put into the buffer, from 0 to ${buffer.length}`,
+          file.path
         )
       }
       if (count === 0) break

@@ -1,15 +1,17 @@
 /** Reads files by path: a whole file in memory, or a range of it that can go on at another target. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import * as Arguments from "../../Protocol/Arguments.ts"
 import * as Spans from "../../Protocol/Spans.ts"
 import type { ClientError } from "../ClientError.ts"
 import { FileShortened } from "../FileShortened.ts"
 import { FileTooLarge } from "../FileTooLarge.ts"
 import * as OpenMode from "../OpenMode.ts"
-import type { Operations } from "../Operations.ts"
+import type { Operations, ReadableFile } from "../Operations.ts"
 import * as SmbFile from "../SmbFile.ts"
 import type * as UncPath from "../UncPath.ts"
 import * as EndOfFile from "./EndOfFile.ts"
+import * as FileArguments from "./FileArguments.ts"
 import { batch, openForFailover } from "./Opening.ts"
 import { about } from "./OperationSpans.ts"
 import { text } from "./PathNames.ts"
@@ -34,7 +36,7 @@ const readLarge = (context: PathContext, path: UncPath.PathInput, maximum: numbe
       const file = yield* openVersion(share, below, OpenMode.readSequentially, share.open)
       const size = file.opened.endOfFile
       const tooLarge = (size: bigint) => new FileTooLarge({ path: text(path), size, maximum })
-      if (size > BigInt(maximum)) return yield* tooLarge(size)
+      if (size > maximum) return yield* tooLarge(size)
       const source = PipelinedReads.source(share, file)
       if (size === 0n) {
         // The server does not know the size, or the file is empty.
@@ -42,11 +44,11 @@ const readLarge = (context: PathContext, path: UncPath.PathInput, maximum: numbe
         yield* PipelinedReads.readTo(source, 0n, undefined, (chunk, offset) => {
           const end = offset + BigInt(chunk.length)
           chunks.push(chunk.slice())
-          return end > BigInt(maximum) ? Effect.fail(tooLarge(end)) : Effect.void
+          return end > maximum ? Effect.fail(tooLarge(end)) : Effect.void
         })
         return new Uint8Array(Buffer.concat(chunks))
       }
-      const data = new Uint8Array(Number(size))
+      const data = yield* Arguments.encoded("maximum", maximum, text(path), () => new Uint8Array(Number(size)))
       const found = BigInt(yield* PipelinedReads.readInto(source, 0n, data))
       return found < size ? yield* new FileShortened({ path: source.path, expected: size, found }) : data
     }))
@@ -118,9 +120,7 @@ export const operations = (
         (opened) => {
           const file = SmbFile.make(opened.share, opened.file)
           const start: ReadFailover.Start = { opened, onMove: options?.onMove }
-          return {
-            path: file.path,
-            opened: file.opened,
+          const functions: Pick<ReadableFile, "stream" | "readTo"> = {
             stream: (range) =>
               Spans.stream(
                 Stream.suspend(() => streamRange(context, path, range, start)),
@@ -136,6 +136,7 @@ export const operations = (
                 (count) => count
               )
           }
+          return { path: file.path, opened: file.opened, ...FileArguments.each(file.path, functions) }
         }
       )
   }

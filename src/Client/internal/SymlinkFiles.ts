@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Codec from "../../Codec/Codec.ts"
 import { NtStatus } from "../../Codec/NtStatus.ts"
 import * as Reparse from "../../Codec/Reparse.ts"
+import * as Arguments from "../../Protocol/Arguments.ts"
 import { fromStatus } from "../../Protocol/Errors.ts"
 import { CreateOptions } from "../../Smb2/Message/Constants.ts"
 import * as Fsctl from "../../Smb2/Message/Fsctl.ts"
@@ -49,12 +50,13 @@ export const operations = (context: PathContext): Pick<Operations, "readLink" | 
 
   makeLink: Effect.fnUntraced(function*(path, target, options) {
     const written = target.replaceAll("/", "\\")
-    const input = Codec.encode(Reparse.ReparseDataBuffer)({
-      _tag: "SymbolicLink",
-      substituteName: substitute(written),
-      printName: options?.printName ?? written,
-      flags: isAbsolute(written) ? 0 : Reparse.SYMLINK_FLAG_RELATIVE
-    })
+    const input = yield* Arguments.encoded("target", target, text(path), () =>
+      Codec.encode(Reparse.ReparseDataBuffer)({
+        _tag: "SymbolicLink",
+        substituteName: substitute(written),
+        printName: options?.printName ?? written,
+        flags: isAbsolute(written) ? 0 : Reparse.SYMLINK_FLAG_RELATIVE
+      }))
     const mode = OpenMode.createReparsePoint
     const kind = options?.directory === true ? CreateOptions.FILE_DIRECTORY_FILE : CreateOptions.FILE_NON_DIRECTORY_FILE
     const { results } = yield* batch(context, path, { ...mode, createOptions: mode.createOptions | kind }, [

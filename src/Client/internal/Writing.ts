@@ -1,5 +1,6 @@
 /** Writes files by path: a whole file from memory, a stream, or buffers that the caller fills; and sets their size. */
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
@@ -24,7 +25,7 @@ export const bytesOf = (data: Uint8Array | string): Uint8Array =>
 
 /** The ticks of the time that a file gets. */
 export const ticksOf = ({ lastWriteTime }: Pick<WriteFileOptions, "lastWriteTime">): bigint | undefined =>
-  lastWriteTime === undefined ? undefined : FileTime.fromInput(lastWriteTime)
+  lastWriteTime === undefined ? undefined : Result.getOrThrow(FileTime.fromInput(lastWriteTime))
 
 /** Empties an existing file, except if an offset is given: the bytes before it stay. */
 const openMode = (options: SinkOptions | undefined): Share.OpenOptions =>

@@ -73,30 +73,49 @@ const openFile = (
 /** The size of a chunk in bytes if the program names none, as with other file systems of Effect. */
 const defaultChunk = 64 * 1024
 
-/** The same bytes in chunks of `size` bytes; the last one can be shorter. A chunk within one piece is not copied. */
+/** The pieces of a chunk that is not complete yet. */
+interface Begun {
+  readonly pieces: ReadonlyArray<Uint8Array>
+  readonly length: number
+}
+
+const nothing: Begun = { pieces: [], length: 0 }
+
+const joined = ({ length, pieces }: Begun): Uint8Array => {
+  const all = new Uint8Array(length)
+  let at = 0
+  for (const piece of pieces) {
+    all.set(piece, at)
+    at += piece.length
+  }
+  return all
+}
+
+/**
+ * The same bytes in chunks of `size` bytes; the last one can be shorter. A chunk within one piece is not copied. Memory
+ * is for the bytes that came, so that a program can name a size that no memory has.
+ */
 const inChunks = (size: number) => <E, R>(pieces: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E, R> =>
   Stream.mapAccum(
     pieces,
-    () => ({ rest: new Uint8Array(0), filled: 0 }),
-    ({ filled, rest }, piece) => {
+    () => nothing,
+    (begun, piece) => {
       const chunks: Array<Uint8Array> = []
       let from = 0
-      if (filled > 0) {
-        from = Math.min(size - filled, piece.length)
-        rest.set(piece.subarray(0, from), filled)
-        if (filled + from < size) return [{ rest, filled: filled + from }, chunks]
-        chunks.push(rest)
+      if (begun.length > 0) {
+        from = Math.min(size - begun.length, piece.length)
+        const more = { pieces: [...begun.pieces, piece.subarray(0, from)], length: begun.length + from }
+        if (more.length < size) return [more, chunks]
+        chunks.push(joined(more))
       }
       while (from + size <= piece.length) {
         chunks.push(piece.subarray(from, from + size))
         from += size
       }
-      if (from === piece.length) return [{ rest: new Uint8Array(0), filled: 0 }, chunks]
-      const begun = new Uint8Array(size)
-      begun.set(piece.subarray(from))
-      return [{ rest: begun, filled: piece.length - from }, chunks]
+      const rest = piece.subarray(from)
+      return [rest.length === 0 ? nothing : { pieces: [rest], length: rest.length }, chunks]
     },
-    { onHalt: ({ filled, rest }) => filled === 0 ? [] : [rest.subarray(0, filled)] }
+    { onHalt: (begun) => begun.length === 0 ? [] : [joined(begun)] }
   )
 
 const sizeOf = (

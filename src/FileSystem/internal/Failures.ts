@@ -126,6 +126,7 @@ const tagOf = (error: ClientError, creates: boolean): Tag => {
     }
     case "DfsError":
       return error.reason._tag === "NamespaceNotFound" ? "NotFound" : "Unknown"
+    case "ArgumentError":
     case "PathError":
     case "NotDfsCapable":
     case "Overflow":
@@ -136,7 +137,9 @@ const tagOf = (error: ClientError, creates: boolean): Tag => {
 
 /** The error of the client as an error of a method. */
 export const fromClient = (place: Place) => (error: ClientError): PlatformError.PlatformError =>
-  error._tag === "SmbError" && unsupported.has(error.reason._tag) && tagOf(error, false) === "Unknown"
+  error._tag === "ArgumentError"
+    ? badArgument(place.method, error.message, error)
+    : error._tag === "SmbError" && unsupported.has(error.reason._tag) && tagOf(error, false) === "Unknown"
     ? badArgument(place.method, `the server does not support this: ${error.message}`, error)
     : PlatformError.systemError({
       _tag: tagOf(error, place.creates ?? false),

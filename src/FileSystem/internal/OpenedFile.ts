@@ -97,7 +97,12 @@ export const make = (path: string, file: SmbFile, flag: Flag): FileSystem.File =
         if (!Number.isSafeInteger(size) || size < 0) {
           return Effect.fail(badArgument("readAlloc", `the size has to be a whole number, at least 0: ${size}`))
         }
-        const buffer = Allocate.uninitialized(size)
+        let buffer: Uint8Array<ArrayBuffer>
+        try {
+          buffer = Allocate.uninitialized(size)
+        } catch {
+          return Effect.fail(badArgument("readAlloc", `there is no memory for ${size} bytes: read the file in parts`))
+        }
         return Effect.map(
           readAt("readAlloc", buffer, options?.position),
           (count) => count === 0 ? Option.none() : Option.some(count === size ? buffer : buffer.slice(0, count))

@@ -1,5 +1,6 @@
 /** Methods for temporary files and directories. The file system's own operations make and remove them. */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import * as Random from "effect/Random"
@@ -46,13 +47,18 @@ export const methods = (
       () => Effect.andThen(fs.makeDirectory(directory, { recursive: true }), retried)
     )
   }
+  const remove = (directory: string) => fs.remove(directory, { recursive: true, force: true })
   const makeFile = Effect.fnUntraced(function*(options: Options | undefined) {
     const directory = yield* makeDirectory(options)
     const path = `${directory}/${yield* randomName}${options?.suffix ?? ""}`
-    yield* fs.writeFile(path, new Uint8Array(0), { flag: "wx" })
+    yield* Effect.onExit(
+      fs.writeFile(path, new Uint8Array(0), { flag: "wx" }),
+      // The caller does not know the name of the directory.
+      (exit) => Exit.isSuccess(exit) ? Effect.void : Effect.ignore(remove(directory))
+    )
     return { directory, path }
   })
-  const removeDirectory = (directory: string) => Effect.orDie(fs.remove(directory, { recursive: true, force: true }))
+  const removeDirectory = (directory: string) => Effect.orDie(remove(directory))
   return {
     makeTempDirectory: makeDirectory,
     makeTempDirectoryScoped: (options) => Effect.acquireRelease(makeDirectory(options), removeDirectory),

@@ -95,8 +95,13 @@ export const of = (
           : Effect.fail(new TransportError({ reason: { _tag: "HostNotFound" }, server: host, port: endpoint.port }))
       )
     }
-    if (lookup === undefined) systemLookup(host, { all: true }, found)
-    else lookup(host, { all: true }, found as Parameters<LookupFunction>[2])
+    try {
+      if (lookup === undefined) systemLookup(host, { all: true }, found)
+      else lookup(host, { all: true }, found as Parameters<LookupFunction>[2])
+    } catch (cause) {
+      // Node throws for a name that it does not give to a name server, such as one with a NUL.
+      resume(Effect.fail(toError(endpoint, cause as NodeJS.ErrnoException)))
+    }
   })
 
 const words: Readonly<Record<TransportReason["_tag"], string>> = {

@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as SmbClient from "../../Client/SmbClient.ts"
+import * as Arguments from "../../Protocol/Arguments.ts"
 import * as Smb from "../../Smb/Smb.ts"
 import type { Client, ConnectOptions, ReadStreamOptions, WalkOptions, WatchOptions } from "../Client.ts"
 import { call, fromIterable } from "./Callbacks.ts"
@@ -13,7 +14,7 @@ import { iterate } from "./Iterate.ts"
 import { Runner } from "./Runner.ts"
 import * as WebStreams from "./WebStreams.ts"
 
-export const connect = (options: ConnectOptions): Promise<Client> =>
+export const connect = async (options: ConnectOptions): Promise<Client> =>
   fromLayer(Smb.layer(
     options.credential === undefined ? { ...options, password: Redacted.make(options.password) } : options
   ))
@@ -24,13 +25,17 @@ export const fromLayer = async (layer: Layer.Layer<SmbClient.SmbClient>): Promis
   return make(runner, Context.get(context, SmbClient.SmbClient))
 }
 
-const rangeOf = ({ end, start }: ReadStreamOptions) => {
-  const offset = BigInt(start ?? 0)
-  if (end === undefined) return { offset }
-  const length = BigInt(end) - offset + 1n
-  if (length < 0n) throw new RangeError(`the range ends at byte ${end}, before its start at byte ${offset}`)
-  return { offset, length }
-}
+const rangeOf = ({ end, start }: ReadStreamOptions) =>
+  Effect.gen(function*() {
+    yield* Arguments.check({ start: [Arguments.size, start], end: [Arguments.size, end] })
+    const offset = BigInt(start ?? 0)
+    if (end === undefined) return { offset }
+    const length = BigInt(end) - offset + 1n
+    if (length < 0n) {
+      return yield* Arguments.wrong("end", end, `a byte that is not before the start of the range, ${offset}`)
+    }
+    return { offset, length: length > Arguments.largestSize ? undefined : length }
+  })
 
 const walkOptions = ({ enter, onError, onLoop, signal: _, ...options }: WalkOptions) => ({
   ...options,
@@ -71,7 +76,11 @@ const make = (runner: Runner, smb: SmbClient.Client): Client => {
     writeFile: (path, data, options) => run(smb.writeFile(path, data, options), options?.signal),
     stream: (path, range) => iterate(runner, Stream.suspend(() => smb.stream(path, range)), range?.signal),
     readStream: (path, options = {}) =>
-      WebStreams.readable(iterate(runner, smb.stream(path, rangeOf(options)), options.signal)),
+      WebStreams.readable(iterate(
+        runner,
+        Stream.unwrap(Effect.map(rangeOf(options), (range) => smb.stream(path, range))),
+        options.signal
+      )),
     sink,
     writeStream: (path, options) =>
       WebStreams.writable((source, { signal }) => sink(path, source, { ...options, signal }), options?.signal),

@@ -1,0 +1,84 @@
+/** What the numbers of an open file's operations have to be. A wrong one is an `ArgumentError` before anything is sent. */
+import * as Effect from "effect/Effect"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import * as Arguments from "../../Protocol/Arguments.ts"
+import type { ArgumentError } from "../../Protocol/Errors.ts"
+
+type Given = Arguments.Given
+
+/** An offset or a size of the caller. */
+type Size = bigint | number
+
+interface Range {
+  readonly offset?: Size | undefined
+  readonly length?: Size | undefined
+}
+
+/** A range of a file. */
+export const range = (range: Range | undefined): Given => ({
+  offset: [Arguments.size, range?.offset],
+  length: [Arguments.size, range?.length]
+})
+
+/** Where to write. */
+export const writing = (options: Pick<Range, "offset"> | undefined): Given => ({
+  offset: [Arguments.size, options?.offset]
+})
+
+const streams: ReadonlySet<string> = new Set(["stream", "list", "walk", "watch"])
+
+/** How the operation of a name fails. */
+const failOf = (name: string): (error: ArgumentError) => unknown =>
+  streams.has(name) ? Stream.fail : name === "sink" ? Sink.fail : Effect.fail
+
+/** An operation that fails if `find` has an objection to its arguments. */
+export const checked = (
+  name: string,
+  run: (...args: ReadonlyArray<any>) => unknown,
+  find: (...args: ReadonlyArray<any>) => ArgumentError | undefined
+) => {
+  const fail = failOf(name)
+  return (...args: ReadonlyArray<any>): unknown => {
+    const error = find(...args)
+    return error === undefined ? run(...args) : fail(error)
+  }
+}
+
+const checks = {
+  read: (offset: Size, length: number) => ({ offset: [Arguments.size, offset], length: [Arguments.memory, length] }),
+  readInto: (offset: Size) => ({ offset: [Arguments.size, offset] }),
+  stream: range,
+  readTo: (_: unknown, options: Range | undefined) => range(options),
+  write: (offset: Size) => ({ offset: [Arguments.size, offset] }),
+  sink: writing,
+  writeFrom: (_: unknown, options: Range | undefined) => writing(options),
+  truncate: (size: Size) => ({ size: [Arguments.size, size] }),
+  lock: Arguments.rangesOf
+} as const satisfies Record<string, (...args: ReadonlyArray<any>) => Given>
+
+/** The names of the operations that take numbers. */
+export type Numeric = keyof typeof checks
+
+/**
+ * Those operations of an open file, each with a check of its arguments. `path` is the name of the file in messages.
+ *
+ * @category combinators
+ */
+export const each = <F extends { readonly [K in Numeric]?: (...args: any) => unknown }>(
+  path: string,
+  operations: F
+): F =>
+  Object.fromEntries(
+    Object.entries(operations).map(([name, run]) => {
+      const check: (...args: ReadonlyArray<any>) => Given = checks[name as Numeric]
+      return [
+        name,
+        checked(
+          name,
+          run as (...args: ReadonlyArray<any>) => unknown,
+          (...args) => Arguments.objection(check(...args), path)
+        )
+      ]
+    })
+  ) as F

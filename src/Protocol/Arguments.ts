@@ -1,0 +1,480 @@
+/**
+ * What the values of a caller have to be, and the one check of them: an `ArgumentError` says which value is wrong, and
+ * what it has to be.
+ *
+ * Without the check a wrong number would throw in the middle of an operation, or go on the wire as another number: a
+ * field of 32 bits takes the lower bits of any number, and 0 for NaN.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as FileTime from "../Codec/FileTime.ts"
+import { type Acl, isSid, type SecurityDescriptor } from "../Codec/SecurityDescriptor.ts"
+import { ArgumentError, type RequestError } from "./Errors.ts"
+import type * as Operation from "./Operation.ts"
+import type * as Share from "./Share.ts"
+
+/**
+ * What a value has to be. `expected` is the end of the sentence "give ...".
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Rule {
+  readonly holds: (value: any) => boolean
+  readonly expected: string
+}
+
+/**
+ * Values by their names, each with its rule. A value that is `undefined` is an option that the caller did not give.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type Given = Readonly<Record<string, readonly [rule: Rule, value: unknown]>>
+
+const isWhole = (value: unknown, minimum: bigint, maximum: bigint): boolean =>
+  typeof value === "bigint"
+    ? value >= minimum && value <= maximum
+    : Number.isSafeInteger(value) && BigInt(value as number) >= minimum && BigInt(value as number) <= maximum
+
+/**
+ * A whole number from `minimum` to `maximum`. A `number` above 2^53 - 1 is refused, since it may already be another
+ * number than the caller has written.
+ *
+ * @category rules
+ * @since 0.2.0
+ */
+export const whole = (minimum: bigint, maximum: bigint, what = "a whole number"): Rule => ({
+  holds: (value) => isWhole(value, minimum, maximum),
+  expected: `${what} from ${minimum} to ${maximum}${
+    maximum > Number.MAX_SAFE_INTEGER ? ", above 9007199254740991 as a bigint" : ""
+  }`
+})
+
+/**
+ * The largest size of a file, and the largest offset in it: sizes are signed numbers of 64 bits (MS-FSCC 2.4.14).
+ *
+ * @since 0.2.0
+ */
+export const largestSize = (1n << 63n) - 1n
+
+/**
+ * A size of a file, or an offset in it, in bytes.
+ *
+ * @category rules
+ * @since 0.2.0
+ */
+export const size: Rule = whole(0n, largestSize, "a whole number of bytes")
+
+/**
+ * The same for a `number`, which no bigint can replace.
+ *
+ * @category rules
+ * @since 0.2.0
+ */
+export const integer = (minimum: number, maximum: number, what = "a whole number"): Rule => ({
+  holds: (value) => Number.isSafeInteger(value) && value >= minimum && value <= maximum,
+  expected: `${what} from ${minimum} to ${maximum}`
+})
+
+/**
+ * Bytes of memory.
+ *
+ * @category rules
+ * @since 0.2.0
+ */
+export const memory: Rule = integer(0, Number.MAX_SAFE_INTEGER, "a whole number of bytes")
+
+const u8: Rule = integer(0, 0xff)
+const u32: Rule = integer(0, 0xffff_ffff)
+const u64: Rule = whole(0n, (1n << 64n) - 1n)
+
+/**
+ * Flags of 32 bits, also as the negative number that JavaScript's operators make of them.
+ *
+ * @category rules
+ * @since 0.2.0
+ */
+export const flags: Rule = {
+  holds: integer(-0x8000_0000, 0xffff_ffff).holds,
+  expected: "flags in a whole number of 32 bits"
+}
+
+/**
+ * A time to set (MS-FSCC 2.4.7).
+ *
+ * @category rules
+ * @since 0.2.0
+ */
+export const time: Rule = {
+  holds: (value: FileTime.Input) => {
+    const ticks = FileTime.fromInput(value)
+    return Result.isSuccess(ticks) && ticks.success >= FileTime.thaw
+  },
+  expected: `a valid date, or ticks of 100 ns since 1601 from 0 to ${FileTime.latest}, or -1 or -2 (FileTime)`
+}
+
+/**
+ * A count of at least `minimum`; `Infinity` is a count too.
+ *
+ * @category rules
+ * @since 0.2.0
+ */
+export const count = (minimum: number): Rule => ({
+  holds: (value) => value === Infinity || (Number.isSafeInteger(value) && value >= minimum),
+  expected: `a whole number of at least ${minimum}, or Infinity`
+})
+
+/**
+ * A number of at least `minimum`, with or without a fraction.
+ *
+ * @category rules
+ * @since 0.2.0
+ */
+export const atLeast = (minimum: number, maximum = Infinity): Rule => ({
+  holds: (value) => typeof value === "number" && value >= minimum && value <= maximum,
+  expected: maximum === Infinity ? `a number of at least ${minimum}` : `a number from ${minimum} to ${maximum}`
+})
+
+/** The numbers that a time is made of. */
+const numbersOf = (value: unknown): ReadonlyArray<unknown> =>
+  typeof value === "number"
+    ? [value]
+    : Array.isArray(value)
+    ? value
+    : typeof value === "object" && value !== null && !Duration.isDuration(value)
+    ? Object.values(value)
+    : []
+
+const durationThat = (holds: (millis: number) => boolean, expected: string): Rule => ({
+  holds: (value) =>
+    // Effect takes NaN for 0.
+    !numbersOf(value).some((one) => Number.isNaN(one)) &&
+    Option.exists(Duration.fromInput(value), (duration) => holds(Duration.toMillis(duration))),
+  expected
+})
+
+/**
+ * A time that something takes, in all forms of Effect.
+ *
+ * @category rules
+ * @since 0.2.0
+ */
+export const duration: Rule = durationThat(
+  (millis) => millis >= 0,
+  "a time that is not negative, such as \"30 seconds\""
+)
+
+/**
+ * The same, and not 0.
+ *
+ * @category rules
+ * @since 0.2.0
+ */
+export const positiveDuration: Rule = durationThat(
+  (millis) => millis > 0,
+  "a time of more than 0, such as \"30 seconds\""
+)
+
+/**
+ * The same, and not `Infinity`.
+ *
+ * @category rules
+ * @since 0.2.0
+ */
+export const finiteDuration: Rule = durationThat(
+  (millis) => millis >= 0 && millis <= Number.MAX_SAFE_INTEGER,
+  "a time that is not negative and has an end, such as \"2 seconds\""
+)
+
+/** The longest name in a request, in UTF-16 code units: its length field counts bytes in 16 bits (MS-SMB2 2.2.13). */
+const longestName = 32_760
+
+/**
+ * A name or a pattern as a request carries it.
+ *
+ * @category rules
+ * @since 0.2.0
+ */
+export const text: Rule = {
+  holds: (value: string) => value.length <= longestName && !value.includes("\0"),
+  expected: `a text of at most ${longestName} UTF-16 code units without a NUL`
+}
+
+/**
+ * A TCP port.
+ *
+ * @category rules
+ * @since 0.2.0
+ */
+export const port: Rule = integer(1, 65_535)
+
+/**
+ * What is given is not the value of another option.
+ *
+ * @category rules
+ * @since 0.2.0
+ */
+export const without = (other: string): Rule => ({ holds: (value) => value !== true, expected: `it without ${other}` })
+
+const bytesOf = (length: number): Rule => ({
+  holds: (value: Uint8Array) => value.length === length,
+  expected: `${length} bytes`
+})
+
+/** The most characters of a value in a message. */
+const longestShown = 80
+
+/** A value in words: what a person recognizes, and no more of it than that. */
+const shown = (value: unknown): string => {
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? "an invalid Date" : value.toISOString()
+  if (value instanceof Uint8Array) return `${value.length} bytes`
+  const whole = typeof value === "string"
+    ? JSON.stringify(value)
+    : typeof value === "object" && value !== null
+    ? JSON.stringify(value, (_, one) => typeof one === "bigint" || typeof one === "number" ? String(one) : one)
+    : String(value)
+  return whole.length <= longestShown ? whole : `${whole.slice(0, longestShown)}...`
+}
+
+/**
+ * The error of a value that does not hold its rule.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export const wrong = (argument: string, value: unknown, expected: string, path?: string): ArgumentError =>
+  new ArgumentError({ argument, value: shown(value), expected, ...(path === undefined ? {} : { path }) })
+
+/**
+ * The error of the first value that does not hold its rule.
+ *
+ * @since 0.2.0
+ */
+export const objection = (given: Given, path?: string): ArgumentError | undefined => {
+  for (const name in given) {
+    const [rule, value] = given[name]!
+    if (value !== undefined && !rule.holds(value)) return wrong(name, value, rule.expected, path)
+  }
+  return undefined
+}
+
+/**
+ * Fails with the error of the first value that does not hold its rule.
+ *
+ * @since 0.2.0
+ */
+export const check = (given: Given, path?: string): Effect.Effect<void, ArgumentError> =>
+  Effect.suspend(() => {
+    const error = objection(given, path)
+    return error === undefined ? Effect.void : Effect.fail(error)
+  })
+
+/**
+ * What a function makes of a value that it cannot encode, as with a list that is longer than its field can say:
+ * an `ArgumentError` instead of the `RangeError` that it throws.
+ *
+ * @since 0.2.0
+ */
+export const encoded = <A>(
+  argument: string,
+  value: unknown,
+  path: string | undefined,
+  encode: () => A
+): Effect.Effect<A, ArgumentError> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(encode())
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      return Effect.fail(wrong(argument, value, `a value that fits its request (${error.message})`, path))
+    }
+  })
+
+/**
+ * Throws the error of the first option that does not hold its rule: for what a program builds when it starts. Run it in
+ * an effect, where it is a defect.
+ *
+ * @since 0.2.0
+ */
+export const assertOptions = (given: Given): void => {
+  const error = objection(given)
+  if (error !== undefined) throw error
+}
+
+const sid: Rule = { holds: isSid, expected: "the text of a SID, such as S-1-5-32-544" }
+
+const aclOf = (name: string, acl: Acl | undefined): Given => {
+  const given: Record<string, readonly [Rule, unknown]> = { [`${name}.aclRevision`]: [u8, acl?.aclRevision] }
+  for (const [i, ace] of (acl?.aces ?? []).entries()) {
+    const at = `${name}.aces[${i}]`
+    given[`${at}.aceType`] = [u8, ace.aceType]
+    given[`${at}.aceFlags`] = [u8, ace.aceFlags]
+    if (ace._tag === "Raw") continue
+    given[`${at}.mask`] = [flags, ace.mask]
+    given[`${at}.sid`] = [sid, ace.sid]
+    if (ace._tag === "Basic") continue
+    given[`${at}.objectType`] = [bytesOf(16), ace.objectType]
+    given[`${at}.inheritedObjectType`] = [bytesOf(16), ace.inheritedObjectType]
+  }
+  return given
+}
+
+/**
+ * The parts of a security descriptor to set (MS-DTYP 2.4.6).
+ *
+ * @since 0.2.0
+ */
+export const descriptorOf = (descriptor: SecurityDescriptor): Given => ({
+  sbz1: [u8, descriptor.sbz1],
+  control: [integer(0, 0xffff), descriptor.control],
+  owner: [sid, descriptor.owner],
+  group: [sid, descriptor.group],
+  ...aclOf("sacl", descriptor.sacl),
+  ...aclOf("dacl", descriptor.dacl)
+})
+
+/**
+ * The options of CREATE (MS-SMB2 2.2.13).
+ *
+ * @since 0.2.0
+ */
+export const openOptions = (options: Share.OpenOptions): Given => ({
+  desiredAccess: [flags, options.desiredAccess],
+  shareAccess: [flags, options.shareAccess],
+  createDisposition: [u32, options.createDisposition],
+  createOptions: [flags, options.createOptions],
+  fileAttributes: [flags, options.fileAttributes],
+  impersonationLevel: [u32, options.impersonationLevel],
+  oplockLevel: [u8, options.oplockLevel],
+  "lease.leaseState": [flags, options.lease?.leaseState],
+  "lease.leaseKey": [bytesOf(16), options.lease?.leaseKey],
+  "durable.timeout": [u32, options.durable?.timeout],
+  "appInstance.id": [bytesOf(16), options.appInstance?.id],
+  "appInstance.version.high": [u64, options.appInstance?.version?.high],
+  "appInstance.version.low": [u64, options.appInstance?.version?.low],
+  timewarp: [size, options.timewarp],
+  allocationSize: [size, options.allocationSize]
+})
+
+/** How many ranges one request can have: their count is a number of 16 bits (MS-SMB2 2.2.26). */
+const ranges: Rule = {
+  holds: (value: ReadonlyArray<unknown>) => value.length <= 0xffff,
+  expected: "at most 65535 ranges"
+}
+
+/**
+ * Ranges of bytes to lock or unlock (MS-SMB2 2.2.26.1).
+ *
+ * @since 0.2.0
+ */
+export const rangesOf = (
+  list: ReadonlyArray<{ readonly offset: bigint | number; readonly length: bigint | number }>
+): Given =>
+  Object.fromEntries([
+    ["ranges", [ranges, list]],
+    ...list.flatMap(({ length, offset }, i) => [
+      [`ranges[${i}].offset`, [u64, offset]],
+      [`ranges[${i}].length`, [u64, length]]
+    ])
+  ])
+
+const information = (about: Operation.Information): Given => {
+  switch (about._tag) {
+    case "File":
+      return { fileInformationClass: [u8, about.fileInformationClass] }
+    case "FileSystem":
+      return { fileSystemInformationClass: [u8, about.fileSystemInformationClass] }
+    case "Security":
+      return { securityInformation: [flags, about.securityInformation] }
+  }
+}
+
+const operationOf = (operation: Operation.Any): Given => {
+  switch (operation._tag) {
+    case "Read": {
+      const { destination, length, offset } = operation
+      return {
+        offset: [u64, offset],
+        length: [u32, length],
+        destination: [
+          { holds: (value: Uint8Array) => value.length >= length, expected: `a buffer of ${length} bytes` },
+          destination
+        ]
+      }
+    }
+    case "Write":
+      return { offset: [u64, operation.offset] }
+    case "Flush":
+      return {}
+    case "QueryInfo":
+      return { ...information(operation.information), maximum: [u32, operation.maximum] }
+    case "SetInfo":
+      return information(operation.information)
+    case "QueryDirectory":
+      return {
+        fileInformationClass: [u8, operation.fileInformationClass],
+        pattern: [text, operation.pattern],
+        maximum: [u32, operation.maximum]
+      }
+    case "ChangeNotify":
+      return { completionFilter: [flags, operation.completionFilter], maximum: [u32, operation.maximum] }
+    case "Lock":
+    case "Unlock":
+      return rangesOf(operation.ranges)
+    case "Ioctl":
+      return { ctlCode: [flags, operation.ctlCode], maximum: [u32, operation.maximum] }
+  }
+}
+
+/** The error of the first operation that cannot go on the wire as it is. */
+const objectionTo = (operations: ReadonlyArray<Operation.Any>, path: string): ArgumentError | undefined => {
+  for (const operation of operations) {
+    const error = objection(operationOf(operation), path)
+    if (error !== undefined) return error
+  }
+  return undefined
+}
+
+const guarded = <A, E, R>(
+  error: () => ArgumentError | undefined,
+  effect: () => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | ArgumentError, R> =>
+  Effect.suspend((): Effect.Effect<A, E | ArgumentError, R> => {
+    const found = error()
+    return found === undefined ? effect() : Effect.fail(found)
+  })
+
+/**
+ * A share that sends no request with a number that its field cannot hold: such an operation fails with `ArgumentError`.
+ * `full` is the UNC path of a path below the share, and `wire` its name in a request.
+ *
+ * @category combinators
+ * @since 0.2.0
+ */
+export const guard = (
+  share: Pick<Share.Share, "open" | "batch" | "control">,
+  full: (path: string) => string,
+  wire: (path: string) => string = (path) => path
+): Pick<Share.Share, "open" | "batch" | "control"> => ({
+  open: (path, options) =>
+    guarded(
+      () => objection({ path: [text, wire(path)], ...openOptions(options) }, full(path)),
+      () =>
+        Effect.map(share.open(path, options), (file): Share.OpenFile => ({
+          ...file,
+          run: <O extends Operation.Any>(operation: O): Effect.Effect<Operation.Output<O>, RequestError> =>
+            guarded(() => objectionTo([operation], full(path)), () => file.run(operation))
+        }))
+    ),
+  batch: (path, options, operations) =>
+    guarded(
+      () =>
+        objection({ path: [text, wire(path)], ...openOptions(options) }, full(path)) ??
+          objectionTo(operations, full(path)),
+      () => share.batch(path, options, operations)
+    ),
+  control: (operation) => guarded(() => objectionTo([operation], full("")), () => share.control(operation))
+})
