@@ -5,13 +5,14 @@ import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
 import { isNameSurrogate } from "../Codec/Reparse.ts"
 import { fold } from "../Codec/UpCase.ts"
-import { isMissing, refusesShare, SmbError } from "../Protocol/Errors.ts"
-import { concernsOne, Incomplete } from "../Transfer/Incomplete.ts"
+import { isMissing, SmbError } from "../Protocol/Errors.ts"
+import { concernsOne } from "../Transfer/Incomplete.ts"
 import { destination } from "./Actions.ts"
 import { oneLine, report, UsageError } from "./Failure.ts"
 import * as Output from "./Output.ts"
 import * as Patterns from "./Patterns.ts"
 import type { Remote } from "./Remote.ts"
+import * as SeveralPaths from "./SeveralPaths.ts"
 
 interface Format {
   readonly json: boolean
@@ -49,8 +50,8 @@ const permitted = Effect.fnUntraced(function*(path: Remote, options: { readonly 
     Effect.catchIf(
       (error) =>
         !(error._tag === "RemovalError" && error.reason._tag === "RootOrLink") && error._tag !== "UsageError" &&
-        // A refused account is told as it is, and not asked for again by the operation.
-        !(error._tag === "SmbError" && refusesShare(error)) && concernsOne(error),
+        // The operation would fail in the same way.
+        !SeveralPaths.concernsServer(error) && concernsOne(error),
       () => Effect.succeed(undefined)
     )
   )
@@ -60,39 +61,22 @@ const keyOf = ({ path, port, server, share }: UncPath.UncPath): string =>
   [fold(server), port, fold(share), fold(path)].join("\\")
 
 /** The entries that the paths name, each once. `force`: a pattern that matches nothing is no failure. */
-const expand = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, force: boolean) {
-  const all = new Map<string, Remote>()
-  for (const path of paths) {
-    const found = yield* Patterns.expand(path).pipe(
-      Effect.catchIf(
-        (error) =>
-          force && Patterns.of(path) !== undefined && error instanceof SmbError &&
-          (error.reason._tag === "NoSuchFile" || isMissing(error)),
-        () => Effect.succeed([])
-      )
-    )
-    for (const one of found) if (!all.has(keyOf(one))) all.set(keyOf(one), one)
+const expand = Effect.fnUntraced(
+  function*(paths: ReadonlyArray<Remote>, force: boolean, several: SeveralPaths.Run) {
+    const all = new Map<string, Remote>()
+    const found = yield* several.prepare(paths, SeveralPaths.serverOf, (path) =>
+      Patterns.expand(path).pipe(
+        Effect.catchIf(
+          (error) =>
+            force && Patterns.of(path) !== undefined && error instanceof SmbError &&
+            (error.reason._tag === "NoSuchFile" || isMissing(error)),
+          () => Effect.succeed([])
+        )
+      ))
+    for (const one of found.flat()) if (!all.has(keyOf(one))) all.set(keyOf(one), one)
+    return [...all.values()]
   }
-  return [...all.values()]
-})
-
-/** Runs for each, also after failures of others. One alone fails with its own error. */
-const each = Effect.fnUntraced(function*<A, E extends { readonly _tag: string; readonly reason?: unknown }, R>(
-  all: ReadonlyArray<A>,
-  what: Incomplete["what"],
-  { json }: Format,
-  run: (one: A) => Effect.Effect<void, E, R>
-): Effect.fn.Return<void, E | Incomplete, R> {
-  if (all.length === 1) return yield* run(all[0]!)
-  let failures = 0
-  for (const one of all) {
-    yield* Effect.catchIf(run(one), concernsOne, (error) => {
-      failures++
-      return Output.tell(report(error), json)
-    })
-  }
-  if (failures > 0) return yield* new Incomplete({ failures, what })
-})
+)
 
 const planned = (
   { json }: Format,
@@ -122,8 +106,9 @@ const removeOne = Effect.fnUntraced(function*(path: Remote, { force, json, recur
 /** Removes paths. All paths are checked before anything is removed. */
 export const remove = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: Removing) {
   for (const path of paths) yield* refuseRoot(path, "name what to remove in it")
-  const all = yield* expand(paths, options.force)
-  const checked = yield* Effect.forEach(all, (path) =>
+  const several = SeveralPaths.make({ json: options.json, what: "removed" })
+  const all = yield* expand(paths, options.force, several)
+  const checked = yield* several.prepare(all, SeveralPaths.serverOf, (path) =>
     Effect.gen(function*() {
       const entry = yield* permitted(path, options)
       const isTree = entry?.type === "directory" && !isNameSurrogate(entry.reparseTag)
@@ -135,12 +120,13 @@ export const remove = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, 
       }
       return { path, isTree, exists: entry !== undefined }
     }))
-  if (!options.dryRun) return yield* each(all, "removed", options, (path) => removeOne(path, options))
-  for (const { exists, isTree, path } of checked) {
-    if (!exists && options.force) continue
-    const text = UncPath.format(path)
-    yield* planned(options, { planned: "Remove", path: text }, `remove ${text}${isTree ? " with all below" : ""}`)
-  }
+  yield* several.each(checked, ({ path }) => [path], ({ exists, isTree, path }) =>
+    Effect.gen(function*() {
+      if (!options.dryRun) return yield* removeOne(path, options)
+      if (!exists && options.force) return
+      const text = UncPath.format(path)
+      yield* planned(options, { planned: "Remove", path: text }, `remove ${text}${isTree ? " with all below" : ""}`)
+    }))
 })
 
 interface Moving extends Format {
@@ -170,9 +156,10 @@ export const move = Effect.fnUntraced(function*(sources: ReadonlyArray<Remote>, 
   if (Patterns.of(to) !== undefined) {
     return yield* new UsageError({ detail: `${UncPath.format(to)}: the target of mv can be no pattern` })
   }
-  const all = yield* expand(sources, false)
+  const several = SeveralPaths.make({ json: options.json, what: "moved" })
+  const all = yield* expand(sources, false, several)
   const isOne = sources.length === 1 && all[0] === sources[0]
-  if (!isOne) {
+  if (!isOne && !several.isLost(to)) {
     const { type } = yield* refuseUncovered(to, smb.stat(to))
     if (type !== "directory") {
       return yield* new UsageError({
@@ -189,9 +176,9 @@ export const move = Effect.fnUntraced(function*(sources: ReadonlyArray<Remote>, 
     ))
   if (!isOne) {
     yield* refuseTwins(moves)
-    for (const { from } of moves) yield* permitted(from, { recursive: false })
+    yield* several.prepare(moves, ({ from }) => [from], ({ from }) => permitted(from, { recursive: false }))
   }
-  yield* each(moves, "moved", options, ({ from, to: target }) =>
+  yield* several.each(moves, ({ from, to }) => [from, to], ({ from, to: target }) =>
     Effect.gen(function*() {
       const [path, next] = [UncPath.format(from), UncPath.format(target)]
       if (!isOne && keyOf(from) === keyOf(to)) {
