@@ -140,7 +140,7 @@ describe("as a failure of a server counts", () => {
   const cases: ReadonlyArray<
     readonly [what: string, bad: Effect.Effect<string, unknown, Scope.Scope>, message: RegExp]
   > = [
-    ["a port that nobody listens at", Effect.succeed("//127.0.0.1:1/data"), /refused the connection/],
+    ["a port without a server", Effect.succeed("//127.0.0.1:1/data"), /refused the connection/],
     [
       "a name without an address",
       Effect.succeed("//no.such.invalid/data"),
