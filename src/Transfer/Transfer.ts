@@ -26,6 +26,7 @@ import type { Incomplete } from "./Incomplete.ts"
 import * as Choice from "./internal/Choice.ts"
 import * as Comparison from "./internal/Comparison.ts"
 import * as Download from "./internal/Download.ts"
+import * as DryRun from "./internal/DryRun.ts"
 import * as Extras from "./internal/Extras.ts"
 import * as Filter from "./internal/Filter.ts"
 import * as LocalFile from "./internal/LocalFile.ts"
@@ -175,6 +176,7 @@ const complete = (run: Run, options: TransferOptions, existing: Choice.Existing)
   times: options.times ?? true,
   attributes: options.attributes ?? false,
   dryRun: options.dryRun ?? false,
+  checks: DryRun.make(),
   concurrency: options.concurrency ?? usualConcurrency,
   throttle: Options.throttle(options.bandwidth),
   retry: Options.retry(options.retries ?? usualRetries, (warning) => run.warn(warning))

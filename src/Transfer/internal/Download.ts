@@ -151,6 +151,7 @@ const take = Effect.fnUntraced(function*(entry: Entry, here: string, options: Do
     run.skipped(entry.size)
     yield* run.tell({ _tag: "Skipped", from: entry.path, to: here, size: entry.size, because: choice })
   } else if (dryRun) {
+    yield* options.checks.here(here)
     yield* run.tell({ _tag: "Planned", action: "Copy", path: entry.path, to: here, size: entry.size })
   } else yield* file(entry.path, here, options, entry)
 })

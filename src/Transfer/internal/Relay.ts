@@ -81,8 +81,9 @@ const byServer = Effect.fnUntraced(function*(entry: Entry, target: UncPath.UncPa
   ).pipe(
     // The user knows the final name.
     Effect.catchTag("SmbError", (error) => {
-      const { detail: _, ...rest } = FileReplacement.named(error, name, UncPath.name(target))
-      return Effect.fail(rest.command === "SET_INFO" ? new SmbError(rest) : error)
+      const known = FileReplacement.named(error, name, UncPath.name(target))
+      const { detail: _, ...rest } = known
+      return Effect.fail(rest.command === "SET_INFO" ? new SmbError(rest) : known)
     })
   )
   return entry.size
@@ -147,7 +148,10 @@ const take = Effect.fnUntraced(function*(
     run.skipped(entry.size)
     return yield* run.tell({ _tag: "Skipped", from: entry.path, to, size: entry.size, because: choice })
   }
-  if (dryRun) return yield* run.tell({ _tag: "Planned", action: "Copy", path: entry.path, to, size: entry.size })
+  if (dryRun) {
+    yield* relay.checks.there(target, { inPlace: false, mapped: false })
+    return yield* run.tell({ _tag: "Planned", action: "Copy", path: entry.path, to, size: entry.size })
+  }
   yield* file(entry, target, relay)
 })
 

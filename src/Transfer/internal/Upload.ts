@@ -219,7 +219,10 @@ const take = Effect.fnUntraced(function*(
     run.skipped(facts.size)
     return yield* run.tell({ _tag: "Skipped", from: path, to, size: facts.size, because: choice })
   }
-  if (dryRun) return yield* run.tell({ _tag: "Planned", action: "Copy", path, to, size: facts.size })
+  if (dryRun) {
+    yield* upload.checks.there(target, upload)
+    return yield* run.tell({ _tag: "Planned", action: "Copy", path, to, size: facts.size })
+  }
   yield* file(path, target, upload, isNew)
 })
 
