@@ -19,6 +19,7 @@ import * as Stream from "effect/Stream"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
+import { fold } from "../Codec/UpCase.ts"
 import { fromStatus } from "../Protocol/Errors.ts"
 import * as Spans from "../Protocol/Spans.ts"
 import type { Difference } from "./Difference.ts"
@@ -30,6 +31,7 @@ import * as DryRun from "./internal/DryRun.ts"
 import * as Extras from "./internal/Extras.ts"
 import * as Filter from "./internal/Filter.ts"
 import * as LocalFile from "./internal/LocalFile.ts"
+import * as Mark from "./internal/Mark.ts"
 import * as Options from "./internal/Options.ts"
 import * as Overlap from "./internal/Overlap.ts"
 import * as Relay from "./internal/Relay.ts"
@@ -73,7 +75,10 @@ export interface TransferOptions {
   readonly minimumSize?: number | bigint | undefined
   /** Only files of at most this size in bytes. */
   readonly maximumSize?: number | bigint | undefined
-  /** Whether a copy gets the last write time of its original. Default: true. */
+  /**
+   * Whether a copy gets the last write time of its original. Default: true. With `resume` it always does: size and time
+   * tell a later run whether a file is complete.
+   */
   readonly times?: boolean | undefined
   /**
    * Whether a copy gets the attributes of its original that both sides have: from server to server read-only, hidden,
@@ -352,6 +357,9 @@ const relay = Effect.fnUntraced(function*(
   const smb = yield* SmbClient
   const from = yield* Effect.fromResult(UncPath.parseInShare(source))
   const to = yield* Effect.fromResult(UncPath.parseInShare(target))
+  if (fold(UncPath.format(from)) === fold(UncPath.format(to))) {
+    return yield* Mark.sameFolder(UncPath.format(from), UncPath.format(to))
+  }
   const entry = yield* smb.stat(from)
   yield* reach(to)
   const all = Relay.make(yield* SmbClient, run, options)

@@ -242,7 +242,9 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
     yield* take(entry, UncPath.join(target, names.join("\\")), old, relay)
   })
   yield* makeDirectory([])
-  if (!dryRun) yield* Mark.put(target, mark)
+  if (!dryRun && (yield* Mark.put(target, mark)) && (yield* Mark.isAt(source, mark))) {
+    return yield* Mark.sameFolder(base, UncPath.format(target))
+  }
   yield* smb.walk(source, { onError, onLoop, enter }).pipe(
     Stream.filter((entry) => {
       const names = namesOf(entry)

@@ -356,7 +356,9 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
 
   const first = yield* enter([])
   // The target directory can be inside the source folder, if this machine serves the share.
-  if (!dryRun) yield* Mark.put(target, mark)
+  if (!dryRun && (yield* Mark.put(target, mark)) && (yield* fs.exists(join(source, mark)))) {
+    return yield* Mark.sameFolder(source, UncPath.format(target))
+  }
   yield* below([], first).pipe(
     Stream.onEnd(Effect.sync(() => run.scanned())),
     Stream.buffer(Options.ahead),
