@@ -1,5 +1,6 @@
 /** `acl`: who may do what with files and folders, and changes of that, for single paths and for trees. */
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type * as Account from "../Client/Account.ts"
 import type { ClientError } from "../Client/ClientError.ts"
@@ -18,6 +19,7 @@ import { printable, report, UsageError } from "./Failure.ts"
 import { slashed, titleOf } from "./Find.ts"
 import * as Output from "./Output.ts"
 import type { Remote } from "./Remote.ts"
+import * as SeveralPaths from "./SeveralPaths.ts"
 import * as Walking from "./Walking.ts"
 
 export interface Options {
@@ -61,12 +63,9 @@ const places = (
     return Stream.concat(itself, below)
   }))
 
-/**
- * Whether a failure is about one of several files, so that the others can go on. The failure of a single file is the
- * failure of the run.
- */
-const isOfOne = (several: boolean) => (error: { readonly _tag: string; readonly reason?: unknown }): boolean =>
-  several && (concernsOne(error) || error._tag === "UsageError")
+/** Whether a failure is about one of several files, so that the others can go on. */
+const isOfOne = (error: { readonly _tag: string; readonly reason?: unknown }): boolean =>
+  concernsOne(error) || error._tag === "UsageError"
 
 /** How many files of a tree are worked on at a time. */
 const concurrency = 8
@@ -97,11 +96,11 @@ const sddlOf = (descriptor: SecurityDescriptor): Effect.Effect<string, UsageErro
 /** Prints the permissions of each path. */
 const show = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: Options) {
   const smb = yield* SmbClient
-  const walking = Walking.make(options.json)
   const several = options.recursive || paths.length > 1
-  let failures = 0
   let count = 0
-  for (const path of paths) {
+  const tree = Effect.fnUntraced(function*(path: Remote) {
+    const walking = Walking.make(options.json)
+    let failures = 0
     const named = namesOnce(smb, path)
     const one = (place: Place) =>
       Effect.gen(function*() {
@@ -117,7 +116,7 @@ const show = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: 
           )
           : AclTable.text(shown(place), permissions)
       }).pipe(
-        Effect.catchIf(isOfOne(several), (error) => {
+        Effect.catchIf((error) => options.recursive && isOfOne(error), (error) => {
           failures++
           return Effect.as(Output.tell(report(error), options.json), "")
         })
@@ -125,15 +124,12 @@ const show = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: 
     yield* places(smb, path, options, walking.told, () => {}).pipe(
       Stream.mapEffect(one, { concurrency }),
       Stream.filter((text) => text !== ""),
-      Stream.runForEach((text) => Output.write(count++ === 0 || options.json || options.sddl ? text : `\n${text}`)),
-      Effect.catchIf(isOfOne(several), (error) => {
-        failures++
-        return Output.tell(report(error), options.json)
-      })
+      Stream.runForEach((text) => Output.write(count++ === 0 || options.json || options.sddl ? text : `\n${text}`))
     )
-  }
-  yield* walking.end
-  if (failures > 0) return yield* new Incomplete({ failures, what: "read" })
+    failures += walking.failures()
+    if (failures > 0) return yield* new Incomplete({ failures, what: "read" })
+  })
+  yield* SeveralPaths.each(paths, { json: options.json, what: "read", isOfOne }, tree)
 })
 
 /** The accounts of the names in the changes, at the server that holds a path. */
@@ -223,12 +219,17 @@ const replaced = (before: SecurityDescriptor, set: SecurityDescriptor): Security
 const change = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: Options) {
   const smb = yield* SmbClient
   const { changes, dryRun, json } = options
-  const walking = Walking.make(json)
-  const several = options.recursive || paths.length > 1
-  const counts = { changed: 0, unchanged: 0, skipped: 0, failed: 0 }
+  const several = SeveralPaths.make({ json, what: "changed", isOfOne })
+  const counts = { changed: 0, unchanged: 0, skipped: 0 }
   // All names are known before anything changes.
-  const accounts = yield* Effect.forEach(paths, (path) => accountsOf(path, changes))
-  for (const [i, path] of paths.entries()) {
+  const known = yield* several.prepare(
+    paths,
+    SeveralPaths.serverOf,
+    (path) => Effect.map(accountsOf(path, changes), (accounts) => ({ path, accounts }))
+  )
+  const tree = Effect.fnUntraced(function*({ accounts, path }: typeof known[number]) {
+    const walking = Walking.make(json)
+    let failures = 0
     const named = namesOnce(smb, path)
     const { above, keep } = folders(smb)
     const one = Effect.fnUntraced(function*(place: Place) {
@@ -241,7 +242,7 @@ const change = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options
       const before = yield* smb.security.get(unc)
       const folder = changes.inherit === "on" ? yield* above(unc) : undefined
       const after = changes.set === undefined
-        ? AclChange.apply(before, changes, { isDirectory: place.isDirectory, folder, accounts: accounts[i]! })
+        ? AclChange.apply(before, changes, { isDirectory: place.isDirectory, folder, accounts })
         : replaced(before, changes.set)
       if (changes.inherit === "off" && after.dacl?.aces.length === 0) {
         return yield* new UsageError({
@@ -275,7 +276,7 @@ const change = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options
         }
       }
       for (const name of changes.revoke) {
-        const { sid } = accounts[i]!.get(name)!
+        const { sid } = accounts.get(name)!
         const stays = after.dacl?.aces.some((ace) => ace._tag !== "Raw" && ace.sid === sid) ?? false
         if (!stays || options.recursive) continue
         const message =
@@ -289,30 +290,36 @@ const change = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options
       }
     })
     const fails = <E extends { readonly _tag: string; readonly reason?: unknown }>(error: E) => {
-      counts.failed++
+      failures++
       return Output.tell(report(error), json)
     }
     yield* places(smb, path, options, walking.told, () => counts.skipped++).pipe(
-      Stream.mapEffect((place) => Effect.catchIf(one(place), isOfOne(several), fails), {
+      Stream.mapEffect((place) => Effect.catchIf(one(place), (error) => options.recursive && isOfOne(error), fails), {
         // A folder must have its new list before what is in it inherits from it.
         concurrency: changes.inherit === "on" ? 1 : concurrency
       }),
-      Stream.runDrain,
-      Effect.catchIf(isOfOne(several), fails)
+      Stream.runDrain
     )
-  }
-  if (options.recursive) {
-    const { changed, failed, skipped, unchanged } = counts
+    failures += walking.failures()
+    if (failures > 0) return yield* new Incomplete({ failures, what: "changed" })
+  })
+  const result = yield* Effect.result(several.each(known, ({ path }) => [path], tree))
+  const failed = Result.isSuccess(result)
+    ? 0
+    : result.failure._tag === "Incomplete"
+    ? result.failure.failures
+    : undefined
+  if (options.recursive && failed !== undefined) {
+    const { changed, skipped, unchanged } = counts
     yield* Output.write(
       json
-        ? Output.jsonLine({ summary: counts, dryRun })
+        ? Output.jsonLine({ summary: { ...counts, failed }, dryRun })
         : `${changed} ${dryRun ? "would change" : "changed"}, ${unchanged} unchanged` +
           (skipped > 0 ? `, ${skipped} ${skipped === 1 ? "link" : "links"} left out` : "") +
           (failed > 0 ? `, ${failed} failed` : "") + "\n"
     )
   }
-  yield* walking.end
-  if (counts.failed > 0) return yield* new Incomplete({ failures: counts.failed, what: "changed" })
+  yield* Effect.fromResult(result)
 })
 
 /** Shows permissions, or changes them if there are changes. */

@@ -7,12 +7,12 @@ import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
 import * as DfsResolver from "../Dfs/DfsResolver.ts"
 import { isMissing } from "../Protocol/Errors.ts"
-import { concernsOne, Incomplete } from "../Transfer/Incomplete.ts"
-import { printable, report } from "./Failure.ts"
+import { printable } from "./Failure.ts"
 import * as Output from "./Output.ts"
 import * as Patterns from "./Patterns.ts"
 import * as Reading from "./Reading.ts"
 import type { Remote } from "./Remote.ts"
+import * as SeveralPaths from "./SeveralPaths.ts"
 import * as Sorting from "./Sorting.ts"
 import * as Walking from "./Walking.ts"
 
@@ -97,26 +97,19 @@ export const list = Effect.fnUntraced(function*(path: Remote, options: Listing) 
   yield* walking.end
 })
 
-export const cat = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: Format) {
-  if (paths.length === 1) return yield* Reading.toOutput(paths[0]!, options)
-  let failures = 0
-  for (const path of paths) {
-    yield* Reading.toOutput(path, options).pipe(
-      Effect.catchIf(concernsOne, (error) => {
-        failures++
-        return Output.tell(report(error), options.json)
-      })
-    )
-  }
-  if (failures > 0) return yield* new Incomplete({ failures, what: "read" })
-})
+export const cat = (paths: ReadonlyArray<Remote>, options: Format) =>
+  SeveralPaths.each(paths, { json: options.json, what: "read" }, (path) => Reading.toOutput(path, options))
 
 export const makeDirectory = Effect.fnUntraced(function*(
   paths: ReadonlyArray<Remote>,
-  options: { readonly parents: boolean }
+  options: Format & { readonly parents: boolean }
 ) {
   const smb = yield* SmbClient
-  for (const path of paths) yield* smb.makeDirectory(path, { recursive: options.parents })
+  yield* SeveralPaths.each(
+    paths,
+    { json: options.json, what: "made" },
+    (path) => smb.makeDirectory(path, { recursive: options.parents })
+  )
 })
 
 /** The target of `name`: inside `path` if that is a directory, or is written as one; otherwise `path` itself. */

@@ -10,17 +10,17 @@ import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
 import { fold } from "../Codec/UpCase.ts"
 import type { Difference } from "../Transfer/Difference.ts"
-import { concernsOne, Incomplete } from "../Transfer/Incomplete.ts"
 import { LocalError, notFound } from "../Transfer/LocalError.ts"
 import * as LocalNames from "../Transfer/LocalNames.ts"
 import * as Transfer from "../Transfer/Transfer.ts"
 import { destination } from "./Actions.ts"
-import { Differs, oneLine, report, UsageError } from "./Failure.ts"
+import { Differs, oneLine, UsageError } from "./Failure.ts"
 import * as HomeFolder from "./HomeFolder.ts"
 import * as Output from "./Output.ts"
 import * as Patterns from "./Patterns.ts"
 import * as Reading from "./Reading.ts"
 import * as Remote from "./Remote.ts"
+import * as SeveralPaths from "./SeveralPaths.ts"
 import * as CurrentDirectory from "./Shell/CurrentDirectory.ts"
 import * as TransferOutput from "./TransferOutput.ts"
 
@@ -116,31 +116,6 @@ const refuseTwins = (sources: ReadonlyArray<Remote.Remote | string>): Effect.Eff
   return Effect.void
 }
 
-/** Runs for each path, also after failures of others; fails at the end if one failed. */
-const each = <A, E extends { readonly _tag: string; readonly reason?: unknown }, R>(
-  paths: ReadonlyArray<A>,
-  { json }: Format,
-  run: (path: A) => Effect.Effect<void, E, R>
-): Effect.Effect<void, E | Incomplete, R> =>
-  paths.length === 1 ? run(paths[0]!) : Effect.suspend(() => {
-    let failures = 0
-    return Effect.forEach(paths, (path) =>
-      Effect.catchIf(
-        run(path),
-        (error) => error._tag === "Incomplete" || concernsOne(error),
-        (error) => {
-          failures += error instanceof Incomplete ? error.failures : 1
-          return error._tag === "Incomplete" ? Effect.void : Output.tell(report(error), json)
-        }
-      ), { discard: true }).pipe(
-        Effect.andThen(
-          Effect.suspend((): Effect.Effect<void, Incomplete> =>
-            failures > 0 ? Effect.fail(new Incomplete({ failures, what: "copied" })) : Effect.void
-          )
-        )
-      )
-  })
-
 const addRecursive = (path: string): UsageError =>
   new UsageError({ detail: `${path} is a directory: add -r to copy it with all` })
 
@@ -182,18 +157,21 @@ export const getAll = Effect.fnUntraced(function*(
   local: Option.Option<string>,
   options: Common & { readonly resume: boolean }
 ) {
-  const found = (yield* Effect.forEach(sources, Patterns.expand)).flat()
+  const several = SeveralPaths.make({ json: options.json, what: "copied" })
+  const found = (yield* several.prepare(sources, SeveralPaths.serverOf, Patterns.expand)).flat()
   const isOne = sources.length === 1 && found[0] === sources[0]
   if (isOne) return yield* get(found[0]!, local, options)
   const folder = Option.getOrElse(local, () => ".")
-  if (folder === "-") return yield* each(found, options, (path) => Reading.toOutput(path, options))
+  if (folder === "-") {
+    return yield* several.each(found, SeveralPaths.serverOf, (path) => Reading.toOutput(path, options))
+  }
   yield* refuseTwins(found)
   const type = yield* typeOf(folder)
   if (type !== "Directory" && !(type === undefined && isFolderText(folder))) {
     return yield* new UsageError({ detail: `${folder} is no folder, and several files are copied to it` })
   }
   yield* Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeDirectory(folder, { recursive: true }))
-  yield* each(found, options, (path) =>
+  yield* several.each(found, SeveralPaths.serverOf, (path) =>
     Effect.flatMap(
       LocalNames.checked(UncPath.name(path)),
       (name) => get(path, Option.some(join(folder, name)), options)
@@ -250,7 +228,8 @@ export const putAll = Effect.fnUntraced(function*(
   if (sources.includes("-")) return yield* new UsageError({ detail: "- goes alone: name the file to write" })
   yield* refuseTwins(found)
   yield* needDirectory(target)
-  yield* each(found, options, (source) => {
+  const several = SeveralPaths.make({ json: options.json, what: "copied" })
+  yield* several.each(found, () => [target], (source) => {
     const name = basename(source)
     const there = Patterns.within(target, name)
     return Effect.andThen(
@@ -285,14 +264,16 @@ export const copy = Effect.fnUntraced(function*(
   }
   const { path } = target
   if (remote.length === 0) return yield* putAll(local, path, { ...options, inPlace: false })
-  const found = (yield* Effect.forEach(remote, Patterns.expand)).flat()
+  const several = SeveralPaths.make({ json: options.json, what: "copied" })
+  const found = (yield* several.prepare(remote, SeveralPaths.serverOf, Patterns.expand)).flat()
   if (local.length === 0 && sources.length === 1 && found[0] === remote[0]) {
     return yield* relay(found[0]!, path, options)
   }
   const here = (yield* Effect.forEach(local, Patterns.expandLocal)).flat()
   yield* refuseTwins([...here, ...found])
-  yield* needDirectory(path)
-  yield* each([...here, ...found], options, (source) =>
+  if (!several.isLost(path)) yield* needDirectory(path)
+  const serversOf = (source: Remote.Remote | string) => typeof source === "string" ? [path] : [source, path]
+  yield* several.each([...here, ...found], serversOf, (source) =>
     Effect.gen(function*() {
       if (typeof source !== "string") return yield* relay(source, Patterns.within(path, UncPath.name(source)), options)
       yield* LocalNames.checkedThere(source, options.mapped)

@@ -9,13 +9,13 @@ import * as PreviousVersion from "../Client/PreviousVersion.ts"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
 import * as FileTime from "../Codec/FileTime.ts"
-import { concernsOne, Incomplete } from "../Transfer/Incomplete.ts"
 import * as AccessWords from "./AccessWords.ts"
 import * as Attributes from "./Attributes.ts"
-import { printable, report, UsageError } from "./Failure.ts"
+import { printable, UsageError } from "./Failure.ts"
 import { slashed } from "./Find.ts"
 import * as Output from "./Output.ts"
 import type { Remote } from "./Remote.ts"
+import * as SeveralPaths from "./SeveralPaths.ts"
 import * as Table from "./Table.ts"
 
 interface Format {
@@ -125,19 +125,21 @@ export const stat = Effect.fnUntraced(function*(
   options: Format & { readonly follow: boolean }
 ) {
   const smb = yield* SmbClient
-  for (const [index, path] of paths.entries()) {
-    const entry = yield* smb.stat(path, { follow: options.follow })
-    const details = yield* detailsOf(path, entry, options.follow)
-    yield* Output.write(
-      options.json
-        ? Output.jsonLine({
-          ...Output.entryObject(entry),
-          allocationSize: Number(entry.allocationSize),
-          ...detailsObject(details, entry.type === "directory")
-        })
-        : `${index === 0 ? "" : "\n"}${Table.lines(facts(entry, details))}`
-    )
-  }
+  let count = 0
+  yield* SeveralPaths.each(paths, { json: options.json, what: "read" }, (path) =>
+    Effect.gen(function*() {
+      const entry = yield* smb.stat(path, { follow: options.follow })
+      const details = yield* detailsOf(path, entry, options.follow)
+      yield* Output.write(
+        options.json
+          ? Output.jsonLine({
+            ...Output.entryObject(entry),
+            allocationSize: Number(entry.allocationSize),
+            ...detailsObject(details, entry.type === "directory")
+          })
+          : `${count++ === 0 ? "" : "\n"}${Table.lines(facts(entry, details))}`
+      )
+    }))
 })
 
 /** Prints the named streams of a file, or removes some of them. */
@@ -161,16 +163,8 @@ export const streams = Effect.fnUntraced(function*(
       return yield* new UsageError({ detail: `${JSON.stringify(name)} cannot be the name of a stream` })
     }
   }
-  let failures = 0
-  for (const name of options.remove) {
-    yield* smb.remove({ ...path, path: `${path.path}:${name}` }).pipe(
-      Effect.catchIf(concernsOne, (error) => {
-        failures++
-        return Output.tell(report(error), options.json)
-      })
-    )
-  }
-  if (failures > 0) return yield* new Incomplete({ failures, what: "removed" })
+  const named = options.remove.map((name) => ({ ...path, path: `${path.path}:${name}` }))
+  yield* SeveralPaths.each(named, { json: options.json, what: "removed" }, (stream) => smb.remove(stream))
 })
 
 /** A path at the time of a token: the token is the first component below the share. */

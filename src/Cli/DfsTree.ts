@@ -5,15 +5,18 @@
  * a request to each. Links below more than `deepest` folders are not found.
  */
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
+import { fold } from "../Codec/UpCase.ts"
 import * as DfsPath from "../Dfs/DfsPath.ts"
 import * as DfsResolver from "../Dfs/DfsResolver.ts"
 import * as ReferralCache from "../Dfs/ReferralCache.ts"
+import { TransportError } from "../Protocol/Errors.ts"
 import { FileAttributes } from "../Smb2/Message/Constants.ts"
 import { question } from "./Actions.ts"
 import { html } from "./DfsTreeHtml.ts"
@@ -85,6 +88,10 @@ export const failureOf = (path: string, nodes: ReadonlyArray<Node>): DeadTargets
   return dead + unreachable === 0 ? undefined : new DeadTargets({ path, dead, unreachable })
 }
 
+/** Whether no connection to a server could be made, so that its other shares do not answer either. */
+const isOfServer = (error: unknown, server: string): boolean =>
+  error instanceof TransportError && fold(error.server) === server
+
 const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
 /** The targets with the number of their set: a boundary begins the next one (MS-DFSC 2.2.5.4). */
@@ -124,11 +131,27 @@ export const tree = Effect.fnUntraced(function*(
   const smb = yield* SmbClient
   const resolver = yield* DfsResolver.DfsResolver
 
-  const stateOf = (found: Pick<TargetState, "set" | "target">): Effect.Effect<TargetState> =>
-    Effect.match(smb.stat(found.target), {
-      onSuccess: (): TargetState => ({ ...found, state: "up" }),
-      onFailure: (error): TargetState => ({ ...found, state: "down", error: messageOf(error) })
-    })
+  /** How the first request to each server ended, by the server's name. */
+  const first = new Map<string, Deferred.Deferred<unknown>>()
+
+  /** Asks a target. A server that does not answer is asked once: the other targets on it share the failure. */
+  const stateOf = Effect.fnUntraced(function*(found: Pick<TargetState, "set" | "target">) {
+    const asked = Effect.match(smb.stat(found.target), { onSuccess: () => undefined, onFailure: (error) => error })
+    const stateAfter = (error: unknown): TargetState =>
+      error === undefined ? { ...found, state: "up" } : { ...found, state: "down", error: messageOf(error) }
+    const server = fold(DfsPath.fromString(found.target)[0] ?? "")
+    const before = first.get(server)
+    if (before === undefined) {
+      const answer = Deferred.makeUnsafe<unknown>()
+      first.set(server, answer)
+      const error = yield* asked
+      yield* Deferred.succeed(answer, error)
+      return stateAfter(error)
+    }
+    const failure = yield* Deferred.await(before)
+    if (!isOfServer(failure, server)) return stateAfter(yield* asked)
+    return { ...stateAfter(failure), error: `not asked again: ${messageOf(failure)}` }
+  })
 
   const node = Effect.fnUntraced(function*(unc: string) {
     const prefix = DfsPath.fromString(unc)

@@ -61,6 +61,11 @@ export const parseAddress = (
   return Effect.succeed([names, { host: server, ...(!bare && /:\d+$/.test(place) ? { port } : {}) }])
 }
 
+/** The answer to `name%password`. It does not show the value. */
+const withPassword =
+  "--user takes a name, and no % with a password after it: other users of this machine can see a password on the " +
+  "command line. Use --password-file, SMB_PASSWORD, -A with a file of smbclient, or effect-smb login"
+
 /** The flags that are allowed before and after the subcommand. */
 export const shared = {
   user: Flag.String("user").pipe(
@@ -68,10 +73,8 @@ export const shared = {
     Flag.withMetavar("NAME"),
     Flag.withDescription("Log on as 'DOMAIN\\name', name@domain or name; goes before a user in the path and SMB_USER"),
     // smbclient takes name%password: the password would be shown as a part of the name, and sent in it.
-    Flag.filter(
-      (name) => !name.includes("%"),
-      () => "--user: a name without % and a password, which other users could see: use SMB_PASSWORD or --password-file"
-    ),
+    // A filter would show the value in its message.
+    Flag.mapEffect((name) => name.includes("%") ? Effect.fail(wrong(withPassword)) : Effect.succeed(name)),
     Flag.optional
   ),
   passwordFile: Flag.String("password-file").pipe(

@@ -13,6 +13,7 @@ import { slashed, titleOf } from "./Find.ts"
 import * as Output from "./Output.ts"
 import * as Quantity from "./Quantity.ts"
 import type { Remote } from "./Remote.ts"
+import * as SeveralPaths from "./SeveralPaths.ts"
 import * as Walking from "./Walking.ts"
 
 interface Format {
@@ -84,11 +85,9 @@ export const percent = ({ available, free, total }: Space): string => {
 
 /** Prints the space at each path. */
 export const df = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: Format) {
-  const walking = Walking.make(options.json)
   const rows: Array<ReadonlyArray<string>> = []
-  for (const path of paths) {
-    const found = yield* Effect.catch(spaceOf(path), (error) => Effect.as(walking.tellOne(error), undefined))
-    if (found === undefined) continue
+  const ask = Effect.fnUntraced(function*(path: Remote) {
+    const found = yield* spaceOf(path)
     const limited = found.available < found.free
     if (options.json) {
       yield* Output.write(Output.jsonLine({
@@ -101,7 +100,7 @@ export const df = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, opti
         label: found.label ?? null,
         fileSystem: found.fileSystem ?? null
       }))
-      continue
+      return
     }
     rows.push([
       printable(titleOf(path)),
@@ -110,9 +109,10 @@ export const df = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, opti
       shown(found.available, options) + (limited ? " (quota)" : ""),
       percent(found)
     ])
-  }
+  })
+  const asked = yield* Effect.result(SeveralPaths.each(paths, { json: options.json, what: "read" }, ask))
   if (rows.length > 0) yield* Output.write(columns([["Share", "Size", "Used", "Available", "Use"], ...rows]))
-  yield* walking.end
+  yield* Effect.fromResult(asked)
 })
 
 interface Sum {
@@ -138,8 +138,8 @@ export const du = Effect.fnUntraced(function*(
   options: Format & { readonly depth: number; readonly allocated: boolean }
 ) {
   const smb = yield* SmbClient
-  const walking = Walking.make(options.json)
-  for (const path of paths) {
+  const sum = Effect.fnUntraced(function*(path: Remote) {
+    const walking = Walking.make(options.json)
     const start = UncPath.format(path)
     const sums = new Map<string, Sum>([[start, { size: 0n, allocated: 0n, files: 0 }]])
     const add = (folder: string, { allocationSize, size, type }: Entry) => {
@@ -150,9 +150,9 @@ export const du = Effect.fnUntraced(function*(
       sum.allocated += allocationSize
       sum.files++
     }
-    const measured = Effect.gen(function*() {
-      const itself = yield* smb.stat(path, { follow: false })
-      if (itself.type !== "directory") return add(start, itself)
+    const itself = yield* smb.stat(path, { follow: false })
+    if (itself.type !== "directory") add(start, itself)
+    else {
       yield* Stream.runForEach(smb.walk(path, walking.told), (entry) =>
         Effect.sync(() => {
           for (const folder of foldersOf(start, entry.path, options.depth)) add(folder, entry)
@@ -164,9 +164,7 @@ export const du = Effect.fnUntraced(function*(
             }
           }
         }))
-    })
-    const isDone = yield* Effect.catch(Effect.as(measured, true), (error) => Effect.as(walking.tellOne(error), false))
-    if (!isDone) continue
+    }
     // With a separator at the end, a folder is sorted behind the folders in it.
     const folders = [...sums].toSorted(([a], [b]) =>
       a.startsWith(`${b}\\`) ? -1 : b.startsWith(`${a}\\`) ? 1 : a < b ? -1 : 1
@@ -185,6 +183,7 @@ export const du = Effect.fnUntraced(function*(
           }\n`
       ).join("")
     )
-  }
-  yield* walking.end
+    yield* walking.end
+  })
+  yield* SeveralPaths.each(paths, { json: options.json, what: "listed" }, sum)
 })

@@ -6,29 +6,12 @@ import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
 import * as FileTime from "../Codec/FileTime.ts"
 import { isMissing } from "../Protocol/Errors.ts"
-import { concernsOne, Incomplete } from "../Transfer/Incomplete.ts"
 import * as Attributes from "./Attributes.ts"
-import { printable, report } from "./Failure.ts"
+import { printable } from "./Failure.ts"
 import { slashed } from "./Find.ts"
 import * as Output from "./Output.ts"
 import type { Remote } from "./Remote.ts"
-
-/** Runs for each path. If one fails, the others still follow. */
-const each = <E extends { readonly _tag: string; readonly reason?: unknown }, R>(
-  paths: ReadonlyArray<Remote>,
-  json: boolean,
-  run: (path: Remote) => Effect.Effect<void, E, R>
-) =>
-  Effect.gen(function*() {
-    let failures = 0
-    for (const path of paths) {
-      yield* Effect.catchIf(run(path), concernsOne, (error) => {
-        failures++
-        return Output.tell(report(error), json)
-      })
-    }
-    if (failures > 0) return yield* new Incomplete({ failures, what: "changed" })
-  })
+import * as SeveralPaths from "./SeveralPaths.ts"
 
 /**
  * Sets the times of the last write and access, in 100 ns ticks since 1601; default: now. Creates a file that does not
@@ -41,9 +24,9 @@ export const touch = Effect.fnUntraced(function*(
   const smb = yield* SmbClient
   const time = options.time ?? FileTime.fromMillis(yield* Clock.currentTimeMillis)
   const set = (path: Remote) => smb.setAttributes(path, { lastWriteTime: time, lastAccessTime: time })
-  yield* each(
+  yield* SeveralPaths.each(
     paths,
-    options.json,
+    { json: options.json, what: "changed" },
     (path): Effect.Effect<void, ClientError> =>
       Effect.catchTag(set(path), "SmbError", (error) => {
         if (!isMissing(error)) return Effect.fail(error)
@@ -71,18 +54,22 @@ export const attrib = Effect.fnUntraced(function*(
 ) {
   const smb = yield* SmbClient
   const changes = options.set.length + options.clear.length > 0
-  yield* each(paths, options.json, (path) =>
-    Effect.gen(function*() {
-      const { fileAttributes } = yield* smb.stat(path)
-      if (changes) {
-        return yield* smb.setAttributes(path, {
-          fileAttributes: Attributes.changed(fileAttributes, options.set, options.clear)
-        })
-      }
-      yield* Output.write(
-        options.json
-          ? Output.jsonLine({ path: UncPath.format(path), fileAttributes, names: Attributes.names(fileAttributes) })
-          : `${Attributes.line(fileAttributes)} ${printable(slashed(UncPath.format(path)))}\n`
-      )
-    }))
+  yield* SeveralPaths.each(
+    paths,
+    { json: options.json, what: changes ? "changed" : "read" },
+    (path) =>
+      Effect.gen(function*() {
+        const { fileAttributes } = yield* smb.stat(path)
+        if (changes) {
+          return yield* smb.setAttributes(path, {
+            fileAttributes: Attributes.changed(fileAttributes, options.set, options.clear)
+          })
+        }
+        yield* Output.write(
+          options.json
+            ? Output.jsonLine({ path: UncPath.format(path), fileAttributes, names: Attributes.names(fileAttributes) })
+            : `${Attributes.line(fileAttributes)} ${printable(slashed(UncPath.format(path)))}\n`
+        )
+      })
+  )
 })

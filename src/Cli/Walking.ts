@@ -31,8 +31,8 @@ export const make = (json: boolean) => {
   }
   return {
     told,
-    /** Reports the failure of one of several starting points. */
-    tellOne,
+    /** How many directories could not be listed. */
+    failures: () => failures,
     end: Effect.suspend(() => failures > 0 ? Effect.fail(new Incomplete({ failures, what: "listed" })) : Effect.void)
   }
 }

@@ -185,6 +185,29 @@ export const remove: Share.OpenOptions = mode(
 )
 
 /**
+ * An existing directory in which a file is to be made. The open alone changes nothing: it fails if this user may not.
+ *
+ * @since 0.2.0
+ */
+export const addFile: Share.OpenOptions = mode(
+  AccessMask.FILE_WRITE_DATA | AccessMask.SYNCHRONIZE,
+  FILE_OPEN,
+  FILE_DIRECTORY_FILE
+)
+
+/**
+ * An existing directory in which a directory is to be made. The open alone changes nothing: it fails if this user may
+ * not.
+ *
+ * @since 0.2.0
+ */
+export const addDirectory: Share.OpenOptions = mode(
+  AccessMask.FILE_APPEND_DATA | AccessMask.SYNCHRONIZE,
+  FILE_OPEN,
+  FILE_DIRECTORY_FILE
+)
+
+/**
  * A reparse point, to read its data: the target of a symbolic link.
  *
  * @since 0.1.0

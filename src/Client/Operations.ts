@@ -275,10 +275,18 @@ export interface Operations {
   /**
    * The entry at a path, if `remove` can remove it. Reason `RootOrLink` for a share's root, a DFS link, and with `recursive` a
    * link of the server's own file system. Nothing is changed. Links are not followed.
+   *
+   * With `access`, also fails as `remove` would if the entry is read-only (unless `force` is given), if this user may not
+   * delete it, or if another program has it open in a way that excludes this. The entries below a directory are not
+   * looked at.
    */
   readonly removable: (
     path: PathInput,
-    options?: { readonly recursive?: boolean | undefined }
+    options?: {
+      readonly recursive?: boolean | undefined
+      readonly access?: boolean | undefined
+      readonly force?: boolean | undefined
+    }
   ) => Effect.Effect<Entry, ClientError>
   /**
    * Renames within one share. With `replace`, also over an existing file. Reason `RootOrLink` for a share's root and a DFS

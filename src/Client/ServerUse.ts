@@ -10,6 +10,7 @@ import * as Srvsvc from "../Codec/Rpc/Srvsvc.ts"
 import * as Lists from "../Codec/Rpc/SrvsvcLists.ts"
 import { fromStatus, type RequestError, SmbError } from "../Protocol/Errors.ts"
 import type * as Share from "../Protocol/Share.ts"
+import * as UncName from "../Protocol/UncName.ts"
 import * as RpcPipe from "./internal/RpcPipe.ts"
 
 /**
@@ -131,9 +132,9 @@ interface Part<A> {
   readonly resumeHandle: number | undefined
 }
 
-const denied = (server: string, name: string) =>
+const denied = (ipc: Share.Share, name: string) =>
   new SmbError({
-    ...fromStatus(NtStatus.STATUS_ACCESS_DENIED, name, `\\\\${server}`),
+    ...fromStatus(NtStatus.STATUS_ACCESS_DENIED, name, UncName.format(ipc)),
     because: "The server tells this only to its administrators: log on as one of them."
   })
 
@@ -143,7 +144,7 @@ const charactersOf = (entry: object): number =>
 
 /** Gathers a list from its parts: a server says that more follows, and where. */
 const gather = Effect.fnUntraced(function*<A extends object>(
-  server: string,
+  ipc: Share.Share,
   name: string,
   ask: (resumeHandle: number) => Effect.Effect<Part<A>, RequestError | RpcPipe.RpcRefused>
 ): Effect.fn.Return<ReadonlyArray<A>, RequestError> {
@@ -154,26 +155,27 @@ const gather = Effect.fnUntraced(function*<A extends object>(
     const answer = yield* Effect.catchTag(
       ask(resumeHandle),
       "RpcRefused",
-      ({ fault }) => RpcPipe.unexpected(server, `the server failed to tell how it is used (${name}, fault ${fault})`)
+      ({ fault }) =>
+        RpcPipe.unexpected(ipc.server, `the server failed to tell how it is used (${name}, fault ${fault})`)
     )
-    if (answer.returnValue === accessDenied) return yield* denied(server, name)
+    if (answer.returnValue === accessDenied) return yield* denied(ipc, name)
     for (const entry of answer.entries) {
       all.push(entry)
       characters += charactersOf(entry)
     }
     if (characters > mostCharacters) {
-      return yield* RpcPipe.unexpected(server, `the names in the server's list are longer than 16 MiB (${name})`)
+      return yield* RpcPipe.unexpected(ipc.server, `the names in the server's list are longer than 16 MiB (${name})`)
     }
     if (answer.returnValue === Srvsvc.NERR_Success) return all
     if (answer.returnValue !== Srvsvc.ERROR_MORE_DATA) {
       return yield* RpcPipe.unexpected(
-        server,
+        ipc.server,
         `the server did not tell how it is used (${name}, error ${answer.returnValue})`
       )
     }
     const next = answer.resumeHandle ?? 0
     if (answer.entries.length === 0 || next === resumeHandle || all.length > most) {
-      return yield* RpcPipe.unexpected(server, `the server's list has no end (${name})`)
+      return yield* RpcPipe.unexpected(ipc.server, `the server's list has no end (${name})`)
     }
     resumeHandle = next
   }
@@ -188,7 +190,7 @@ export const openFiles = Effect.fnUntraced(function*(
   ipc: Share.Share
 ): Effect.fn.Return<ReadonlyArray<OpenFile>, RequestError, Scope.Scope> {
   const call = yield* bind(ipc)
-  return yield* gather(ipc.server, fileEnum.name, (resumeHandle) =>
+  return yield* gather(ipc, fileEnum.name, (resumeHandle) =>
     call(fileEnum, {
       serverName: `\\\\${ipc.server}`,
       basePath: undefined,
@@ -221,7 +223,7 @@ export const sessions = Effect.fnUntraced(function*(
   ipc: Share.Share
 ): Effect.fn.Return<ReadonlyArray<UserSession>, RequestError, Scope.Scope> {
   const call = yield* bind(ipc)
-  return yield* gather(ipc.server, sessionEnum.name, (resumeHandle) =>
+  return yield* gather(ipc, sessionEnum.name, (resumeHandle) =>
     call(sessionEnum, {
       serverName: `\\\\${ipc.server}`,
       clientName: undefined,
@@ -256,7 +258,7 @@ export const connections = Effect.fnUntraced(function*(
   client: string
 ): Effect.fn.Return<ReadonlyArray<ShareConnection>, RequestError, Scope.Scope> {
   const call = yield* bind(ipc)
-  return yield* gather(ipc.server, connectionEnum.name, (resumeHandle) =>
+  return yield* gather(ipc, connectionEnum.name, (resumeHandle) =>
     call(connectionEnum, {
       serverName: `\\\\${ipc.server}`,
       qualifier: `\\\\${client}`,
@@ -294,7 +296,7 @@ export const statistics = Effect.fnUntraced(function*(
     "RpcRefused",
     () => Effect.succeed(undefined)
   )
-  if (answer?.returnValue === accessDenied) return yield* denied(ipc.server, statisticsGet.name)
+  if (answer?.returnValue === accessDenied) return yield* denied(ipc, statisticsGet.name)
   const info = answer?.returnValue === Srvsvc.NERR_Success ? answer.info : undefined
   return info === undefined ? undefined : {
     start: info.start,

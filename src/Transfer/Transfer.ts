@@ -19,6 +19,7 @@ import * as Stream from "effect/Stream"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
+import { fold } from "../Codec/UpCase.ts"
 import * as Arguments from "../Protocol/Arguments.ts"
 import { fromStatus } from "../Protocol/Errors.ts"
 import * as Spans from "../Protocol/Spans.ts"
@@ -27,9 +28,11 @@ import type { Incomplete } from "./Incomplete.ts"
 import * as Choice from "./internal/Choice.ts"
 import * as Comparison from "./internal/Comparison.ts"
 import * as Download from "./internal/Download.ts"
+import * as DryRun from "./internal/DryRun.ts"
 import * as Extras from "./internal/Extras.ts"
 import * as Filter from "./internal/Filter.ts"
 import * as LocalFile from "./internal/LocalFile.ts"
+import * as Mark from "./internal/Mark.ts"
 import * as Options from "./internal/Options.ts"
 import * as Overlap from "./internal/Overlap.ts"
 import * as Relay from "./internal/Relay.ts"
@@ -73,7 +76,10 @@ export interface TransferOptions {
   readonly minimumSize?: number | bigint | undefined
   /** Only files of at most this size in bytes. */
   readonly maximumSize?: number | bigint | undefined
-  /** Whether a copy gets the last write time of its original. Default: true. */
+  /**
+   * Whether a copy gets the last write time of its original. Default: true. With `resume` it always does: size and time
+   * tell a later run whether a file is complete.
+   */
   readonly times?: boolean | undefined
   /**
    * Whether a copy gets the attributes of its original that both sides have: from server to server read-only, hidden,
@@ -176,6 +182,7 @@ const complete = (run: Run, options: TransferOptions, existing: Choice.Existing)
   times: options.times ?? true,
   attributes: options.attributes ?? false,
   dryRun: options.dryRun ?? false,
+  checks: DryRun.make(),
   concurrency: options.concurrency ?? usualConcurrency,
   throttle: Options.throttle(options.bandwidth),
   retry: Options.retry(options.retries ?? usualRetries, (warning) => run.warn(warning))
@@ -371,6 +378,9 @@ const relay = Effect.fnUntraced(function*(
   const smb = yield* SmbClient
   const from = yield* Effect.fromResult(UncPath.parseInShare(source))
   const to = yield* Effect.fromResult(UncPath.parseInShare(target))
+  if (fold(UncPath.format(from)) === fold(UncPath.format(to))) {
+    return yield* Mark.sameFolder(UncPath.format(from), UncPath.format(to))
+  }
   const entry = yield* smb.stat(from)
   yield* reach(to)
   const all = Relay.make(yield* SmbClient, run, options)

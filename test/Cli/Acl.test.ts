@@ -208,6 +208,43 @@ describe("acl changes", () => {
       })
     ))
 
+  it.live("of a tree with an entry only for folders below: each folder passes it on, and no file has it", () =>
+    withFiles((base, smb, acl) =>
+      Effect.gen(function*() {
+        const flagsOf = (path: string) =>
+          Effect.map(smb.security.permissions(path), ({ entries }) =>
+            entries!.filter(({ account }) =>
+              account!.name === "ann"
+            ).map((one) =>
+              [
+                one.rights,
+                ...(one.containerInherit ? ["CI"] : []),
+                ...(one.objectInherit ? ["OI"] : []),
+                ...(one.inheritOnly ? ["IO"] : []),
+                ...(one.inherited ? ["ID"] : [])
+              ].join(" ")
+            ))
+        const changes = { ...none, grant: [entry("ann:(CI)(IO)read")] }
+        const run = yield* acl("plans", { changes, recursive: true })
+        // The two folders change; a file takes no entry that is for folders.
+        assert.deepStrictEqual(run.lines, ["2 changed, 2 unchanged"])
+        assert.deepStrictEqual(yield* flagsOf(`${base}/plans`), ["read CI IO"])
+        assert.deepStrictEqual(yield* flagsOf(`${base}/plans/deep`), ["read CI IO"])
+        assert.deepStrictEqual(yield* flagsOf(`${base}/plans/a`), [])
+        assert.deepStrictEqual(yield* flagsOf(`${base}/plans/deep/b`), [])
+        // What is made below inherits it as MS-DTYP 2.5.3.4.2 says: for a folder it counts, and is passed on again.
+        yield* smb.makeDirectory(`${base}/plans/deep/new`)
+        yield* smb.writeFile(`${base}/plans/deep/file`, "")
+        const [made] = yield* flagsOf(`${base}/plans/deep/new`)
+        assert.match(made!, /^read CI( ID)?$/)
+        assert.deepStrictEqual(yield* flagsOf(`${base}/plans/deep/file`), [])
+        // A folder that inherits again gets the same as a new one.
+        yield* acl("plans/deep", { changes: { ...none, inherit: "on", revoke: ["ann"] }, recursive: true })
+        assert.deepStrictEqual(yield* flagsOf(`${base}/plans/deep`), ["read CI ID"])
+        assert.deepStrictEqual(yield* flagsOf(`${base}/plans/deep/b`), [])
+      })
+    ))
+
   it.live("a tree, each folder before what is in it, with the counts at the end", () =>
     withFiles((base, smb, acl) =>
       Effect.gen(function*() {

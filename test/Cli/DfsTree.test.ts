@@ -3,6 +3,7 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { Credentials, DfsAdapter, SmbClient, TestTransport } from "effect-smb"
 import { failureOf, mermaid, tree } from "../../src/Cli/DfsTree.ts"
+import * as Transport from "../../src/Protocol/Transport.ts"
 import * as Served from "./served.ts"
 
 it("mermaid draws a namespace's root and links with their targets, and a link without targets with its error", () => {
@@ -63,3 +64,34 @@ it.effect("tree draws everything first, and then fails with DeadTargets", () =>
       }))
     )
   )))
+
+it.effect("tree asks a server that does not answer once, and says so for each target on it", () => {
+  const connects: Array<string> = []
+  const counting = Layer.effect(
+    Transport.Transport,
+    Effect.map(Transport.Transport, ({ connect }) => ({
+      connect: (endpoint: Transport.Endpoint, handlers: Transport.Handlers) => {
+        connects.push(endpoint.host)
+        return connect(endpoint, handlers)
+      }
+    }))
+  )
+  const targets = ["\\\\ns\\dfs", "\\\\off\\a", "\\\\OFF\\b", "\\\\off\\c"]
+  return Effect.gen(function*() {
+    const run = yield* Served.printed(tree(Served.path("//ns/dfs"), { json: true, format: "text" }))
+    const found = run.objects()[0].targets as ReadonlyArray<{ readonly state: string; readonly error?: string }>
+    assert.deepStrictEqual(found.map(({ state }) => state), ["up", "down", "down", "down"])
+    assert.notMatch(found[1]!.error!, /not asked again/)
+    for (const { error } of found.slice(2)) assert.match(error!, /^not asked again: off/)
+    assert.lengthOf(connects.filter((host) => host.toLowerCase() === "off"), 1)
+  }).pipe(Effect.provide(
+    DfsAdapter.layerWithoutDiscovery().pipe(
+      Layer.provide(SmbClient.layer()),
+      Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password")))),
+      Layer.provide(Layer.provide(
+        counting,
+        TestTransport.layer({ ns: { shares: { dfs: {} }, referrals: { "\\\\ns\\dfs": { targets } } }, off: "down" })
+      ))
+    )
+  ))
+})

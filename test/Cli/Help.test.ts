@@ -5,6 +5,7 @@ import { Effect, Layer } from "effect"
 import { CliConfig, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { readdirSync, readFileSync } from "node:fs"
 import { command } from "../../src/Cli/Commands.ts"
+import { report } from "../../src/Cli/Failure.ts"
 import * as Help from "../../src/Cli/Help.ts"
 
 const formatter = CliOutput.defaultFormatter({ colors: false })
@@ -89,3 +90,20 @@ it("the definitions of the subcommands load no client, so that help and usage er
     assert.deepStrictEqual(loaded.filter((from) => /^\.\.\/\.\.\/(?!Codec\/)/.test(from)), [], file)
   }
 })
+
+it.live("-U name%password, as smbclient takes it, is refused with what to use instead, and the password is not shown", () =>
+  Effect.gen(function*() {
+    const shown: Array<string> = []
+    const failure = yield* Effect.flip(
+      Command.runWith(command, { version: "0" })(["ls", "-U", "ann%hush", "//nas/data"]).pipe(
+        Effect.provide(environment(shown))
+      )
+    )
+    const { code, message } = report(failure)
+    assert.strictEqual(code, 2)
+    assert.match(message!, /other users of this machine can see a password on the command line/)
+    for (const instead of ["--password-file", "SMB_PASSWORD", "-A", "effect-smb login"]) {
+      assert.include(message!, instead)
+    }
+    assert.notInclude(`${message!}${shown.join("")}`, "hush")
+  }))

@@ -376,6 +376,23 @@ describe("a request that gets nothing", () => {
       }))
     }))
 
+  it.live("has two Host headers: which server it is for is not clear (RFC 9112 3.2)", () =>
+    Effect.gen(function*() {
+      const { port, share, smb } = yield* site()
+      yield* smb.writeFile(`${share}/a.txt`, "the content")
+      const answer = yield* Effect.callback<string>((resume) => {
+        const socket = Net.connect(port, "127.0.0.1")
+        let text = ""
+        socket.on("data", (data) => text += data.toString())
+        socket.on("error", () => {})
+        socket.once("close", () => resume(Effect.succeed(text)))
+        socket.write("GET /a.txt HTTP/1.1\r\nHost: localhost\r\nHost: evil.test\r\nConnection: close\r\n\r\n")
+      })
+      assert.match(answer, /^HTTP\/1\.1 400 /)
+      assert.include(answer, "more than one Host header")
+      assert.notInclude(answer, "the content")
+    }))
+
   it.live("has no file of another user, and no file of a server that is gone", () =>
     Effect.gen(function*() {
       const scope = yield* Scope.make()

@@ -131,12 +131,13 @@ describe("get of several", () => {
       })
     ))
 
-  it.effect("ends at once with the connection", () =>
+  it.effect("ends with the connection for the server that closed it, and goes on with another server", () =>
     Effect.gen(function*() {
       const target = yield* folder
-      const { failure } = yield* get(["//nas/data/a.txt", "//nas/data/b.txt"], target)
-      assert.match(failure!.message!, /closed the connection/)
-      assert.deepStrictEqual(here(target), {})
+      const { err, failure } = yield* get(["//nas/data/a.txt", "//nas/data/b.txt", "//far/data/old.txt"], target)
+      assert.match(err, /^effect-smb: nas:445 closed the connection[^\n]*; not tried: another path of this server\n$/)
+      assert.strictEqual(failure!.message, "2 entries could not be copied")
+      assert.deepStrictEqual(here(target), { "old.txt": "old" })
     }).pipe(Effect.scoped, provide(files, { faults: [{ on: "READ", is: "drop", times: 1 }] })))
 
   it.effect("says each as an object with the path there and here", () =>

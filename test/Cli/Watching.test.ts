@@ -1,7 +1,7 @@
 /** `watch`, `ln` and `locks` against the own server on loopback, in this process. */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Latch, Layer, Redacted } from "effect"
-import { OpenMode, SmbClient } from "effect-smb"
+import { Credentials, OpenMode, SmbClient, TestTransport } from "effect-smb"
 import * as Linking from "../../src/Cli/Linking.ts"
 import * as Locks from "../../src/Cli/Locks.ts"
 import * as Watching from "../../src/Cli/Watching.ts"
@@ -52,6 +52,38 @@ describe("watch", () => {
         assert.isBelow(Math.abs(Date.parse(first.time) - Date.now()), 60_000)
       })
     ))
+
+  it.live("connects again after a lost connection, and says on both outputs that changes may have been missed", () =>
+    Effect.gen(function*() {
+      const drop = { on: "CHANGE_NOTIFY", is: "drop", times: 1 } as const
+      const end = TestTransport.fault("CHANGE_NOTIFY", { status: "STATUS_NOTIFY_CLEANUP" })
+      const { err, failure, objects } = yield* Served.printed(
+        Watching.watch(Served.path("//nas/data/in"), { json: true, recursive: false })
+      ).pipe(Effect.provide(
+        SmbClient.layer().pipe(
+          Layer.provideMerge(TestTransport.layer({
+            nas: { user: "joe", password: "secret", shares: { data: { in: {} } }, faults: [drop, end] }
+          })),
+          Layer.provide(Credentials.layer(Served.credential))
+        )
+      ))
+      const told = err.trimEnd().split("\n").map((line) => JSON.parse(line) as Record<string, string>)
+      assert.deepStrictEqual(told.map(({ warning }) => warning), ["ConnectionLost", "ConnectionLost"])
+      assert.match(told[0]!.message!, /closed the connection.*: trying to watch again$/)
+      assert.match(told[1]!.message!, /watching again.*changes may have been missed/)
+      assert.deepStrictEqual(objects().map(({ change }) => change), ["lost"])
+      assert.match(failure!.message!, /the directory was removed/)
+    }))
+
+  it.live("fails at once if it cannot connect the first time", () =>
+    Effect.gen(function*() {
+      const { err, failure } = yield* Effect.provide(
+        Served.printed(Watching.watch(Served.path("//127.0.0.1:1/data"), { json: false, recursive: false })),
+        Served.client()
+      )
+      assert.strictEqual(err, "")
+      assert.match(failure!.message!, /refused the connection/)
+    }))
 
   it("says that changes were lost, and hides control characters in names", () => {
     const now = Date.UTC(2026, 10, 30)

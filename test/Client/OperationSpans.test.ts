@@ -219,6 +219,7 @@ describe("the bytes in a span", () => {
     readTo: [(smb) => smb.readTo(file, () => Effect.void, { length: 1000 }), 1000],
     stream: [(smb) => Stream.runDrain(smb.stream(file, { offset: 299_000 })), 1000],
     writeFile: [(smb) => smb.writeFile("//nas/data/g", "ü"), 2],
+    copy: [(smb) => smb.copy(file, "//nas/data/g"), 300_000],
     sink: [(smb) => Stream.run(chunks, smb.sink("//nas/data/g")), 12],
     writeFrom: [(smb) => smb.writeFrom("//nas/data/g", (_, offset) => Effect.succeed(offset === 0n ? 9 : 0)), 9]
   }

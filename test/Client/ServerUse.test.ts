@@ -72,7 +72,7 @@ const answering = (answer: (call: number) => Files | "fault") => {
         return new Uint8Array(Buffer.concat(pdus.map((one) => Codec.encode(DceRpc.Pdu)(one))))
       })
   }
-  const ipc = { server: "nas", port: 445, open: () => Effect.succeed(pipe) } as unknown as Share.Share
+  const ipc = { server: "nas", port: 4455, open: () => Effect.succeed(pipe) } as unknown as Share.Share
   return { asked, files: Effect.scoped(ServerUse.openFiles(ipc)) }
 }
 
@@ -102,6 +102,12 @@ describe("the open files of a server", () => {
         canRead: true,
         canWrite: true
       })
+    }))
+
+  it.effect("are refused with the name and the port of the server, to a user that is no administrator", () =>
+    Effect.gen(function*() {
+      const { message } = yield* Effect.flip(answering(() => part(0, 0, 5, 0)).files)
+      assert.match(message, /^\\\\nas:4455: The server tells this only to its administrators/)
     }))
 
   it.effect("are a failure if the list does not end: without an entry, without progress, or without a limit", () =>

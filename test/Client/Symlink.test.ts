@@ -264,3 +264,33 @@ describe.each(["no data", "truncated data", "malformed data"])(
       })))
   }
 )
+
+describe("a symbolic link to make", () => {
+  it.effect.each(
+    [
+      ["STATUS_NOT_A_REPARSE_POINT", /does not support symbolic links that clients make\. Make the link on the server/],
+      ["STATUS_INVALID_DEVICE_REQUEST", /does not support symbolic links that clients make/],
+      ["STATUS_PRIVILEGE_NOT_HELD", /"Create symbolic links"/]
+    ] as const
+  )("is refused in words that say what to do: %s", ([status, words]) =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const error = yield* Effect.flip(smb.makeLink("\\\\nas\\data\\link", "file"))
+      assert.match(error.message, words)
+      assert.include(error.message, status)
+      // The file that could not become a link is gone.
+      assert.isFalse(yield* smb.exists("\\\\nas\\data\\link"))
+    }).pipe(Effect.provide(
+      SmbClient.layer().pipe(
+        Layer.provideMerge(TestTransport.layer({
+          nas: {
+            user: "joe",
+            password: "secret",
+            shares: { data: { file: "" } },
+            faults: [TestTransport.fault("IOCTL", { status })]
+          }
+        })),
+        Layer.provide(Credentials.layer(Credentials.password("joe", Redacted.make("secret"))))
+      )
+    )))
+})

@@ -11,6 +11,7 @@ import { join } from "node:path"
 import { RemovalError, RootOrLink } from "../../src/Client/RemovalError.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import * as Choice from "../../src/Transfer/internal/Choice.ts"
+import * as DryRun from "../../src/Transfer/internal/DryRun.ts"
 import * as Extras from "../../src/Transfer/internal/Extras.ts"
 import * as Filter from "../../src/Transfer/internal/Filter.ts"
 import * as Options from "../../src/Transfer/internal/Options.ts"
@@ -66,6 +67,7 @@ const side = (root: Folder, removed: Array<string> = []): Side => {
           new RemovalError({ reason: new RootOrLink({ path: path(names), kind: "server-link" }) })
         )
         : Effect.void,
+    refuseRemoval: () => Effect.void,
     remove: (names) => Effect.sync(() => void removed.push(path(names))),
     hash: () => Effect.succeed("")
   }
@@ -89,6 +91,7 @@ const extras = Effect.fnUntraced(function*(source: Folder, target: Folder, exclu
       times: true,
       attributes: false,
       dryRun: false,
+      checks: DryRun.make(),
       concurrency: 1,
       throttle: Options.throttle(undefined),
       retry: (_, effect) => effect

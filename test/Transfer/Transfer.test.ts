@@ -332,6 +332,17 @@ describe("sync between servers", () => {
       assert.deepStrictEqual(yield* there(`${data}\\d\\copy`), { a: "a", d: "/", "d/b": "b" })
     }).pipe(Effect.scoped, provide({ a: "a", d: { b: "b" } })))
 
+  it.effect("refuses a target that is the source, in any case of letters", () =>
+    Effect.gen(function*() {
+      for (const [from, to] of [["d", "d"], ["d", "D"], ["a", "A"]]) {
+        const refused = Stream.runDrain(Transfer.copyTree(`${data}\\${from}`, `${data}\\${to}`))
+        const { message } = yield* Effect.flip(refused)
+        assert.match(message, /^\\\\nas\\data\\\w: source and target are the same.*: nothing was copied$/)
+        assert.notMatch(message, /effect-smb/)
+      }
+      assert.deepStrictEqual(yield* there(data), { a: "a", d: "/", "d/b": "b" })
+    }).pipe(Effect.scoped, provide({ a: "a", d: { b: "b" } })))
+
   it.effect("passes on attributes only when the user says so", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient

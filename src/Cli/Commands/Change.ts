@@ -41,7 +41,7 @@ export const mkdir = Command.make(
     parents: boolean("parents", "Also make the directories above; an existing directory is no failure", "p"),
     paths: some("Directories")
   },
-  ({ parents, paths }) => act(paths, ({ makeDirectory }) => makeDirectory(paths, { parents }))
+  ({ parents, paths }) => act(paths, ({ makeDirectory }, json) => makeDirectory(paths, { json, parents }))
 ).pipe(Command.withDescription("Make directories"))
 
 /** `effect-smb mv` */

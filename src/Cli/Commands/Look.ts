@@ -236,7 +236,8 @@ export const watch = Command.make(
 ).pipe(
   Command.withDescription(
     "Print the changes in a directory as they happen, until it is interrupted (Ctrl-C); then it ends with exit code 0. " +
-      "The line lost says that changes came too fast for the server: list the directory again. With --json: time, " +
+      "The line lost says that changes came too fast for the server, or that the connection was lost for a while: list the " +
+      "directory again. With --json: time, " +
       "change (added, removed, modified, renamed-from, renamed-to, stream-added, stream-removed, stream-modified, " +
       "other, lost), name, path."
   ),

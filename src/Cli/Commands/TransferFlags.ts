@@ -49,7 +49,7 @@ export const comparison = {
 export const running = {
   update: boolean("update", "Skip files that are newer at the target, or as old and as large"),
   existing: boolean("skip-existing", "Skip files that the target has"),
-  noTimes: boolean("no-times", "Do not give copies the time of their original"),
+  noTimes: boolean("no-times", "Do not give copies the time of their original; with --resume they still get it"),
   dryRun: boolean("dry-run", "Change nothing; print what would be copied and removed"),
   transfers: count("transfers", 1, "How many files are copied at once. Default: 8"),
   retries: count("retries", 0, "How often a file is tried again after a failure that may pass. Default: 2"),

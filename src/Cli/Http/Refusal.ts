@@ -24,6 +24,13 @@ export const malformed: Refusal = {
   message: "The path in this address is not written as URLs are: a % is not followed by two digits of UTF-8."
 }
 
+/** The request names the server more than once. */
+export const severalHosts: Refusal = {
+  status: 400,
+  title: "Bad request",
+  message: "The request has more than one Host header, so that it is not clear which server it is for. Send one."
+}
+
 /** Only reading is possible. */
 export const otherMethod = (method: string): Refusal => ({
   status: 405,

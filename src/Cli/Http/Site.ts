@@ -4,6 +4,7 @@
  * A file is opened first. Its size, its version and its bytes are those of this one open, and a file that cannot be
  * opened gets a page that says why. Ranges, conditions and types are those of Effect's `HttpStaticServer`.
  */
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as ByteSize from "effect/ByteSize"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -19,6 +20,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
+import type { IncomingMessage } from "node:http"
 import type { ClientError } from "../../Client/ClientError.ts"
 import type { ReadableFile } from "../../Client/Operations.ts"
 import type * as SmbClient from "../../Client/SmbClient.ts"
@@ -210,13 +212,17 @@ const respond = Effect.fnUntraced(function*(
   HttpServerRequest.HttpServerRequest | Scope.Scope
 > {
   const { allowedNames, base, smb } = options
-  const { headers, method, url } = yield* HttpServerRequest.HttpServerRequest
+  const request = yield* HttpServerRequest.HttpServerRequest
+  const { headers, method, url } = request
   const located = UrlPath.parse(url)
   const { isFolder, names } = Result.getOrElse(located, () => ({ names: [], isFolder: true }))
   const refuse = (refusal: Refusal.Refusal) =>
     html(Page.failure({ root: UncPath.format(base), names, isFolder, ...refusal }), refusal.status)
 
   const host = headers.host
+  // Node takes the first of several lines, and a proxy in front may take the last (RFC 9112 3.2).
+  const { headersDistinct } = NodeHttpServerRequest.toIncomingMessage(request) as IncomingMessage
+  if ((headersDistinct.host?.length ?? 0) > 1) return refuse(Refusal.severalHosts)
   if (host !== undefined && !HostNames.isOwn(host, allowedNames)) return refuse(Refusal.otherHost(printable(host)))
   if (method !== "GET" && method !== "HEAD") {
     return HttpServerResponse.setHeader(refuse(Refusal.otherMethod(method)), "allow", "GET, HEAD")

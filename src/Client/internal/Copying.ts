@@ -1,6 +1,7 @@
 /** Copies a file: by its server if that holds both files, otherwise through this machine. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Spans from "../../Protocol/Spans.ts"
 import * as UncName from "../../Protocol/UncName.ts"
 import { ShareAccess } from "../../Smb2/Message/Constants.ts"
 import type { ClientError } from "../ClientError.ts"
@@ -56,18 +57,20 @@ export const make = (context: PathContext): Operations["copy"] =>
             // FSCTL_SRV_COPYCHUNK_WRITE needs no right to read the target (MS-SMB2 3.3.5.15.6).
             : RemoveUnfinished.opened(UncName.format(share, share.name, below), openOn(share, below, mode))
       )
-      const throughThisMachine = Effect.asVoid(PipelinedWrites.write(
+      const throughThisMachine = PipelinedWrites.write(
         target.file,
         target.share.limits.write,
         0n,
         PipelinedReads.read(PipelinedReads.source(source.share, source.file), 0n, undefined)
-      ))
-      yield* source.share.sessionKey === target.share.sessionKey && ServerCopy.isOfKnownSize(source.file)
+      )
+      const bytes = yield* source.share.sessionKey === target.share.sessionKey &&
+          ServerCopy.isOfKnownSize(source.file)
         ? Effect.catch(
-          ServerCopy.copy(source, target),
+          Effect.as(ServerCopy.copy(source, target), source.file.opened.endOfFile),
           (error) => ServerCopy.isUnable(error) ? throughThisMachine : Effect.fail(error)
         )
         : throughThisMachine
       yield* target.file.close
+      yield* Spans.annotate({ [Spans.Attribute.bytes]: Number(bytes) })
     }))
   })

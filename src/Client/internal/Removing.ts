@@ -1,7 +1,8 @@
 /** Removes the entry or tree that a path itself names, never a share's root or a link's target. */
 import * as Effect from "effect/Effect"
+import { NtStatus } from "../../Codec/NtStatus.ts"
 import { isNameSurrogate, ReparseTag } from "../../Codec/Reparse.ts"
-import { isMissing, perhapsGone } from "../../Protocol/Errors.ts"
+import { fromStatus, isMissing, perhapsGone } from "../../Protocol/Errors.ts"
 import { FileAttributes } from "../../Smb2/Message/Constants.ts"
 import type { ClientError } from "../ClientError.ts"
 import * as Entry from "../Entry.ts"
@@ -106,6 +107,14 @@ export const operations = (
       const unc = yield* Effect.fromResult(UncPath.parseInShare(path))
       const entry = yield* find(unc)
       if (options?.recursive === true && isTree(entry)) yield* ServerLinks.refuseServerLink(around, unc)
+      if (options?.access !== true) return entry
+      if (PreviousVersion.split(unc.path).time !== undefined) return yield* refuseChange(entry.path)
+      // The open asks for the right to delete, and the close gives it back.
+      yield* onEntry(context, unc, (share, below) => share.batch(below, OpenMode.remove, []))
+      const isReadOnly = (entry.fileAttributes & FileAttributes.FILE_ATTRIBUTE_READONLY) !== 0
+      if (isReadOnly && options.force !== true) {
+        return yield* fromStatus(NtStatus.STATUS_CANNOT_DELETE, "SET_INFO", entry.path)
+      }
       return entry
     })
   }

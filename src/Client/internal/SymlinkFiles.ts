@@ -1,10 +1,10 @@
 /** Reads and creates symbolic links, which are reparse points of one kind (MS-FSCC 2.1.2.4). */
 import * as Effect from "effect/Effect"
 import * as Codec from "../../Codec/Codec.ts"
-import { NtStatus } from "../../Codec/NtStatus.ts"
+import { NtStatus, type Reason } from "../../Codec/NtStatus.ts"
 import * as Reparse from "../../Codec/Reparse.ts"
 import * as Arguments from "../../Protocol/Arguments.ts"
-import { fromStatus } from "../../Protocol/Errors.ts"
+import { fromStatus, SmbError, withDetail } from "../../Protocol/Errors.ts"
 import { CreateOptions } from "../../Smb2/Message/Constants.ts"
 import * as Fsctl from "../../Smb2/Message/Fsctl.ts"
 import * as OpenMode from "../OpenMode.ts"
@@ -62,7 +62,7 @@ export const operations = (context: PathContext): Pick<Operations, "readLink" | 
     const { results } = yield* batch(context, path, { ...mode, createOptions: mode.createOptions | kind }, [
       { _tag: "Ioctl", ctlCode: Fsctl.Fsctl.FSCTL_SET_REPARSE_POINT, input, maximum: 0 }
     ])
-    yield* Effect.tapError(Effect.fromResult(results[0]), () =>
+    yield* Effect.tapError(Effect.mapError(Effect.fromResult(results[0]), refusedLink), () =>
       // The file that could not become a link is useless, so it is removed.
       batch(context, path, OpenMode.remove, [removal]).pipe(
         Effect.flatMap(({ results }) => Effect.fromResult(results[0])),
@@ -77,6 +77,35 @@ export const operations = (context: PathContext): Pick<Operations, "readLink" | 
       ))
   })
 })
+
+/** What servers without symbolic links respond: smbd, that its file system has no reparse points. */
+const unsupported: ReadonlySet<string> = new Set<Reason>([
+  "NotAReparsePoint",
+  "NotSupported",
+  "NotImplemented",
+  "InvalidDeviceRequest"
+])
+
+/** The same error with the reason that a person understands, and what to do. */
+const refusedLink = <E>(error: E): E | SmbError => {
+  if (!(error instanceof SmbError)) return error
+  if (unsupported.has(error.reason._tag)) {
+    return withDetail(
+      error,
+      undefined,
+      "The server does not support symbolic links that clients make. Make the link on the server itself, or give the " +
+        "file another name there (a hard link)."
+    )
+  }
+  return error.reason._tag === "PrivilegeNotHeld"
+    ? withDetail(
+      error,
+      undefined,
+      "The account may not make symbolic links. On Windows it needs the privilege \"Create symbolic links\", which " +
+        "administrators have."
+    )
+    : error
+}
 
 const removal = {
   _tag: "SetInfo",

@@ -18,6 +18,7 @@ import { checked } from "../LocalNames.ts"
 import * as CaseClash from "./CaseClash.ts"
 import * as LocalFile from "./LocalFile.ts"
 import * as LocalName from "./LocalName.ts"
+import * as Mark from "./Mark.ts"
 import * as Options from "./Options.ts"
 import type { Run } from "./Run.ts"
 import * as Same from "./Same.ts"
@@ -151,6 +152,7 @@ const take = Effect.fnUntraced(function*(entry: Entry, here: string, options: Do
     run.skipped(entry.size)
     yield* run.tell({ _tag: "Skipped", from: entry.path, to: here, size: entry.size, because: choice })
   } else if (dryRun) {
+    yield* options.checks.here(here)
     yield* run.tell({ _tag: "Planned", action: "Copy", path: entry.path, to: here, size: entry.size })
   } else yield* file(entry.path, here, options, entry)
 })
@@ -186,7 +188,10 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
   yield* makeDirectory([])
   // The target folder can be inside the source directory, if this machine serves the share.
   const mark = `.effect-smb-${randomBytes(6).toString("hex")}`
-  if (!dryRun) yield* LocalFile.mark(target, mark)
+  if (!dryRun) {
+    yield* LocalFile.mark(target, mark)
+    if (yield* Mark.isAt(source, mark)) return yield* Mark.sameFolder(base, target)
+  }
   const own = UpCase.fold(basename(dryRun ? target : yield* fs.realPath(target)))
   const namesOf = (entry: Entry): ReadonlyArray<string> | undefined =>
     entry.path.startsWith(`${base}\\`) ? entry.path.slice(base.length + 1).split("\\") : undefined

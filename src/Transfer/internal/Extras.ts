@@ -51,7 +51,10 @@ export const remove = (
         detail: `not removed: ${most} entries were removed, which is the limit that you have set`
       })
     }
-    if (options.dryRun) return yield* run.tell({ _tag: "Planned", action: "Remove", path })
+    if (options.dryRun) {
+      yield* target.refuseRemoval(names)
+      return yield* run.tell({ _tag: "Planned", action: "Remove", path })
+    }
     yield* options.retry(path, target.remove(names))
     yield* run.tell({ _tag: "Removed", path })
   })

@@ -13,6 +13,7 @@ import { SmbClient } from "../../Client/SmbClient.ts"
 import * as UncPath from "../../Client/UncPath.ts"
 import { CreateOptions } from "../../Smb2/Message/Constants.ts"
 import { concernsOne } from "../Incomplete.ts"
+import { LocalError } from "../LocalError.ts"
 
 /** A name that nothing else has. */
 export const name = (): string => `effect-smb-${randomBytes(6).toString("hex")}`
@@ -29,6 +30,13 @@ export const put = Effect.fnUntraced(function*(directory: UncPath.UncPath, mark:
   yield* Effect.addFinalizer(() => marked.success.close.pipe(Effect.timeoutOption("1 second"), Effect.ignore))
   return true
 })
+
+/** The failure of a copy whose source is its target. */
+export const sameFolder = (source: string, target: string): LocalError =>
+  new LocalError({
+    path: source,
+    detail: `source and target are the same${source === target ? "" : ` (${target})`}: nothing was copied`
+  })
 
 /** Whether a directory of a server has the file. */
 export const isAt = (directory: UncPath.UncPath, mark: string) =>

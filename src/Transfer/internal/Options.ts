@@ -6,6 +6,7 @@ import * as Schedule from "effect/Schedule"
 import { isTransient } from "../../Client/ClientError.ts"
 import type { EntryError, Warning } from "../TransferEvent.ts"
 import type * as Choice from "./Choice.ts"
+import type * as DryRun from "./DryRun.ts"
 import type * as Filter from "./Filter.ts"
 import * as Warnings from "./Warnings.ts"
 
@@ -17,6 +18,8 @@ export interface Options {
   /** Whether a copy gets the attributes of its original that both sides have. */
   readonly attributes: boolean
   readonly dryRun: boolean
+  /** What a dry run asks, so that it promises nothing that the real run would be refused. */
+  readonly checks: DryRun.Checks
   /** How many files are copied at once. */
   readonly concurrency: number
   /** Waits until `count` bytes may pass, and runs. */

@@ -82,8 +82,9 @@ const byServer = Effect.fnUntraced(function*(entry: Entry, target: UncPath.UncPa
   ).pipe(
     // The user knows the final name.
     Effect.catchTag("SmbError", (error) => {
-      const { detail: _, ...rest } = ReplacementNotice.named(error, name, UncPath.name(target))
-      return Effect.fail(rest.command === "SET_INFO" ? new SmbError(rest) : error)
+      const known = ReplacementNotice.named(error, name, UncPath.name(target))
+      const { detail: _, ...rest } = known
+      return Effect.fail(rest.command === "SET_INFO" ? new SmbError(rest) : known)
     })
   )
   return entry.size
@@ -148,7 +149,10 @@ const take = Effect.fnUntraced(function*(
     run.skipped(entry.size)
     return yield* run.tell({ _tag: "Skipped", from: entry.path, to, size: entry.size, because: choice })
   }
-  if (dryRun) return yield* run.tell({ _tag: "Planned", action: "Copy", path: entry.path, to, size: entry.size })
+  if (dryRun) {
+    yield* relay.checks.there(target, { inPlace: false, mapped: false })
+    return yield* run.tell({ _tag: "Planned", action: "Copy", path: entry.path, to, size: entry.size })
+  }
   yield* file(entry, target, relay)
 })
 
@@ -239,7 +243,9 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
     yield* take(entry, UncPath.join(target, names.join("\\")), old, relay)
   })
   yield* makeDirectory([])
-  if (!dryRun) yield* Mark.put(target, mark)
+  if (!dryRun && (yield* Mark.put(target, mark)) && (yield* Mark.isAt(source, mark))) {
+    return yield* Mark.sameFolder(base, UncPath.format(target))
+  }
   yield* smb.walk(source, { onError, onLoop, enter }).pipe(
     Stream.filter((entry) => {
       const names = namesOf(entry)

@@ -10,6 +10,7 @@ import { isMissing } from "../../Protocol/Errors.ts"
 import { LocalError, notFound } from "../LocalError.ts"
 import type { EntryError } from "../TransferEvent.ts"
 import type { Facts } from "./Choice.ts"
+import * as DryRun from "./DryRun.ts"
 import * as Same from "./Same.ts"
 
 /** What each side needs. */
@@ -36,6 +37,8 @@ export interface Side {
    * removed.
    */
   readonly refuseLink: (names: ReadonlyArray<string>) => Effect.Effect<void, EntryError, Services>
+  /** Fails as `remove` would, as far as that is known without a change. */
+  readonly refuseRemoval: (names: ReadonlyArray<string>) => Effect.Effect<void, EntryError, Services>
   /** Removes a file, or a folder with everything below. A link is removed itself. */
   readonly remove: (names: ReadonlyArray<string>) => Effect.Effect<void, EntryError, Services>
   /** The SHA-256 of a file. */
@@ -75,6 +78,7 @@ export const local = (base: string): Side => {
     }),
     // A listing tells what is a link.
     refuseLink: () => Effect.void,
+    refuseRemoval: (names) => DryRun.writableHere(path(names.slice(0, -1))),
     remove: (names) => Effect.flatMap(FileSystem.FileSystem, (fs) => fs.remove(path(names), { recursive: true })),
     hash: (names) => Same.localHash(path(names))
   }
@@ -98,6 +102,8 @@ export const remote = (base: UncPath.UncPath): Side => {
         )),
     refuseLink: (names) =>
       Effect.flatMap(SmbClient, (smb) => Effect.asVoid(smb.removable(at(names), { recursive: true }))),
+    refuseRemoval: (names) =>
+      Effect.flatMap(SmbClient, (smb) => Effect.asVoid(smb.removable(at(names), { recursive: true, access: true }))),
     remove: (names) =>
       Effect.flatMap(SmbClient, (smb) =>
         smb.remove(at(names), { recursive: true }).pipe(

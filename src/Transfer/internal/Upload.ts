@@ -220,7 +220,10 @@ const take = Effect.fnUntraced(function*(
     run.skipped(facts.size)
     return yield* run.tell({ _tag: "Skipped", from: path, to, size: facts.size, because: choice })
   }
-  if (dryRun) return yield* run.tell({ _tag: "Planned", action: "Copy", path, to, size: facts.size })
+  if (dryRun) {
+    yield* upload.checks.there(target, upload)
+    return yield* run.tell({ _tag: "Planned", action: "Copy", path, to, size: facts.size })
+  }
   yield* file(path, target, upload, isNew)
 })
 
@@ -354,7 +357,9 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
 
   const first = yield* enter([])
   // The target directory can be inside the source folder, if this machine serves the share.
-  if (!dryRun) yield* Mark.put(target, mark)
+  if (!dryRun && (yield* Mark.put(target, mark)) && (yield* fs.exists(join(source, mark)))) {
+    return yield* Mark.sameFolder(source, UncPath.format(target))
+  }
   yield* below([], first).pipe(
     Stream.onEnd(Effect.sync(() => run.scanned())),
     Stream.buffer(Options.ahead),
