@@ -163,7 +163,7 @@ const disconnect = (tree: TreeRequests.Tree): Effect.Effect<void> =>
   Multiplexer.requestAtEnd(
     Connection.request(
       tree.connection,
-      tree.outgoing({ command: Command.SMB_COM_TREE_DISCONNECT, body: new Uint8Array(3) })
+      tree.outgoing({ command: Command.SMB_COM_TREE_DISCONNECT, body: new Uint8Array(3), atEnd: true })
     )
   )
 
@@ -184,6 +184,7 @@ const makeShare = (
     open: (dfs, path, options) => openFile(tree, dfs, path, options),
     batch: (dfs, path, options, operations) =>
       ConnectedShare.batch(openFile(tree, dfs, path, options), options, operations),
+    compounds: () => false,
     control: (operation) => Commands.control(tree, operation)
   })
 }
