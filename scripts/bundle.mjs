@@ -12,11 +12,46 @@ import { rolldown } from "rolldown"
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const folder = join(root, "dist", "Cli")
 
+/** A module of Node that the bundle imports, and the conversion of CommonJS if there is one. */
+const builtin = /^let (\w+) = require\("(node:[^"]+)"\);\n(?:\1 = (__toESM)\(\1, 1\);\n)?/gm
+
+/**
+ * Imports a module of Node when it is used for the first time: a run needs few of them, and each costs milliseconds.
+ * Rolldown writes each use as `name.property` or `...name`. The parentheses are needed after `new`.
+ */
+const lazyBuiltins = {
+  name: "lazy-builtins",
+  renderChunk(code) {
+    const names = []
+    const declared = code.replace(builtin, (_, name, path, convert) => {
+      names.push(name)
+      const required = `require(${JSON.stringify(path)})`
+      const found = convert === undefined ? required : `${convert}(${required}, 1)`
+      return `let ${name};\nconst ${name}$lazy = () => ${name} ??= ${found};\n`
+    })
+    return names.reduce((text, name) => {
+      // Not the property of another object.
+      const alone = `(?<![\\w$]|(?<!\\.\\.)\\.)${name}(?![\\w$])`
+      const used = new RegExp(`${alone}(?=\\.\\w)|(?<=\\.\\.\\.)${name}(?![\\w$])`, "g")
+      const changed = text.replace(used, `(${name}$lazy())`)
+      if (changed.match(new RegExp(alone, "g")).length !== 2) {
+        throw new Error(`bundle.mjs: ${name} is used in another way than ${name}.property and ...${name}`)
+      }
+      return changed
+    }, declared)
+  }
+}
+
+/** A script without other characters is read faster, and takes half of the memory. */
+const toAscii = (code) =>
+  code.replace(/[\u0080-\uffff]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`)
+
 /** Writes one module, with all that it imports, as one CommonJS file. Returns the paths of its modules. */
 const bundle = async (name, output) => {
   const made = await rolldown({
     cwd: root,
     input: join(folder, name),
+    plugins: [lazyBuiltins],
     platform: "node",
     external: ["koffi", "@napi-rs/keyring", "ldapts"],
     // `ConfigProvider` looks for the environment of browsers there.
@@ -29,6 +64,8 @@ const bundle = async (name, output) => {
     codeSplitting: false
   })
   await made.close()
+  const path = join(folder, output)
+  writeFileSync(path, toAscii(readFileSync(path, "utf8")))
   return chunk.moduleIds
 }
 

@@ -1,7 +1,7 @@
 /** `stat`, `streams`, `versions`: what a server knows of one file beyond the entry of a listing. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import type { Entry } from "../Client/Entry.ts"
+import * as Entry from "../Client/Entry.ts"
 import * as Information from "../Client/Information.ts"
 import * as OpenMode from "../Client/OpenMode.ts"
 import type { NamedStream } from "../Client/Operations.ts"
@@ -9,6 +9,8 @@ import * as PreviousVersion from "../Client/PreviousVersion.ts"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
 import * as FileTime from "../Codec/FileTime.ts"
+import { isMissing } from "../Protocol/Errors.ts"
+import type * as Share from "../Protocol/Share.ts"
 import * as AccessWords from "./AccessWords.ts"
 import * as Attributes from "./Attributes.ts"
 import { printable, UsageError } from "./Failure.ts"
@@ -38,23 +40,19 @@ export interface Details {
 /** `:name:$DATA`, with an empty name for the file's own data. */
 const streamName = /^:([^:]+):\$DATA$/iu
 
-/** Asks for the details in one batch; a server that refuses all of it has none. */
-const detailsOf = Effect.fnUntraced(function*(path: Remote, entry: Entry, follow: boolean) {
-  const smb = yield* SmbClient
-  const target = entry.type === "symlink" ? yield* Effect.orElseSucceed(smb.readLink(path), () => undefined) : undefined
-  const asked = Effect.scoped(smb.withShare(path, (share, below) => {
-    const version = PreviousVersion.split(below)
-    const mode = follow ? OpenMode.attributes : OpenMode.readReparsePoint
-    return share.batch(version.path, { ...mode, queryMaximalAccess: true, timewarp: version.time }, [
-      Information.queryFile("FileStandardInformation"),
-      Information.queryFile("FileInternalInformation"),
-      Information.queryFile("FileAlternateNameInformation"),
-      Information.queryFile("FileStreamInformation")
-    ])
-  }))
-  const found = yield* Effect.result(asked)
-  if (Result.isFailure(found)) return { target } satisfies Details
-  const { opened, results: [standard, internal, alternate, streams] } = found.success
+/** What a batch asks for, in addition to the open. */
+const queries = [
+  Information.queryFile("FileStandardInformation"),
+  Information.queryFile("FileInternalInformation"),
+  Information.queryFile("FileAlternateNameInformation"),
+  Information.queryFile("FileStreamInformation"),
+  Information.queryFile("FileAttributeTagInformation")
+] as const
+
+const detailsFrom = (
+  opened: Share.Opened,
+  [standard, internal, alternate, streams]: Share.Results<typeof queries>
+): Details => {
   const value = <A, B>(result: Result.Result<A, unknown>, of: (value: A) => B): B | undefined =>
     Result.isSuccess(result) ? of(result.success) : undefined
   return {
@@ -67,9 +65,46 @@ const detailsOf = Effect.fnUntraced(function*(path: Remote, entry: Entry, follow
         const name = streamName.exec(one.streamName)?.[1]
         return name === undefined ? [] : [{ name, size: one.streamSize }]
       })),
-    maximalAccess: opened.maximalAccess,
-    target
-  } satisfies Details
+    maximalAccess: opened.maximalAccess
+  }
+}
+
+/** The entry from the response to its open; of a link itself if its tag is given. */
+const entryOf = (
+  path: Remote,
+  opened: Share.Opened,
+  tag: Result.Result<{ readonly reparseTag: number }, unknown> | undefined
+): Entry.Entry =>
+  Entry.fromAttributes(path, opened, tag !== undefined && Result.isSuccess(tag) ? tag.success.reparseTag : 0)
+
+/**
+ * The entry at a path and its details, in one batch. A server that refuses all of it has no details, but perhaps the
+ * entry.
+ */
+const lookAt = Effect.fnUntraced(function*(path: Remote, follow: boolean) {
+  const smb = yield* SmbClient
+  const found = yield* Effect.result(Effect.scoped(smb.withShare(path, (share, below) => {
+    const version = PreviousVersion.split(below)
+    const mode = follow ? OpenMode.attributes : OpenMode.readReparsePoint
+    return share.batch(version.path, { ...mode, queryMaximalAccess: true, timewarp: version.time }, queries)
+  })))
+  if (Result.isFailure(found)) {
+    const { failure } = found
+    return failure._tag === "SmbError" && isMissing(failure)
+      ? yield* failure
+      : { entry: yield* smb.stat(path, { follow }), details: {} satisfies Details }
+  }
+  const { opened, results } = found.success
+  return { entry: entryOf(path, opened, follow ? undefined : results[4]), details: detailsFrom(opened, results) }
+})
+
+/** The same, and the target of a symbolic link. */
+const lookAtLink = Effect.fnUntraced(function*(path: Remote, follow: boolean) {
+  const found = yield* lookAt(path, follow)
+  if (found.entry.type !== "symlink") return found
+  const smb = yield* SmbClient
+  const target = yield* Effect.orElseSucceed(smb.readLink(path), () => undefined)
+  return { ...found, details: { ...found.details, target } satisfies Details }
 })
 
 /** Details as the fields of an object. */
@@ -87,7 +122,7 @@ const detailsObject = (details: Details, isDirectory: boolean): Readonly<Record<
 
 const time = (ticks: bigint): string => FileTime.isTime(ticks) ? FileTime.toISO(ticks) ?? "-" : "-"
 
-const facts = (entry: Entry, details: Details): ReadonlyArray<Table.Fact> => {
+const facts = (entry: Entry.Entry, details: Details): ReadonlyArray<Table.Fact> => {
   const { fileAttributes } = entry
   const hex = `0x${fileAttributes.toString(16).padStart(8, "0")}`
   const names = Attributes.names(fileAttributes)
@@ -124,12 +159,10 @@ export const stat = Effect.fnUntraced(function*(
   paths: ReadonlyArray<Remote>,
   options: Format & { readonly follow: boolean }
 ) {
-  const smb = yield* SmbClient
   let count = 0
   yield* SeveralPaths.each(paths, { json: options.json, what: "read" }, (path) =>
     Effect.gen(function*() {
-      const entry = yield* smb.stat(path, { follow: options.follow })
-      const details = yield* detailsOf(path, entry, options.follow)
+      const { details, entry } = yield* lookAtLink(path, options.follow)
       yield* Output.write(
         options.json
           ? Output.jsonLine({

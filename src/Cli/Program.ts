@@ -15,6 +15,7 @@ import * as References from "effect/References"
 import * as Runtime from "effect/Runtime"
 import * as Terminal from "effect/Terminal"
 import { readFileSync } from "node:fs"
+import { WaitsAtEnd } from "../Protocol/Multiplexer.ts"
 import * as UnfinishedFiles from "../Transfer/UnfinishedFiles.ts"
 import { command } from "./Commands.ts"
 import * as Failure from "./Failure.ts"
@@ -59,6 +60,8 @@ const services = Layer.mergeAll(
   Layer.provideMerge(terminal, NodeServices.layer),
   Help.layer,
   Layer.succeed(References.MinimumLogLevel, "Warn"),
+  // The process ends with its last connection.
+  Layer.succeed(WaitsAtEnd, false),
   Logger.layer([warnings])
 )
 

@@ -24,6 +24,7 @@ const wentOn = ({ cause, from, offset, path, to }: Move): Report => {
 export const open = Effect.fnUntraced(function*(source: UncPath.PathInput, options: Format, progress = Progress.none) {
   const smb = yield* SmbClient
   return yield* smb.openToRead(source, {
+    atOnce: true,
     onMove: (move) => Effect.andThen(progress.wipe, Output.tell(wentOn(move), options.json))
   })
 })

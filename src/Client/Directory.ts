@@ -2,10 +2,13 @@
  * Directories: their entries as a stream, and whole trees.
  */
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { isNameSurrogate } from "../Codec/Reparse.ts"
 import { fold } from "../Codec/UpCase.ts"
 import type { RequestError } from "../Protocol/Errors.ts"
+import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
 import { FileAttributes } from "../Smb2/Message/Constants.ts"
 import type { ClientError } from "./ClientError.ts"
@@ -15,6 +18,9 @@ import * as UncPath from "./UncPath.ts"
 
 /** The size of one response with entries, in bytes: some hundreds of entries. */
 const pageSize = 256 * 1024
+
+/** The size of a response that is to find the end of a listing, in bytes. */
+const smallPageSize = 64 * 1024
 
 /**
  * An entry of a listing; `.` is the directory itself and `..` is its parent.
@@ -45,6 +51,33 @@ export const isDots = ({ name }: Listed): boolean => isDot(name)
 /** A server that lists names with separators in them wants to mislead the client: such an entry is skipped. */
 const isComponent = (name: string): boolean => name !== "" && !/[\\/\0]/.test(name)
 
+/** The next page of a listing. */
+const page = ({ limits }: Share.Share, pattern: string, restart: boolean, size: number) =>
+  Information.queryDirectory("FileIdBothDirectoryInformation", {
+    pattern,
+    restart,
+    maximum: Math.min(size, limits.transact)
+  })
+
+type Page = Operation.Output<ReturnType<typeof page>>
+
+/** The entries of pages. If the server lists `.` and `..`, they are first. */
+const entriesOf = (share: Share.Share, directory: UncPath.UncPath, from: string) => {
+  const place = fold(UncPath.format({ server: share.server, port: share.port, share: share.name, path: "" }))
+  return (page: Page): ReadonlyArray<Listed> => {
+    const self = page.find(({ fileName }) => fileName === ".")?.fileId
+    // A file cannot be its own directory: the numbers of a server that says so are not used.
+    const numbered = page.every(({ fileAttributes, fileId }) => fileId !== self || isDirectory(fileAttributes))
+    const found = page.filter(({ fileName }) => isComponent(fileName)).map((one): Listed => ({
+      name: one.fileName,
+      entry: Entry.fromDirectory(directory, one, from),
+      fileId: numbered ? one.fileId : 0n,
+      place
+    }))
+    return [...found.filter(isDots), ...found.filter((one) => !isDots(one))]
+  }
+}
+
 /**
  * The entries of an open directory that match `pattern`, a page at a time. If the server lists `.` and `..`, they are
  * first. `from` is the directory's own relative path.
@@ -58,29 +91,51 @@ export const listed = (
   pattern: string,
   from = ""
 ): Stream.Stream<Listed, RequestError> => {
-  const place = fold(UncPath.format({ server: share.server, port: share.port, share: share.name, path: "" }))
+  const entries = entriesOf(share, directory, from)
   return Stream.unfold(true, (restart) =>
     Effect.map(
-      file.run(Information.queryDirectory("FileIdBothDirectoryInformation", {
-        pattern,
-        restart,
-        maximum: Math.min(pageSize, share.limits.transact)
-      })),
+      file.run(page(share, pattern, restart, pageSize)),
       (page) => page.length === 0 ? undefined : ([page, false] as const)
-    )).pipe(
-      Stream.flatMap((page) => {
-        const self = page.find(({ fileName }) => fileName === ".")?.fileId
-        // A file cannot be its own directory: the numbers of a server that says so are not used.
-        const numbered = page.every(({ fileAttributes, fileId }) => fileId !== self || isDirectory(fileAttributes))
-        const found = page.filter(({ fileName }) => isComponent(fileName)).map((one): Listed => ({
-          name: one.fileName,
-          entry: Entry.fromDirectory(directory, one, from),
-          fileId: numbered ? one.fileId : 0n,
-          place
-        }))
-        return Stream.fromArray([...found.filter(isDots), ...found.filter((one) => !isDots(one))])
-      })
-    )
+    )).pipe(Stream.flatMap((page) => Stream.fromArray(entries(page))))
+}
+
+/**
+ * The queries of a listing that fits in one compound: a page, and a small one, which finds the end.
+ *
+ * @since 0.2.0
+ */
+export const firstQueries = (share: Share.Share, pattern: string) =>
+  [page(share, pattern, true, pageSize), page(share, pattern, false, smallPageSize)] as const
+
+/**
+ * The responses to `firstQueries`.
+ *
+ * @since 0.2.0
+ */
+export type FirstResults = Share.Results<ReturnType<typeof firstQueries>>
+
+/**
+ * The entries of a directory from the responses to `firstQueries`. `open` opens the directory if these are not all: its
+ * listing begins again then, and each name is given once.
+ *
+ * @since 0.2.0
+ */
+export const listedFrom = <E>(
+  share: Share.Share,
+  [first, second]: FirstResults,
+  open: Effect.Effect<Share.OpenFile, E, Scope.Scope>,
+  directory: UncPath.UncPath,
+  pattern: string,
+  from = ""
+): Stream.Stream<Listed, E | RequestError> => {
+  if (Result.isFailure(first)) return Stream.fail(first.failure)
+  // A page that fails is queried again.
+  const pages = [first.success, ...(Result.isSuccess(second) ? [second.success] : [])]
+  const given = pages.flatMap(entriesOf(share, directory, from))
+  if (pages.some((page) => page.length === 0)) return Stream.fromArray(given)
+  const names = new Set(given.map(({ name }) => name))
+  const all = Stream.unwrap(Effect.map(open, (file) => listed(share, file, directory, pattern, from)))
+  return Stream.concat(Stream.fromArray(given), Stream.filter(all, ({ name }) => !names.has(name)))
 }
 
 /**

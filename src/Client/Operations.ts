@@ -220,10 +220,13 @@ export interface Operations {
    * Opens a file for reading from start to end, until the scope closes, for callers that need its attributes first.
    * Unlike a file from `open`, the read goes on at the next target if a target fails, as with `readTo` and `stream` of
    * the client; `onMove` is called.
+   *
+   * With `atOnce`, a file of less than 64 KiB is opened, read and closed in one round trip, and its reads then return the
+   * bytes that it had at that time. A larger file is opened once more.
    */
   readonly openToRead: (
     path: PathInput,
-    options?: { readonly onMove?: OnMove | undefined }
+    options?: { readonly onMove?: OnMove | undefined; readonly atOnce?: boolean | undefined }
   ) => Effect.Effect<ReadableFile, ClientError, Scope.Scope>
   /**
    * Creates or replaces a file with the bytes that `fill` puts into the buffers that it is lent, until it puts none;

@@ -309,10 +309,16 @@ export interface Client extends AsyncDisposable {
   ) => WritableStream<Uint8Array>
   /** Passes the bytes of a file to `use` in order: the fastest way. Returns the count of bytes. */
   readonly readTo: (path: PathInput, use: Use, range?: RangeOptions & RequestOptions) => Promise<bigint>
-  /** Opens a file for reading from start to end, for callers that need its attributes first. */
+  /**
+   * Opens a file for reading from start to end, for callers that need its attributes first. With `atOnce`, a file of less
+   * than 64 KiB is opened, read and closed in one round trip, and a larger file is opened once more.
+   */
   readonly openToRead: (
     path: PathInput,
-    options?: RequestOptions & { readonly onMove?: ((move: Move) => unknown) | undefined }
+    options?: RequestOptions & {
+      readonly onMove?: ((move: Move) => unknown) | undefined
+      readonly atOnce?: boolean | undefined
+    }
   ) => Promise<ReadableFile>
   /** Creates or replaces a file with the bytes that `fill` puts into the buffers that it is lent. */
   readonly writeFrom: (

@@ -123,7 +123,9 @@ export const batch = (
  *
  * @since 0.2.0
  */
-export interface Functions extends Pick<Share.Share, "name" | "isDfs" | "limits" | "dialect" | "control"> {
+export interface Functions
+  extends Pick<Share.Share, "name" | "isDfs" | "limits" | "dialect" | "compounds" | "control">
+{
   /** The session on its connection, as text. */
   readonly session: string
   readonly open: (
@@ -146,7 +148,7 @@ export interface Functions extends Pick<Share.Share, "name" | "isDfs" | "limits"
  * @since 0.2.0
  */
 export const make = (peer: Peer, tree: Tree, functions: Functions): ConnectedShare => {
-  const { batch, control, dialect, isDfs, limits, name, open, session } = functions
+  const { batch, compounds, control, dialect, isDfs, limits, name, open, session } = functions
   const share = (dfs: DfsName | undefined): Share.Share => ({
     server: peer.server,
     port: peer.port,
@@ -156,6 +158,7 @@ export const make = (peer: Peer, tree: Tree, functions: Functions): ConnectedSha
     limits,
     sessionKey: `${peer.server}:${peer.port}/${session}`,
     dialect,
+    compounds,
     ...Arguments.guard(
       {
         open: (path, options) => open(dfs, path, options),

@@ -5,6 +5,7 @@
  * Each version defines its requests and responses, how a response finds its request, and what to do as time passes.
  * Plain code, because every packet passes here; `request` and `live` lift it into Effect.
  */
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -226,13 +227,27 @@ export const live = (
   )
 
 /**
+ * Whether a client waits for the responses to TREE_DISCONNECT and LOGOFF. Default: true. A program that ends with its
+ * last connection does not need to: the server ends shares and sessions with the connection.
+ *
+ * @category settings
+ * @since 0.2.0
+ */
+export const WaitsAtEnd: Context.Reference<boolean> = Context.Reference("effect-smb/Protocol/WaitsAtEnd", {
+  defaultValue: () => true
+})
+
+/**
  * The last request of a share or a session, when its scope closes. The server may be gone, and ends both with the
- * connection anyway: the client waits 2 seconds for the response, and ignores a failure.
+ * connection anyway: the client waits 2 seconds for the response, or not at all (`WaitsAtEnd`), and ignores a failure.
  *
  * @since 0.2.0
  */
 export const requestAtEnd = (request: Effect.Effect<unknown, ConnectionError>): Effect.Effect<void> =>
-  request.pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
+  Effect.flatMap(WaitsAtEnd, (waits) =>
+    waits
+      ? request.pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
+      : Effect.asVoid(Effect.forkDetach(request, { startImmediately: true })))
 
 /** A reply that has a status. */
 interface Answered {

@@ -31,6 +31,10 @@ export interface Outgoing<Reply> {
   readonly waits?: boolean | undefined
   /** May change something on the server: after sending, a failure says so (`TransportError.sent`). */
   readonly mutates?: boolean | undefined
+  /**
+   * The last request of a share or a session: it is no failure if the connection ends before the response.
+   */
+  readonly atEnd?: boolean | undefined
   /** Called with a success that arrives after the caller has stopped waiting: ends the new open or tree. */
   readonly orphan?: ((reply: Reply) => void) | undefined
 }
@@ -155,8 +159,10 @@ export class OutstandingRequests<R extends Reply, Request extends OutstandingReq
     const requests = [...this.requests]
     this.requests.clear()
     for (const [id, request] of requests) {
-      this.observer?.unanswered(id, request, error.message)
-      if (this.metering !== undefined) measure(this.metering, request, undefined)
+      if (request.outgoing.atEnd !== true) {
+        this.observer?.unanswered(id, request, error.message)
+        if (this.metering !== undefined) measure(this.metering, request, undefined)
+      }
       fail(request, error)
     }
   }

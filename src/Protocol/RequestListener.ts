@@ -30,7 +30,10 @@ export interface RequestListener {
   readonly sent: (request: Request) => void
   /** The last response came, with this NTSTATUS. */
   readonly answered: (request: Request, status: number) => void
-  /** The connection ended before a response came. */
+  /**
+   * The connection ended before a response came. Not called for TREE_DISCONNECT and LOGOFF: a client need not wait for
+   * their responses.
+   */
   readonly unanswered: (request: Request, message: string) => void
 }
 

@@ -188,6 +188,13 @@ export interface Share {
     options: OpenOptions,
     operations: Ops
   ) => Effect.Effect<{ readonly opened: Opened; readonly results: Results<Ops> }, RequestError>
+  /**
+   * Whether `batch` sends its requests as one compound. SMB 1 has no compounds, and some servers refuse them: what more
+   * than one batch may be needed for is then better done on an open file.
+   *
+   * @since 0.2.0
+   */
+  readonly compounds: () => boolean
   /** A control on the share itself and not on a file: a DFS referral, or the server's interfaces. */
   readonly control: (operation: Operation.Ioctl) => Effect.Effect<Uint8Array, RequestError>
 }

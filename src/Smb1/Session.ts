@@ -236,7 +236,8 @@ const logoff = (session: Session): Effect.Effect<void> =>
     Connection.request(session.connection, {
       command: Command.SMB_COM_LOGOFF_ANDX,
       body: Codec.encode(SessionSetup.Logoff)({}),
-      uid: session.uid
+      uid: session.uid,
+      atEnd: true
     })
   )
 

@@ -162,7 +162,8 @@ const disconnectOutgoing = (tid: number, uid: number): Connection.Outgoing => ({
   command: Command.SMB_COM_TREE_DISCONNECT,
   body: new Uint8Array(3),
   tid,
-  uid
+  uid,
+  atEnd: true
 })
 
 const connect = Effect.fnUntraced(function*(session: Session, share: string, breaks: Breaks.Breaks) {
@@ -211,6 +212,7 @@ const makeShare = (
     open: (dfs, path, options) => openFile(tree, dfs, path, options),
     batch: (dfs, path, options, operations) =>
       ConnectedShare.batch(openFile(tree, dfs, path, options), options, operations),
+    compounds: () => false,
     control: (operation) => Commands.control(tree, operation)
   })
 }

@@ -85,6 +85,9 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
    */
   onOtherProtocol: ((packet: Uint8Array) => ConnectionError) | undefined
 
+  /** Whether the server has refused a compound, and then carried out its requests one by one. */
+  refusesCompounds = false
+
   constructor(options: Options) {
     super(options, { peek, transient: (head) => Header.view(head).getUint32(0, true) === Encryption.protocolId })
     this.credits = new Credits(options.creditTarget)

@@ -251,16 +251,17 @@ const establish = Effect.fnUntraced(function*(
 })
 
 const logoff = (session: Session): Effect.Effect<void> =>
-  Effect.ensuring(
-    Multiplexer.requestAtEnd(
+  Multiplexer.requestAtEnd(
+    Effect.ensuring(
       Connection.request(session.connection, {
         command: Command.LOGOFF,
         body: Codec.encode(SessionSetup.LogoffRequest)({}),
         security: session.security,
-        encrypted: session.encrypted
-      })
-    ),
-    Effect.sync(() => session.connection.removeSession(session.security.sessionId))
+        encrypted: session.encrypted,
+        atEnd: true
+      }),
+      Effect.sync(() => session.connection.removeSession(session.security.sessionId))
+    )
   )
 
 /**

@@ -251,6 +251,28 @@ const openFile = (
     })
   })
 
+/** A server that takes no related requests responds to all of them with one of these, and to the first alone with success. */
+const refusals: ReadonlySet<number> = new Set([NtStatus.STATUS_INVALID_PARAMETER, NtStatus.STATUS_NOT_SUPPORTED])
+
+const areRefused = (replies: ReadonlyArray<Connection.Reply>): boolean =>
+  replies.every(({ header }) => refusals.has(header.status))
+
+/** Carries out the operations of a refused compound one by one. */
+const oneByOne = (
+  tree: Tree,
+  open: Effect.Effect<Share.OpenFile, RequestError, Scope.Scope>,
+  options: Share.OpenOptions,
+  operations: ReadonlyArray<Operation.Any>
+): Effect.Effect<OpenLife.Batched, RequestError> =>
+  ConnectedShare.batch(
+    Effect.tap(open, () =>
+      Effect.sync(() => {
+        tree.session.connection.refusesCompounds = true
+      })),
+    options,
+    operations
+  )
+
 const batch = (
   tree: Tree,
   dfs: ConnectedShare.DfsName | undefined,
@@ -265,17 +287,23 @@ const batch = (
     ...encoded,
     tree.closeOutgoing(anyFileId)
   ]
-  // The server grants too few credits for a compound.
-  if (!tree.session.connection.affords(outgoings)) {
+  const { connection } = tree.session
+  // The server grants too few credits for a compound, or takes none.
+  if (connection.refusesCompounds || !connection.affords(outgoings)) {
     return ConnectedShare.batch(openFile(tree, dfs, path, options), options, operations)
   }
   return Effect.flatMap(
-    Connection.compound(tree.session.connection, outgoings),
+    Connection.compound(connection, outgoings),
     (replies): Effect.Effect<OpenLife.Batched, RequestError> => {
       const created = replies[0]!
+      if (areRefused(replies)) return oneByOne(tree, openFile(tree, dfs, path, options), options, operations)
       if (created.header.status !== 0) return Effect.fail(refused(tree, path, created))
       const open = Open.decode(created, createGuid)
       if (Result.isFailure(open)) return Effect.fail(open.failure)
+      // The file is open already, and was perhaps created by that.
+      if (areRefused(replies.slice(1))) {
+        return oneByOne(tree, makeFile(tree, open.success, path, options), options, operations)
+      }
       const closed = replies[replies.length - 1]!.header.status
       // A server that stops a compound at its first failure leaves the open behind.
       if (closed !== 0) tree.closeLater(open.success.fileId)
@@ -306,7 +334,11 @@ const demandsEncryption = ({ shareFlags }: TreeConnect.Response): boolean =>
   (shareFlags & ShareFlags.SMB2_SHAREFLAG_ENCRYPT_DATA) !== 0
 
 const disconnectOutgoing = (tree: Tree): Connection.Outgoing =>
-  tree.outgoing({ command: Command.TREE_DISCONNECT, body: Codec.encode(TreeConnect.DisconnectRequest)({}) })
+  tree.outgoing({
+    command: Command.TREE_DISCONNECT,
+    body: Codec.encode(TreeConnect.DisconnectRequest)({}),
+    atEnd: true
+  })
 
 const connect = Effect.fnUntraced(function*(session: Session, share: string, breaks: Breaks.Breaks) {
   const { connection } = session
@@ -380,6 +412,7 @@ const makeShare = (tree: Tree, name: string, response: TreeConnect.Response): Co
     dialect: Dialects.nameOf(negotiated.dialect),
     open: (dfs, path, options) => openFile(tree, dfs, path, options),
     batch: (dfs, path, options, operations) => batch(tree, dfs, path, options, operations),
+    compounds: () => !connection.refusesCompounds,
     control: (operation) => tree.run(operation, anyFileId, "")
   })
 }

@@ -36,6 +36,7 @@ export const share = (changes: Partial<Share.Share> = {}): Share.Share =>
     limits: { read: 1000, write: 1000, transact: 65_536 },
     sessionKey: "session",
     dialect: "3.1.1",
+    compounds: () => false,
     open: () => Effect.die("no open is expected"),
     batch: () => Effect.die("no batch is expected"),
     control: () => Effect.die("no control is expected"),

@@ -277,6 +277,14 @@ describe("the last request of a share or a session", () => {
       yield* Fiber.join(quick)
     }))
 
+  it.effect("is only sent if the client does not wait", () =>
+    Effect.gen(function*() {
+      let sent = 0
+      const request = Effect.andThen(Effect.sync(() => void sent++), Effect.never)
+      yield* Multiplexer.requestAtEnd(request).pipe(Effect.provideService(Multiplexer.WaitsAtEnd, false))
+      assert.strictEqual(sent, 1)
+    }))
+
   it.effect("may fail", () => Multiplexer.requestAtEnd(Effect.fail(closed)))
 })
 

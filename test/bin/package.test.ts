@@ -94,7 +94,7 @@ const provide = (name: string) => {
 }
 
 /** In bytes. The tarball had 2,233,000 before its parts were chosen (docs/adr/0028-what-the-package-holds.md). */
-const limits = { packed: 1_260_000, unpacked: 5_000_000 } as const
+const limits = { packed: 1_260_000, unpacked: 5_000_000, program: 1_500_000 } as const
 
 /** There npm is a script of cmd, which Node does not start. The package is the same. */
 const isWindows = process.platform === "win32"
@@ -114,7 +114,7 @@ beforeAll(() => {
   provide("effect")
   withEffectAlone = {
     imports: run(user, process.execPath, ["-e", importAll().script]),
-    command: run(user, join(user, "node_modules/.bin/effect-smb"), ["--version"])
+    command: run(user, join(user, "node_modules/.bin/effect-smb"), ["ls", "--version"])
   }
   for (const name of ["@effect/platform-node", "@types/node"]) provide(name)
 }, 300_000)
@@ -163,6 +163,41 @@ describe.skipIf(isWindows)("the package", () => {
     for (const name of ["effect", "@effect/platform-node", "picomatch"]) {
       assert.match(licenses, new RegExp(`^${name} \\d[^]*?Copyright`, "m"))
     }
+  })
+
+  it("has a command that loads no more than a run needs", () => {
+    const built = join(user, "node_modules/effect-smb/dist/Cli")
+    const program = readFileSync(join(built, "program.cjs"))
+    assert.isAtMost(program.length, limits.program)
+    // Other characters would make V8 take two bytes for each.
+    assert.isTrue(program.every((byte) => byte < 0x80))
+    const list = join(folder, "list.cjs")
+    writeFileSync(
+      list,
+      `process.on("exit", () => console.log(JSON.stringify({ modules: process.moduleLoadList })))`
+    )
+    const loads = (...args: ReadonlyArray<string>) => {
+      const cache = mkdtempSync(join(folder, "cache-"))
+      const { stdout } = spawnSync(process.execPath, ["--require", list, join(built, "bundled.cjs"), ...args], {
+        encoding: "utf8",
+        env: { ...process.env, NODE_COMPILE_CACHE: cache, SMB_USER: "user", SMB_PASSWORD: "password" }
+      })
+      const lines = stdout.trim().split("\n")
+      const { modules } = JSON.parse(lines.pop()!) as { readonly modules: ReadonlyArray<string> }
+      const kept = readdirSync(cache).some((name) => name.startsWith("code-"))
+      return { lines, kept, modules: modules.map((name) => name.replace("NativeModule ", "")) }
+    }
+    const version = loads("--version")
+    assert.deepStrictEqual(version.lines.join("\n"), withEffectAlone.command.stdout.trim())
+    // Only the program keeps its code.
+    assert.isFalse(version.kept)
+    const builtins = ["http", "tls", "zlib", "readline", "child_process", "dgram", "v8"]
+    for (const name of ["crypto", ...builtins]) assert.notInclude(version.modules, name)
+    // Port 1 refuses.
+    const ls = loads("ls", "//127.0.0.1:1/share")
+    assert.isTrue(ls.kept)
+    assert.include(ls.modules, "net")
+    for (const name of builtins) assert.notInclude(ls.modules, name)
   })
 
   it("has no tests, no sources, no maps and nothing internal except what runs, and keeps its size", () => {

@@ -1,17 +1,42 @@
 /** Directories by path: lists, walks, creates and watches them. A listing can go on at another target. */
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { isMissing } from "../../Protocol/Errors.ts"
+import type * as Share from "../../Protocol/Share.ts"
 import type { ClientError } from "../ClientError.ts"
 import * as Directory from "../Directory.ts"
 import * as OpenMode from "../OpenMode.ts"
 import type { Operations } from "../Operations.ts"
 import * as UncPath from "../UncPath.ts"
 import * as Watch from "../Watch.ts"
-import { batch, openFile, openForFailover } from "./Opening.ts"
+import { batch, beginForFailover, openFile } from "./Opening.ts"
 import { text } from "./PathNames.ts"
 import * as ReadFailover from "./ReadFailover.ts"
 import type { PathContext, RefuseTarget } from "./TargetAttempt.ts"
+import { openVersion } from "./VersionedOpen.ts"
+
+/** Begins a listing: in one compound with the open, the first queries and the close, or on an open directory. */
+const begin = (
+  share: Share.Share,
+  below: string,
+  directory: UncPath.UncPath,
+  pattern: string,
+  from: string | undefined
+): Effect.Effect<
+  { readonly entries: Stream.Stream<Directory.Listed, ClientError> },
+  ClientError,
+  Scope.Scope
+> => {
+  const open = openVersion(share, below, OpenMode.directory, share.open)
+  return share.compounds()
+    ? openVersion(share, below, OpenMode.directory, (path, options) =>
+      Effect.map(
+        share.batch(path, options, Directory.firstQueries(share, pattern)),
+        ({ results }) => ({ entries: Directory.listedFrom(share, results, open, directory, pattern, from) })
+      ))
+    : Effect.map(open, (file) => ({ entries: Directory.listed(share, file, directory, pattern, from) }))
+}
 
 /** The entries of a directory that match `pattern`, with `.` and `..`. `from` is the directory's relative path. */
 export const listed = (
@@ -23,9 +48,9 @@ export const listed = (
 ): Stream.Stream<Directory.Listed, ClientError> =>
   Stream.unwrap(Effect.map(Effect.fromResult(UncPath.parseInShare(path)), (unc) =>
     ReadFailover.list(
-      openForFailover(context, unc, OpenMode.directory, refuse),
+      beginForFailover(context, unc, (share, below) => begin(share, below, unc, pattern, from), refuse),
       context.locator.goesOn,
-      ({ file, share }) => Directory.listed(share, file, unc, pattern, from)
+      ({ entries }) => entries
     )))
 
 const makeOne = (context: PathContext, path: UncPath.UncPath): Effect.Effect<void, ClientError> =>

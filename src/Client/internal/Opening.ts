@@ -40,15 +40,15 @@ export const openFile = (
   withShare(context, path, (share, below) => openOn(share, below, options))
 
 /**
- * Opens for a read that can go on at another target: targets that have failed are not tried again, and fail with the
- * same error. Each open has a span.
+ * Begins a read that can go on at another target: targets that have failed are not tried again, and fail with the same
+ * error. Each attempt has a span.
  */
-export const openForFailover = (
+export const beginForFailover = <A>(
   context: PathContext,
   path: UncPath.PathInput,
-  options: Share.OpenOptions,
+  begin: (share: Share.Share, below: string) => Effect.Effect<A, ClientError, Scope.Scope>,
   refuse?: RefuseTarget
-): ReadFailover.Open =>
+): ReadFailover.Begin<A & { readonly place: string }> =>
 (failed) =>
   Effect.flatMap(Effect.fromResult(UncPath.parseInShare(path)), (unc) =>
     context.locator.use(unc, (target) => {
@@ -57,11 +57,20 @@ export const openForFailover = (
       const place = Locator.placeOf(target)
       if (failed?.places.has(place) === true) return Effect.fail(failed.error)
       return atTarget(context, unc, target, (share, below) =>
-        Effect.map(
-          openVersion(share, below, options, share.open),
-          (file): ReadFailover.Opened => ({ share, file, place })
-        ))
+        Effect.map(begin(share, below), (begun) => ({ ...begun, place })))
     })).pipe((open) => Effect.suspend(() => Spans.effect(open, "SmbClient.open", about(path))))
+
+/** Opens for a read that can go on at another target. */
+export const openForFailover = (
+  context: PathContext,
+  path: UncPath.PathInput,
+  options: Share.OpenOptions
+): ReadFailover.Open =>
+  beginForFailover(
+    context,
+    path,
+    (share, below) => Effect.map(openVersion(share, below, options, share.open), (file) => ({ share, file }))
+  )
 
 /** Opens, runs the operations and closes in one compound. `operations` can depend on the limits of the share. */
 export const batch = <const Ops extends ReadonlyArray<Operation.Any>>(

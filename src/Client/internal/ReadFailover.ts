@@ -31,8 +31,11 @@ export interface FailedTargets {
   readonly error: ClientError
 }
 
+/** Begins at a target that has not failed. */
+export type Begin<A> = (failed: FailedTargets | undefined) => Effect.Effect<A, ClientError, Scope.Scope>
+
 /** Opens at a target that has not failed. */
-export type Open = (failed: FailedTargets | undefined) => Effect.Effect<Opened, ClientError, Scope.Scope>
+export type Open = Begin<Opened>
 
 /** Whether a read that failed with this error can go on at another target; `undefined` if there is no other target. */
 export type CanContinue = ((error: unknown) => boolean) | undefined
@@ -212,19 +215,19 @@ export const readTo = <E, R>(
 }
 
 /** The entries of a directory, each name once. */
-export const list = <A extends { readonly name: string }>(
-  open: Open,
+export const list = <A extends { readonly name: string }, Begun extends Pick<Opened, "place">>(
+  begin: Begin<Begun>,
   canContinue: CanContinue,
-  read: (opened: Opened) => Stream.Stream<A, RequestError>
+  read: (begun: Begun) => Stream.Stream<A, ClientError>
 ): Stream.Stream<A, ClientError> => {
-  if (canContinue === undefined) return Stream.unwrap(Effect.map(open(undefined), read))
+  if (canContinue === undefined) return Stream.unwrap(Effect.map(begin(undefined), read))
   return Stream.suspend(() => {
     const given = new Set<string>()
     const from = (failed: FailedTargets | undefined): Stream.Stream<A, ClientError> => {
-      let opened: Opened | undefined
+      let begun: Begun | undefined
       const before = given.size
-      return Stream.unwrap(Effect.map(open(failed), (found) => {
-        opened = found
+      return Stream.unwrap(Effect.map(begin(failed), (found) => {
+        begun = found
         return Stream.filter(read(found), ({ name }) => {
           const fresh = !given.has(name)
           given.add(name)
@@ -232,9 +235,9 @@ export const list = <A extends { readonly name: string }>(
         })
       })).pipe(
         Stream.catch((error) =>
-          opened === undefined || !canContinue(error)
+          begun === undefined || !canContinue(error)
             ? Stream.fail(error)
-            : from(withFailed(failed, opened.place, error, given.size > before))
+            : from(withFailed(failed, begun.place, error, given.size > before))
         )
       )
     }

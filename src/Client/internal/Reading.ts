@@ -12,11 +12,12 @@ import * as SmbFile from "../SmbFile.ts"
 import type * as UncPath from "../UncPath.ts"
 import * as EndOfFile from "./EndOfFile.ts"
 import * as FileArguments from "./FileArguments.ts"
-import { batch, openForFailover } from "./Opening.ts"
+import { batch, beginForFailover, openForFailover } from "./Opening.ts"
 import { about } from "./OperationSpans.ts"
 import { text } from "./PathNames.ts"
 import * as PipelinedReads from "./PipelinedReads.ts"
 import * as ReadFailover from "./ReadFailover.ts"
+import * as SmallFile from "./SmallFile.ts"
 import { onShare, type PathContext } from "./TargetAttempt.ts"
 import { oneCompound } from "./TransferWindow.ts"
 import { openVersion } from "./VersionedOpen.ts"
@@ -52,6 +53,19 @@ const readLarge = (context: PathContext, path: UncPath.PathInput, maximum: numbe
       const found = BigInt(yield* PipelinedReads.readInto(source, 0n, data))
       return found < size ? yield* new FileShortened({ path: source.path, expected: size, found }) : data
     }))
+
+/** Reads a small file at once, and opens a larger one. */
+const wholeOrOpen: typeof openForFailover = (context, path, options) =>
+  beginForFailover(
+    context,
+    path,
+    (share, below) =>
+      Effect.flatMap(SmallFile.whole(share, below, options), (file) =>
+        Effect.map(
+          file === undefined ? openVersion(share, below, options, share.open) : Effect.succeed(file),
+          (file) => ({ share, file })
+        ))
+  )
 
 /** Lends the bytes of a range to `use`. With `start`, the read begins with a file that is already open. */
 const readRange = <E, R>(
@@ -116,7 +130,7 @@ export const operations = (
     readTo: (path, use, range) => readRange(context, path, use, range),
     openToRead: (path, options) =>
       Effect.map(
-        openForFailover(context, path, OpenMode.readSequentially)(undefined),
+        (options?.atOnce === true ? wholeOrOpen : openForFailover)(context, path, OpenMode.readSequentially)(undefined),
         (opened) => {
           const file = SmbFile.make(opened.share, opened.file)
           const start: ReadFailover.Start = { opened, onMove: options?.onMove }

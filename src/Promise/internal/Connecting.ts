@@ -86,9 +86,12 @@ const make = (runner: Runner, smb: SmbClient.Client): Client => {
       WebStreams.writable((source, { signal }) => sink(path, source, { ...options, signal }), options?.signal),
     readTo: (path, use, range) =>
       run(smb.readTo(path, (chunk, offset) => call<unknown, unknown>(() => use(chunk, offset)), range), range?.signal),
-    openToRead: async (path, { onMove, signal } = {}) => {
+    openToRead: async (path, { atOnce, onMove, signal } = {}) => {
       const { part, value } = await runner.acquire(
-        smb.openToRead(path, onMove === undefined ? {} : { onMove: (move) => Effect.asVoid(call(() => onMove(move))) }),
+        smb.openToRead(path, {
+          atOnce,
+          ...(onMove === undefined ? {} : { onMove: (move) => Effect.asVoid(call(() => onMove(move))) })
+        }),
         signal
       )
       return Files.readableFile(runner, part, value)

@@ -56,7 +56,11 @@ const large = (source: UncPath.PathInput, target: string, options: Download, isA
   Effect.scoped(Effect.gen(function*() {
     const { run } = options
     const smb = yield* SmbClient
-    const remote = yield* smb.openToRead(source, { onMove: (move) => run.warn(Warnings.targetChanged(move)) })
+    const remote = yield* smb.openToRead(source, {
+      // A file in a tree is known to be large. An earlier run has left most of a file that is resumed.
+      atOnce: isAlone && !options.resume,
+      onMove: (move) => run.warn(Warnings.targetChanged(move))
+    })
     const { endOfFile, lastWriteTime } = remote.opened
     if (isAlone) run.only(endOfFile)
     // The tag is of the requested path: any target with the same file can give the rest of it.
