@@ -25,6 +25,7 @@ import {
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { constants, Script } from "node:vm"
+import { brotliDecompressSync } from "node:zlib"
 
 /** Runs of this many subcommands add their functions. More words can only be mistakes, or values of flags. */
 const mostWords = 64
@@ -90,20 +91,24 @@ const write = (folder: string, path: string, words: ReadonlyArray<string>, code:
   }
 }
 
+const packed = /\.br$/
+
 /**
- * Runs a CommonJS script. `folder`: where the compiled code is kept; `undefined` keeps none. `word`: the subcommand,
+ * Runs a CommonJS script. A file whose name ends with `.br` holds its script packed by Brotli (RFC 7932). `folder`: where the compiled code is kept; `undefined` keeps none. `word`: the subcommand,
  * whose functions are added if no earlier run had it.
  */
 export const run = (path: string, folder: string | undefined, word: string): void => {
-  const source = readFileSync(path)
+  const content = readFileSync(path)
+  const source = packed.test(path) ? brotliDecompressSync(content) : content
+  const filename = path.replace(packed, "")
   // V8 itself compares only the length of the source.
-  const key = createHash("sha256").update(source).digest("hex")
+  const key = createHash("sha256").update(content).digest("hex")
   const place = folder === undefined ? undefined : join(folder, `${prefix}${key}-${process.version}-${process.arch}`)
   const kept = folder === undefined || place === undefined ? none : read(folder, place)
   const script = new Script(
     `(function (exports, require, module, __filename, __dirname) {${source.toString("utf8")}\n})`,
     {
-      filename: path,
+      filename,
       cachedData: kept.code,
       importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER
     }
@@ -114,5 +119,5 @@ export const run = (path: string, folder: string | undefined, word: string): voi
     process.on("exit", () => write(folder, place, [...known, word], script.createCachedData()))
   }
   const module = { exports: {} }
-  script.runInThisContext()(module.exports, createRequire(path), module, path, dirname(path))
+  script.runInThisContext()(module.exports, createRequire(filename), module, filename, dirname(filename))
 }

@@ -8,4 +8,4 @@ import * as PlatformPaths from "./PlatformPaths.ts"
 
 const folder = process.env.NODE_DISABLE_COMPILE_CACHE === undefined ? PlatformPaths.compileCache() : undefined
 const word = process.argv.slice(2).find((argument) => /^[a-z]+$/.test(argument)) ?? ""
-CompiledScript.run(join(import.meta.dirname, "program.cjs"), folder, word)
+CompiledScript.run(join(import.meta.dirname, "program.cjs.br"), folder, word)

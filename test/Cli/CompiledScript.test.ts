@@ -18,6 +18,7 @@ import {
 } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { brotliCompressSync } from "node:zlib"
 
 const top = mkdtempSync(join(tmpdir(), "effect-smb-code-"))
 afterAll(() => rmSync(top, { recursive: true, force: true }))
@@ -68,6 +69,18 @@ describe("a compiled script", () => {
     for (let round = 0; round < 2; round++) {
       assert.strictEqual(run(script, kept), `script.cjs ${folder} object true 7`)
     }
+  })
+
+  it("can be packed by Brotli, has the name of the unpacked file, and is known by its content", () => {
+    const { folder, kept } = place(hello)
+    const script = join(folder, "packed.cjs.br")
+    for (const sum of ["6 * 7", "6 * 8"]) {
+      writeFileSync(script, brotliCompressSync(`${hello.replace("6 * 7", sum)}; process.stdout.write(__filename)`))
+      for (let round = 0; round < 2; round++) {
+        assert.strictEqual(run(script, kept), `hello ${sum === "6 * 7" ? 42 : 48}${join(folder, "packed.cjs")}`)
+      }
+    }
+    assert.lengthOf(codeIn(kept), 2)
   })
 
   it("leaves its code to later runs, in a folder and a file of the user alone", () => {
