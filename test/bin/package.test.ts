@@ -51,7 +51,7 @@ const tarball = () => join(copy, `effect-smb-${JSON.parse(manifest()).version}.t
 const dependencies = (of: string): ReadonlyArray<string> =>
   Object.keys(JSON.parse(readFileSync(join(of, "package.json"), "utf8")).dependencies ?? {}).flatMap((name) => {
     const installed = join(checkout, "node_modules", name)
-    return [installed, ...dependencies(installed)]
+    return [installed].concat(dependencies(installed))
   })
 
 /** The tarballs of the dependencies: `npm install --offline` can install only those. */
