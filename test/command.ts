@@ -30,5 +30,9 @@ const make = async (): Promise<string> => {
   return main
 }
 
+// The processes that tests start keep their compiled code there, also with another home. This process does not: Node
+// reads the variable when it starts.
+process.env.NODE_COMPILE_CACHE = join(inject("shared"), "code")
+
 /** The path of the command's file, for Node. */
 export const main = await make()

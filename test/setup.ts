@@ -1,8 +1,5 @@
-/**
- * Once for a run of the tests: the folder for what its processes share. The processes that tests start keep their
- * compiled code there, so that only the first of a kind compiles what it runs.
- */
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
+/** Once for a run of the tests: the folder for what its processes share (`command.ts`). */
+import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { TestProject } from "vitest/node"
@@ -15,9 +12,6 @@ declare module "vitest" {
 
 export const setup = (project: TestProject) => {
   const shared = mkdtempSync(join(tmpdir(), "effect-smb-tests-"))
-  const code = join(shared, "code")
-  mkdirSync(code, { mode: 0o700 })
-  process.env.NODE_COMPILE_CACHE = code
   project.provide("shared", shared)
-  return () => rmSync(shared, { recursive: true, force: true, maxRetries: 3 })
+  return () => rmSync(shared, { recursive: true, force: true })
 }
