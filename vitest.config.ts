@@ -23,6 +23,7 @@ export default defineConfig({
     // Vitest keeps a processor for itself, which leaves one worker on two processors: half of the machine is idle then,
     // since most tests of the lab wait for other processes.
     maxWorkers: Math.max(2, availableParallelism() - 1),
+    globalSetup: ["test/setup.ts"],
     projects: [
       {
         resolve: { alias },

@@ -33,4 +33,5 @@ const compile = (...options) => {
 
 compile("--declaration", "--emitDeclarationOnly")
 compile("--removeComments", "--noCheck")
-await import("./bundle.mjs")
+const { bundleBuild } = await import("./bundle.mjs")
+await bundleBuild()

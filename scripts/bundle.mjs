@@ -1,16 +1,15 @@
 /**
  * Makes one file of the command and everything that it needs, because loading hundreds of modules takes most of the time
- * of a short run: `dist/Cli/program.cjs`, its start `dist/Cli/bundled.cjs`, and the licenses of the packages in it. It
- * bundles what the compiler has made of `src`. koffi and the keyring stay outside, which are native and
- * optional, and ldapts, which is installed with the package and rarely used.
+ * of a short run. koffi and the keyring stay outside, which are native and optional, and ldapts, which is installed with
+ * the package and rarely used. ws is not needed at all: the servers of the command accept no WebSocket.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname, join, sep } from "node:path"
 import { fileURLToPath } from "node:url"
+import { brotliCompressSync, constants } from "node:zlib"
 import { rolldown } from "rolldown"
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const folder = join(root, "dist", "Cli")
 
 /** A module of Node that the bundle imports, and the conversion of CommonJS if there is one. */
 const builtin = /^let (\w+) = require\("(node:[^"]+)"\);\n(?:\1 = (__toESM)\(\1, 1\);\n)?/gm
@@ -46,27 +45,40 @@ const lazyBuiltins = {
 const toAscii = (code) =>
   code.replace(/[\u0080-\uffff]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
-/** Writes one module, with all that it imports, as one CommonJS file. Returns the paths of its modules. */
-const bundle = async (name, output) => {
+/** Effect's HTTP server imports ws for servers of WebSockets alone. */
+const withoutWebSockets = {
+  name: "without-websockets",
+  resolveId: (id) => id === "ws" ? "\0ws" : undefined,
+  load: (id) =>
+    id === "\0ws" ? "export const WebSocket = undefined\nexport const WebSocketServer = undefined" : undefined
+}
+
+/** Bundles one module, with all that it imports, as one CommonJS file. */
+const bundle = async (input, minify) => {
   const made = await rolldown({
     cwd: root,
-    input: join(folder, name),
-    plugins: [lazyBuiltins],
+    input,
     platform: "node",
     external: ["koffi", "@napi-rs/keyring", "ldapts"],
+    plugins: [withoutWebSockets, lazyBuiltins],
     // `ConfigProvider` looks for the environment of browsers there.
     transform: { define: { "import.meta.env": "undefined" } }
   })
-  const { output: [chunk] } = await made.write({
-    file: join(folder, output),
-    format: "cjs",
-    minify: true,
-    codeSplitting: false
-  })
+  const { output: [chunk] } = await made.generate({ format: "cjs", minify, comments: !minify, codeSplitting: false })
   await made.close()
-  const path = join(folder, output)
-  writeFileSync(path, toAscii(readFileSync(path, "utf8")))
-  return chunk.moduleIds
+  return { code: toAscii(chunk.code), moduleIds: chunk.moduleIds }
+}
+
+/** Bundles the start and the command into a folder. Returns the paths of the command's modules. */
+const write = async (folder, start, program, minify) => {
+  writeFileSync(join(folder, "bundled.cjs"), (await bundle(start, minify)).code)
+  const { code, moduleIds } = await bundle(program, minify)
+  const params = {
+    [constants.BROTLI_PARAM_QUALITY]: minify ? constants.BROTLI_MAX_QUALITY : constants.BROTLI_MIN_QUALITY,
+    [constants.BROTLI_PARAM_LGWIN]: constants.BROTLI_MAX_WINDOW_BITS
+  }
+  writeFileSync(join(folder, "program.cjs.br"), brotliCompressSync(code, { params }))
+  return moduleIds
 }
 
 /** The folder of the package that a module belongs to; undefined for a module of this project. */
@@ -88,6 +100,18 @@ const licenses = (paths) => {
   }).join(`\n${"-".repeat(80)}\n\n`)
 }
 
-await bundle("bundled.js", "bundled.cjs")
-const modules = await bundle("Program.js", "program.cjs")
-writeFileSync(join(folder, "LICENSES.txt"), licenses(modules))
+/**
+ * Bundles what the compiler has made of `src` into `dist/Cli`: the command packed as `program.cjs.br`, its start
+ * `bundled.cjs`, and the licenses.
+ */
+export const bundleBuild = async () => {
+  const folder = join(root, "dist", "Cli")
+  const modules = await write(folder, join(folder, "bundled.js"), join(folder, "Program.js"), true)
+  writeFileSync(join(folder, "LICENSES.txt"), licenses(modules))
+}
+
+/** Bundles the sources themselves into a folder, for the tests that start the command. */
+export const bundleSources = async (folder) => {
+  const sources = join(root, "src", "Cli")
+  await write(folder, join(sources, "bundled.ts"), join(sources, "Program.ts"), false)
+}

@@ -3,14 +3,15 @@
  * dependencies for development only: they are in `optionalDependencies`, and this script removes them from package.json
  * while npm packs it.
  *
- * `strip` (prepack) builds and then removes them; `restore` (postpack) restores the file. npm runs no postpack if
+ * `strip` (prepack) builds and then removes them; `restore` (postpack) restores the file and orders the tarball. npm runs no postpack if
  * packing fails in between (Ctrl-C, an invalid --pack-destination), so `guard` waits until npm ends and restores the
  * file too.
  */
 import { execFileSync, spawn, spawnSync } from "node:child_process"
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs"
-import { dirname, join } from "node:path"
+import { dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
+import { order } from "./tarball.mjs"
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const manifest = join(root, "package.json")
@@ -54,6 +55,14 @@ const restore = () => {
   if (existsSync(saved)) renameSync(saved, manifest)
 }
 
+/** The tarball that npm has just written; undefined for a run that writes none. */
+const findTarball = () => {
+  const { npm_config_dry_run: isDry, npm_config_pack_destination: destination = "." } = process.env
+  const { name, version } = JSON.parse(readFileSync(manifest, "utf8"))
+  const path = resolve(root, destination, `${name}-${version}.tgz`)
+  return isDry !== "true" && existsSync(path) ? path : undefined
+}
+
 const strip = () => {
   // npm reads the manifest of a folder before prepack: the registry would show dependencies that the tarball does not
   // have.
@@ -89,6 +98,9 @@ const guard = (npm) => {
 
 const [command, id] = process.argv.slice(2)
 if (command === "strip") strip()
-else if (command === "restore") restore()
-else if (command === "guard") guard(Number(id))
+else if (command === "restore") {
+  restore()
+  const tarball = findTarball()
+  if (tarball !== undefined) order(tarball)
+} else if (command === "guard") guard(Number(id))
 else fail("usage: manifest.mjs strip|restore")

@@ -19,6 +19,7 @@ import { fileURLToPath } from "node:url"
 import { command } from "../src/Cli/Commands.ts"
 import * as Help from "../src/Cli/Help.ts"
 import { printed } from "./Cli/served.ts"
+import { main } from "./command.ts"
 
 const root = fileURLToPath(new URL("../", import.meta.url))
 
@@ -203,7 +204,7 @@ const inShell = (line: string, flags: ReadonlyArray<string>, top: string) =>
     const program = join(bin, "effect-smb")
     writeFileSync(
       program,
-      `#!/bin/sh\nexec "${process.execPath}" "${join(root, "src/Cli/main.ts")}" "$@" ${flags.join(" ")}\n`
+      `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@" ${flags.join(" ")}\n`
     )
     chmodSync(program, 0o755)
     const child = spawn("sh", ["-c", line], {
@@ -223,7 +224,7 @@ const inShell = (line: string, flags: ReadonlyArray<string>, top: string) =>
 const serving = (args: ReadonlyArray<string>, flags: ReadonlyArray<string>) =>
   Effect.callback<Ran>((resume) => {
     const more = [...(args.includes("--port") ? [] : ["--port", "0"]), ...(args.includes("http") ? flags : [])]
-    const child: ChildProcess = spawn(process.execPath, [join(root, "src/Cli/main.ts"), ...args, ...more], {
+    const child: ChildProcess = spawn(process.execPath, [main, ...args, ...more], {
       stdio: ["ignore", "pipe", "pipe"]
     })
     let output = ""

@@ -25,6 +25,7 @@ import {
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { constants, Script } from "node:vm"
+import * as Zlib from "node:zlib"
 
 /** Runs of this many subcommands add their functions. More words can only be mistakes, or values of flags. */
 const mostWords = 64
@@ -39,25 +40,39 @@ const ownName = /^code-[0-9a-f]{64}-/
 const isPrivate = ({ mode, uid }: Stats): boolean =>
   process.getuid === undefined || (uid === process.getuid() && (mode & 0o022) === 0)
 
-/** The kept code of a script: a line of JSON with the words, and the code. */
+/** What is kept of a script: the words, the script itself, and its code. */
 interface Kept {
   readonly words: ReadonlyArray<string>
-  readonly code: Buffer | undefined
+  readonly source: Buffer
+  readonly code: Buffer
 }
 
-const none: Kept = { words: [], code: undefined }
+/** Before the script and its code, a file has a line of JSON. */
+interface FirstLine {
+  readonly words: ReadonlyArray<string>
+  /** Bytes of the script. */
+  readonly source: number
+}
 
-const read = (folder: string, path: string): Kept => {
+const isFirstLine = (value: unknown): value is FirstLine =>
+  typeof value === "object" && value !== null && Array.isArray((value as FirstLine).words) &&
+  Number.isSafeInteger((value as FirstLine).source)
+
+const read = (folder: string, path: string): Kept | undefined => {
   let file: number | undefined
   try {
     file = openSync(path, "r")
-    if (!isPrivate(statSync(folder)) || !isPrivate(fstatSync(file))) return none
+    if (!isPrivate(statSync(folder)) || !isPrivate(fstatSync(file))) return undefined
     const all = readFileSync(file)
-    const end = all.indexOf(0x0a)
-    const words: unknown = JSON.parse(all.toString("utf8", 0, end))
-    return Array.isArray(words) ? { words: words.map(String), code: all.subarray(end + 1) } : none
+    const begin = all.indexOf(0x0a) + 1
+    const first: unknown = JSON.parse(all.toString("utf8", 0, begin))
+    if (!isFirstLine(first)) return undefined
+    const end = begin + first.source
+    // A file that was cut off has no whole script.
+    if (first.source < 1 || end > all.length) return undefined
+    return { words: first.words.map(String), source: all.subarray(begin, end), code: all.subarray(end) }
   } catch {
-    return none
+    return undefined
   } finally {
     if (file !== undefined) closeSync(file)
   }
@@ -73,7 +88,7 @@ const clean = (folder: string): void => {
 }
 
 /** Writes the file as a whole: another process can read it at any time. A failure only costs the next run its time. */
-const write = (folder: string, path: string, words: ReadonlyArray<string>, code: Buffer): void => {
+const write = (folder: string, path: string, { code, source, words }: Kept): void => {
   const part = `${path}.${process.pid}`
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
@@ -82,7 +97,9 @@ const write = (folder: string, path: string, words: ReadonlyArray<string>, code:
     return
   }
   try {
-    writeFileSync(part, Buffer.concat([Buffer.from(`${JSON.stringify(words)}\n`), code]), { mode: 0o600, flag: "wx" })
+    const first: FirstLine = { words, source: source.length }
+    const content = Buffer.concat([Buffer.from(`${JSON.stringify(first)}\n`), source, code])
+    writeFileSync(part, content, { mode: 0o600, flag: "wx" })
     renameSync(part, path)
     clean(folder)
   } catch {
@@ -90,29 +107,33 @@ const write = (folder: string, path: string, words: ReadonlyArray<string>, code:
   }
 }
 
+const packed = /\.br$/
+
 /**
- * Runs a CommonJS script. `folder`: where the compiled code is kept; `undefined` keeps none. `word`: the subcommand,
- * whose functions are added if no earlier run had it.
+ * Runs a CommonJS script. A file whose name ends with `.br` holds its script packed by Brotli (RFC 7932), which only the
+ * first run unpacks. `folder`: where the script and its compiled code are kept; `undefined` keeps none. `word`: the
+ * subcommand, whose functions are added if no earlier run had it.
  */
 export const run = (path: string, folder: string | undefined, word: string): void => {
-  const source = readFileSync(path)
+  const content = readFileSync(path)
   // V8 itself compares only the length of the source.
-  const key = createHash("sha256").update(source).digest("hex")
+  const key = createHash("sha256").update(content).digest("hex")
   const place = folder === undefined ? undefined : join(folder, `${prefix}${key}-${process.version}-${process.arch}`)
-  const kept = folder === undefined || place === undefined ? none : read(folder, place)
+  const kept = folder === undefined || place === undefined ? undefined : read(folder, place)
+  const source = kept?.source ?? (packed.test(path) ? Zlib.brotliDecompressSync(content) : content)
+  const filename = path.replace(packed, "")
   const script = new Script(
     `(function (exports, require, module, __filename, __dirname) {${source.toString("utf8")}\n})`,
     {
-      filename: path,
-      cachedData: kept.code,
+      filename,
+      cachedData: kept?.code,
       importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER
     }
   )
-  const isUsed = kept.code !== undefined && script.cachedDataRejected !== true
-  const known = isUsed ? kept.words : []
-  if (folder !== undefined && place !== undefined && !known.includes(word) && known.length < mostWords) {
-    process.on("exit", () => write(folder, place, [...known, word], script.createCachedData()))
+  const words = kept === undefined || script.cachedDataRejected === true ? [] : kept.words
+  if (folder !== undefined && place !== undefined && !words.includes(word) && words.length < mostWords) {
+    process.on("exit", () => write(folder, place, { words: [...words, word], source, code: script.createCachedData() }))
   }
   const module = { exports: {} }
-  script.runInThisContext()(module.exports, createRequire(path), module, path, dirname(path))
+  script.runInThisContext()(module.exports, createRequire(filename), module, filename, dirname(filename))
 }

@@ -17,5 +17,5 @@ if (words.length === 1 && words[0] === "--version") {
   process.stdout.write(`effect-smb v${version}\n`)
 } else {
   const word = words.find((argument) => /^[a-z]+$/.test(argument)) ?? ""
-  CompiledScript.run(join(import.meta.dirname, "program.cjs"), folder, word)
+  CompiledScript.run(join(import.meta.dirname, "program.cjs.br"), folder, word)
 }

@@ -18,6 +18,7 @@ import {
 } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { brotliCompressSync } from "node:zlib"
 
 const top = mkdtempSync(join(tmpdir(), "effect-smb-code-"))
 afterAll(() => rmSync(top, { recursive: true, force: true }))
@@ -48,7 +49,7 @@ const run = (script: string, kept: string | undefined, word = "ls") => {
 }
 
 const codeIn = (kept: string) => readdirSync(kept).map((name) => join(kept, name))
-const wordsOf = (path: string) => JSON.parse(readFileSync(path).toString("utf8").split("\n")[0]!)
+const wordsOf = (path: string) => JSON.parse(readFileSync(path).toString("utf8").split("\n")[0]!).words
 const one = (kept: string) => {
   const found = codeIn(kept)
   assert.lengthOf(found, 1)
@@ -68,6 +69,20 @@ describe("a compiled script", () => {
     for (let round = 0; round < 2; round++) {
       assert.strictEqual(run(script, kept), `script.cjs ${folder} object true 7`)
     }
+  })
+
+  it("can be packed by Brotli, has the name of the unpacked file, and is known by its content", () => {
+    const { folder, kept } = place(hello)
+    const script = join(folder, "packed.cjs.br")
+    for (const sum of ["6 * 7", "6 * 8"]) {
+      writeFileSync(script, brotliCompressSync(`${hello.replace("6 * 7", sum)}; process.stdout.write(__filename)`))
+      for (let round = 0; round < 2; round++) {
+        assert.strictEqual(run(script, kept), `hello ${sum === "6 * 7" ? 42 : 48}${join(folder, "packed.cjs")}`)
+      }
+    }
+    // Only the first run unpacks the script.
+    assert.include(readFileSync(codeIn(kept)[0]!, "latin1"), "hello ")
+    assert.lengthOf(codeIn(kept), 2)
   })
 
   it("leaves its code to later runs, in a folder and a file of the user alone", () => {
@@ -105,6 +120,9 @@ describe("a compiled script", () => {
       Buffer.from("nothing"),
       Buffer.from("{}\nxx"),
       Buffer.from(`["ls"]\nxx`),
+      Buffer.from(`{"words":["ls"],"source":0}\nxx`),
+      Buffer.from(`{"words":["ls"],"source":-1}\nxx`),
+      whole.subarray(0, whole.indexOf(0x0a) + 10),
       whole.subarray(0, whole.length - 8)
     ]
     for (const content of broken) {
@@ -165,8 +183,9 @@ describe("a compiled script", () => {
     const path = one(kept)
     const all = readFileSync(path)
     const words = Array.from({ length: 64 }, (_, i) => `w${i}`)
-    const code = all.subarray(all.indexOf(0x0a) + 1)
-    writeFileSync(path, Buffer.concat([Buffer.from(`${JSON.stringify(words)}\n`), code]))
+    const end = all.indexOf(0x0a)
+    const first = JSON.stringify({ ...JSON.parse(all.toString("utf8", 0, end)), words })
+    writeFileSync(path, Buffer.concat([Buffer.from(first), all.subarray(end)]))
     chmodSync(path, 0o600)
     run(script, kept, "more")
     assert.deepStrictEqual(wordsOf(path), words)

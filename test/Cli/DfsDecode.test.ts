@@ -1,39 +1,21 @@
 /**
- * `effect-smb dfs decode` as a process: it prints recorded DFS messages of Windows and smbd (MS-DFSC 2.2), and refuses
- * bad input with the exit codes of the command.
+ * `effect-smb dfs decode`: it prints recorded DFS messages of Windows and smbd (MS-DFSC 2.2), and refuses bad input with
+ * the exit codes of the command.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { execFile } from "node:child_process"
-import { fileURLToPath } from "node:url"
+import { Effect } from "effect"
 import { guess, kinds } from "../../src/Cli/DfsDecode.ts"
 import { samba, vectors } from "../Dfs/vectors.ts"
-
-const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
-
-interface Run {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
+import * as CommandLine from "./commandLine.ts"
 
 /** Runs the command without a user: reading a message needs no logon. */
-const decode = (args: ReadonlyArray<string>, input?: string | Uint8Array): Promise<Run> =>
-  new Promise((resolve) => {
-    const env = { ...process.env, SMB_USER: "", NO_COLOR: "1" }
-    const child = execFile(
-      process.execPath,
-      [main, "dfs", "decode", ...args],
-      { env, timeout: 20_000 },
-      (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
-    )
-    child.stdin!.end(input)
-  })
+const decode = (args: ReadonlyArray<string>, input?: string | Uint8Array): Promise<CommandLine.Run> =>
+  Effect.runPromise(CommandLine.run(["dfs", "decode", ...args], input === undefined ? {} : { input }))
 
 const hex = (name: string): string => Buffer.from(vectors[name]!).toString("hex")
-const slow = { timeout: 60_000 }
 
 describe("dfs decode", () => {
-  it("prints a version 4 response of Windows as JSON with the names of MS-DFSC", slow, async () => {
+  it("prints a version 4 response of Windows as JSON with the names of MS-DFSC", async () => {
     const { code, stderr, stdout } = await decode(["--json", "response", hex("response-v4-link-two-targets")])
     assert.deepStrictEqual({ code, stderr }, { code: 0, stderr: "" })
     const common = { versionNumber: 4, size: 34, serverType: 0, timeToLive: 300 }
@@ -52,7 +34,7 @@ describe("dfs decode", () => {
     })
   })
 
-  it("prints name lists, version 1 and version 2 referrals as JSON", slow, async () => {
+  it("prints name lists, version 1 and version 2 referrals as JSON", async () => {
     const entries = async (name: string) =>
       JSON.parse((await decode(["--json", "response", hex(name)])).stdout).referralEntries
     assert.deepStrictEqual((await entries("response-dc-namelist"))[0], {
@@ -69,7 +51,7 @@ describe("dfs decode", () => {
     assert.deepStrictEqual([second.proximity, second.dfsPath, second.networkAddress], [0, "\\DOMAIN", undefined])
   })
 
-  it("reads bytes or hexadecimal digits from standard input, and guesses the structure", slow, async () => {
+  it("reads bytes or hexadecimal digits from standard input, and guesses the structure", async () => {
     const bytes = vectors["request-ex-root"]!
     for (const input of [bytes, `${hex("request-ex-root").replace(/../g, "$& ")}\n`]) {
       assert.deepStrictEqual(JSON.parse((await decode(["--json"], input)).stdout), {
@@ -88,7 +70,7 @@ describe("dfs decode", () => {
     assert.match(stdout, / 2 {2}RequestFileName: +\\ADC\.aviv\.local\\dfs\\Docs\n/)
   })
 
-  it("prints a response as text with the meanings of flags and types", slow, async () => {
+  it("prints a response as text with the meanings of flags and types", async () => {
     const { stdout } = await decode(["response", hex("response-v4-root")])
     assert.match(stdout, /^RESP_GET_DFS_REFERRAL, 160 bytes\n/)
     assert.match(stdout, /ReferralHeaderFlags: +0x3 \(ReferralServers, StorageServers\)/)
@@ -97,7 +79,7 @@ describe("dfs decode", () => {
     assert.match(stdout, /NetworkAddress: +\\LAB-DC1\.LAB\.LOCAL\\Files/)
   })
 
-  it("exits with 1 and the error's name for a bad message, and with 2 for wrong arguments", slow, async () => {
+  it("exits with 1 and the error's name for a bad message, and with 2 for wrong arguments", async () => {
     const cut = hex("response-v4-root").slice(0, 60)
     const bad = await decode(["response", cut])
     assert.strictEqual(bad.code, 1)

@@ -1,6 +1,6 @@
 /**
- * `effect-smb serve` as a process on loopback: options, configuration file, users, namespace, log and signals, with
- * our own client as the peer.
+ * `effect-smb serve` on loopback: options, configuration file, users, namespace, log and signals, with our own client as
+ * the peer. What it refuses before it listens runs in this process, and all else as a process.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted, Schedule, type Scope, Stream } from "effect"
@@ -11,10 +11,9 @@ import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFi
 import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import * as PlatformPaths from "../../src/Cli/PlatformPaths.ts"
-
-const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
+import { main } from "../command.ts"
+import * as CommandLine from "./commandLine.ts"
 
 interface Run {
   readonly child: ChildProcess
@@ -62,6 +61,12 @@ const serve = (home: string, args: ReadonlyArray<string>, env: Record<string, st
         child.kill("SIGKILL")
         return ended
       })
+  )
+
+/** A run of `serve` in this process that is expected to be refused. */
+const refused = (home: string, args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
+  CommandLine.run(["serve", "--port", "0", ...args], { env: { ...folders(home), ...env } }).pipe(
+    Effect.timeout("30 seconds")
   )
 
 const folder = Effect.acquireRelease(
@@ -235,7 +240,7 @@ describe.skipIf(process.platform === "win32")("effect-smb serve", () => {
         const [security, expected] of [["D:(A;;FA;;;DA)", /at byte 11: expected a SID/], ["O:BA", /DACL/]] as const
       ) {
         yield* Effect.promise(() => writeFile(config, JSON.stringify({ shares: { some: { security } } })))
-        const { code, stderr } = yield* ended(yield* serve(home, ["--config", config]))
+        const { code, stderr } = yield* refused(home, ["--config", config])
         assert.strictEqual(code, 1)
         assert.match(stderr, expected)
       }
@@ -251,22 +256,22 @@ describe.skipIf(process.platform === "win32")("effect-smb serve", () => {
       yield* Effect.promise(() => mkdir(inner, { recursive: true }))
       const both = yield* serve(home, ["--json", "--share", `a=${outer}`, "--share", `b=${outer}`])
       assert.deepStrictEqual((yield* listening(both)).shares, ["a", "b"])
-      const refused = (args: ReadonlyArray<string>, path: string) =>
+      const complaint = (args: ReadonlyArray<string>, path: string) =>
         Effect.gen(function*() {
-          const { code, stderr } = yield* ended(yield* serve(home, args))
+          const { code, stderr } = yield* refused(home, args)
           assert.strictEqual(code, 1)
           assert.include(stderr, `effect-smb: ${path}: `)
           return stderr
         })
       // While the first process runs.
-      assert.include(yield* refused(["--share", `a=${outer}`], outer), "another process serves this folder")
+      assert.include(yield* complaint(["--share", `a=${outer}`], outer), "another process serves this folder")
       both.child.kill("SIGTERM")
       yield* ended(both)
-      const nested = yield* refused(["--share", `a=${outer}`, "--share", `b=${inner}`], inner)
+      const nested = yield* complaint(["--share", `a=${outer}`, "--share", `b=${inner}`], inner)
       assert.include(nested, `it lies in ${outer}`)
       const copy = join(home, "copy")
       yield* Effect.promise(() => cp(outer, copy, { recursive: true }))
-      assert.match(yield* refused(["--share", `a=${copy}`], copy), /copied or restored.*remove \.effect-smb/)
+      assert.match(yield* complaint(["--share", `a=${copy}`], copy), /copied or restored.*remove \.effect-smb/)
     })
   )
 
@@ -349,7 +354,7 @@ describe.skipIf(process.platform === "win32")("effect-smb serve", () => {
         ] as const
       ) {
         yield* write(limits)
-        const { code, stderr } = yield* ended(yield* serve(home, ["--config", config]))
+        const { code, stderr } = yield* refused(home, ["--config", config])
         assert.strictEqual(code, 1)
         assert.match(stderr, said)
       }
@@ -466,18 +471,7 @@ describe.skipIf(process.platform === "win32")("effect-smb serve", () => {
       assert.strictEqual(without.code, 0)
       assert.include(without.stdout, "whose a file is will not be known after a restart")
       yield* Effect.promise(() => chmod(path, 0o644))
-      const { code, stderr } = yield* Effect.promise(async () => {
-        const child = spawn(process.execPath, [main, "serve", "--port", "0", "--guest", home], {
-          env: { ...process.env, ...folders(home) }
-        })
-        let stderr = ""
-        child.stderr.on("data", (text) => {
-          stderr += text
-        })
-        return new Promise<{ code: number | null; stderr: string }>((resolve) => {
-          child.on("close", (code) => resolve({ code, stderr }))
-        })
-      })
+      const { code, stderr } = yield* refused(home, ["--guest", home])
       assert.strictEqual(code, 1)
       assert.match(stderr, /identity\.json: other users can read or change them; `chmod 600` the file$/m)
     })
@@ -544,15 +538,19 @@ describe.skipIf(process.platform === "win32")("effect-smb serve", () => {
         [[join(home, "none")], 1, /there is no such folder/],
         [["--host", "203.0.113.1"], 1, /this machine has no such address/]
       ]
-      yield* Effect.forEach(complaints, ([args, code, words]) =>
-        Effect.gen(function*() {
-          const { ended } = yield* serve(home, args, { SMB_PASSWORD: "" })
-          const end = yield* Effect.promise(() => ended)
-          assert.match(end.stderr, words)
-          assert.strictEqual(end.code, code, end.stderr)
-          assert.strictEqual(end.stderr.trim().split("\n").length, 1)
-          assert.notInclude(end.stderr, "secret")
-        }), { concurrency: 2, discard: true })
+      for (const [args, code, words] of complaints) {
+        const end = yield* refused(home, args, { SMB_PASSWORD: "" })
+        assert.match(end.stderr, words)
+        assert.strictEqual(end.code, code, end.stderr)
+        assert.strictEqual(end.stderr.trim().split("\n").length, 1)
+        assert.notInclude(end.stderr, "secret")
+      }
+      // The exit code and the line of a process are the same.
+      const { code, stderr } = yield* ended(yield* serve(home, ["--users", users]))
+      assert.deepStrictEqual({ code, stderr }, {
+        code: 1,
+        stderr: (yield* refused(home, ["--users", users])).stderr
+      })
     })
   )
 })

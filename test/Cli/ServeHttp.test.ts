@@ -8,12 +8,12 @@ import { type Namespace, OpenMode, SmbClient, type SmbError, UncPath, UserStore 
 import { spawn } from "node:child_process"
 import * as Http from "node:http"
 import * as Net from "node:net"
-import { fileURLToPath } from "node:url"
 import { contentSecurityPolicy } from "../../src/Cli/Http/Page.ts"
 import * as ServeHttp from "../../src/Cli/ServeHttp.ts"
 import { status } from "../../src/Cli/ServeStatus.ts"
 import * as FileTime from "../../src/Codec/FileTime.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
+import { main } from "../command.ts"
 import * as Served from "./served.ts"
 
 interface Answer {
@@ -544,7 +544,6 @@ describe("a site", () => {
   it.live("runs as a command until Ctrl-C, and writes a line for each request", () =>
     Effect.gen(function*() {
       const { port: smbPort } = yield* Served.server()
-      const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
       const child = spawn(
         process.execPath,
         [main, "serve", "http", `//127.0.0.1:${smbPort}/data`, "--port", "0", "--json"],

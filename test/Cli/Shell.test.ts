@@ -8,16 +8,14 @@ import { spawn } from "node:child_process"
 import * as Fs from "node:fs"
 import { dirname, join } from "node:path"
 import { PassThrough } from "node:stream"
-import { fileURLToPath } from "node:url"
 import { command } from "../../src/Cli/Commands.ts"
 import * as Help from "../../src/Cli/Help.ts"
 import * as PlatformPaths from "../../src/Cli/PlatformPaths.ts"
 import * as Completion from "../../src/Cli/Shell/Completion.ts"
 import * as History from "../../src/Cli/Shell/History.ts"
 import * as Prompt from "../../src/Cli/Shell/Prompt.ts"
+import { main } from "../command.ts"
 import * as Served from "./served.ts"
-
-const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
 
 /** A server with some files; the client's own view of it; and a local folder, which is the current one. */
 const world = Effect.gen(function*() {

@@ -21,9 +21,9 @@ import * as Net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { main } from "../command.ts"
 import * as Lab from "./Lab.ts"
 
-const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
 const launcher = fileURLToPath(new URL("../../bin/effect-smb.js", import.meta.url))
 
 const root = "127.0.23.1"

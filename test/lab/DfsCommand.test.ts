@@ -8,10 +8,9 @@ import { createSocket } from "node:dgram"
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
+import { main } from "../command.ts"
 import * as Lab from "./Lab.ts"
 
-const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
 const root = "127.0.30.1"
 const data = "127.0.30.2"
 const dead = "127.0.30.9"

@@ -8,10 +8,9 @@ import { randomBytes } from "node:crypto"
 import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
+import { main } from "../command.ts"
 import * as Lab from "./Lab.ts"
 
-const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
 const root = "127.0.41.1"
 const behind = "127.0.41.2"
 const other = "127.0.41.3"

@@ -15,6 +15,7 @@ import { readFile, utimes, writeFile } from "node:fs/promises"
 import { dirname } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
+import { main } from "../command.ts"
 import * as Run from "../Testing/smbd.ts"
 import * as Domain from "./Domain.ts"
 import { attempt } from "./Process.ts"
@@ -70,7 +71,6 @@ const why = <A, E extends { readonly _tag: string; readonly message: string }, R
     })
 
 const { encodeReferralRequest } = ReferralRequest
-const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
 const fixture = fileURLToPath(new URL("../Dfs/fixtures/samba-domain.json", import.meta.url))
 const { referrals } = JSON.parse(readFileSync(fixture, "utf8")) as {
   readonly referrals: ReadonlyArray<

@@ -8,11 +8,11 @@ import { spawn } from "node:child_process"
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import * as Fsctl from "../../src/Smb2/Message/Fsctl.ts"
+import { main } from "../command.ts"
 import { client, dfsClient } from "./Clients.ts"
 import * as Lab from "./Lab.ts"
 
@@ -21,8 +21,6 @@ const root = "127.0.29.1"
 const other = "127.0.29.2"
 const third = "127.0.29.3"
 const dead = "127.0.29.9"
-
-const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
 
 const users = UserStore.inMemory({ [Lab.user.name]: Redacted.make(Lab.user.password) })
 

@@ -7,10 +7,9 @@ import { type ClientError, Credentials, DfsAdapter, SmbClient, TcpTransport } fr
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
+import { main } from "../command.ts"
 import * as Lab from "./Lab.ts"
 
-const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
 const root = "127.0.44.1"
 const data = "127.0.44.2"
 const environment = { SMB_USER: Lab.user.name, SMB_PASSWORD: Lab.user.password, NO_COLOR: "1" }

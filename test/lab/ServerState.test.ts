@@ -9,17 +9,15 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import * as IdentityStore from "../../src/Server/IdentityStore.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
+import { main } from "../command.ts"
 import * as Clients from "./Clients.ts"
 import * as Lab from "./Lab.ts"
 import { attempt, execute, mustExecute, type Output } from "./Process.ts"
-
-const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "server-state-"))),

@@ -8,10 +8,10 @@ import { Credentials, OpenMode, type SmbClient } from "effect-smb"
 import { Information } from "effect-smb/Client"
 import { ReferralSource } from "effect-smb/Dfs"
 import { readdir } from "node:fs/promises"
-import { fileURLToPath } from "node:url"
 import { Command } from "../../src/Smb1/Message/Constants.ts"
 import { GenericAccess } from "../../src/Smb2/Message/Constants.ts"
 import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
+import { main } from "../command.ts"
 import { client, type ClientOptions } from "./Clients.ts"
 import { compact, everything } from "./Everything.ts"
 import * as Lab from "./Lab.ts"
@@ -345,7 +345,6 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a clie
     Effect.gen(function*() {
       const world = yield* World
       yield* world.servers.old.write("data", "told.txt", "by SMB 1")
-      const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
       const run = (...args: ReadonlyArray<string>) =>
         Effect.promise(() =>
           execute(process.execPath, [main, ...args], {

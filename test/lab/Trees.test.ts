@@ -17,10 +17,9 @@ import {
 } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
+import { main } from "../command.ts"
 import * as Lab from "./Lab.ts"
 
-const main = fileURLToPath(new URL("../../src/Cli/main.ts", import.meta.url))
 const address = "127.0.45.1"
 const environment = { SMB_USER: Lab.user.name, SMB_PASSWORD: Lab.user.password, NO_COLOR: "1" }
 

@@ -1,0 +1,2 @@
+export const bundleBuild: () => Promise<void>
+export const bundleSources: (folder: string) => Promise<void>

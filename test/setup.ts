@@ -1,0 +1,17 @@
+/** Once for a run of the tests: the folder for what its processes share (`command.ts`). */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { TestProject } from "vitest/node"
+
+declare module "vitest" {
+  interface ProvidedContext {
+    readonly shared: string
+  }
+}
+
+export const setup = (project: TestProject) => {
+  const shared = mkdtempSync(join(tmpdir(), "effect-smb-tests-"))
+  project.provide("shared", shared)
+  return () => rmSync(shared, { recursive: true, force: true })
+}
