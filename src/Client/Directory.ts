@@ -7,7 +7,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { isNameSurrogate } from "../Codec/Reparse.ts"
 import { fold } from "../Codec/UpCase.ts"
-import type { RequestError } from "../Protocol/Errors.ts"
+import type { RequestError, SmbError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
 import type * as Share from "../Protocol/Share.ts"
 import { FileAttributes } from "../Smb2/Message/Constants.ts"
@@ -114,6 +114,9 @@ export const firstQueries = (share: Share.Share, pattern: string) =>
  */
 export type FirstResults = Share.Results<ReturnType<typeof firstQueries>>
 
+/** The errors of a server that does not carry out the second query of a compound. Other errors are the directory's. */
+const ofCompounds: ReadonlySet<SmbError["reason"]["_tag"]> = new Set(["InvalidParameter", "NotSupported"])
+
 /**
  * The entries of a directory from the responses to `firstQueries`. `open` opens the directory if these are not all: its
  * listing begins again then, and each name is given once.
@@ -129,10 +132,12 @@ export const listedFrom = <E>(
   from = ""
 ): Stream.Stream<Listed, E | RequestError> => {
   if (Result.isFailure(first)) return Stream.fail(first.failure)
-  // A page that fails is queried again.
   const pages = [first.success, ...(Result.isSuccess(second) ? [second.success] : [])]
   const given = pages.flatMap(entriesOf(share, directory, from))
   if (pages.some((page) => page.length === 0)) return Stream.fromArray(given)
+  if (Result.isFailure(second) && !ofCompounds.has(second.failure.reason._tag)) {
+    return Stream.concat(Stream.fromArray(given), Stream.fail(second.failure))
+  }
   const names = new Set(given.map(({ name }) => name))
   const all = Stream.unwrap(Effect.map(open, (file) => listed(share, file, directory, pattern, from)))
   return Stream.concat(Stream.fromArray(given), Stream.filter(all, ({ name }) => !names.has(name)))

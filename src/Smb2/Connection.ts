@@ -417,7 +417,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
       const detail = `it called ${command} pending (STATUS_PENDING), and has not finished it for ${pendingTimeout} ms`
       const { port, server } = this.options
       this.giveUp(
-        RequestExpiration.andBehind(pending),
+        RequestExpiration.andOthers(pending),
         new TransportError({ reason: { _tag: "TimedOut", pending: true }, server, port, detail })
       )
     }

@@ -3,8 +3,9 @@
  * limit, all other requests end in bounded time.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Layer, Redacted, Stream } from "effect"
+import { Duration, Effect, Exit, Layer, Redacted } from "effect"
 import { Credentials, OpenMode, SmbClient, TestTransport, TransportError, VirtualTime } from "effect-smb"
+import * as Information from "../../src/Client/Information.ts"
 import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 
 const base = "\\\\nas\\data"
@@ -45,7 +46,19 @@ const bounded: ReadonlyArray<readonly [NonNullable<TestTransport.Fault["on"]>, R
   ["FLUSH", file((file) => file.flush)],
   ["SET_INFO", file((file) => file.truncate(3))],
   ["QUERY_INFO", file((file) => file.read(200_000, 3))],
-  ["QUERY_DIRECTORY", (smb) => Stream.runDrain(smb.list(`${base}\\folder`))],
+  [
+    "QUERY_DIRECTORY",
+    (smb) =>
+      smb.withShare(`${base}\\folder`, (share, path) =>
+        Effect.flatMap(share.open(path, OpenMode.directory), (directory) =>
+          directory.run(
+            Information.queryDirectory("FileIdBothDirectoryInformation", {
+              pattern: "*",
+              restart: true,
+              maximum: 65536
+            })
+          ))).pipe(Effect.scoped)
+  ],
   ["CLOSE", file((file) => Effect.andThen(file.write(0, new Uint8Array(1)), file.close))],
   [
     "IOCTL",

@@ -6,6 +6,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Stream } from "effect"
 import { Credentials, OpenMode, SmbClient, TestTransport } from "effect-smb"
+import type * as NtStatus from "../../src/Codec/NtStatus.ts"
 import { HeaderFlags } from "../../src/Smb2/Message/Constants.ts"
 
 const files = { "f.txt": "text", "empty.txt": "", d: { "a.txt": "a", "b.txt": "b", c: {} }, none: {} }
@@ -121,8 +122,8 @@ describe("a listing in one packet", () => {
 })
 
 describe("a failure of a listing in one packet", () => {
-  const refusing = (skip: number) => ({
-    faults: [{ on: "QUERY_DIRECTORY", skip, times: 1, is: { status: "STATUS_ACCESS_DENIED" } }]
+  const refusing = (skip: number, status: NtStatus.Name = "STATUS_ACCESS_DENIED") => ({
+    faults: [{ on: "QUERY_DIRECTORY", skip, times: 1, is: { status } }]
   } as const)
 
   it.effect("is the failure of the listing for the first query", () =>
@@ -131,11 +132,28 @@ describe("a failure of a listing in one packet", () => {
       assert.strictEqual(result._tag === "SmbError" ? result.reason._tag : result._tag, "AccessDenied")
     }))
 
-  it.effect("is tried again with an open directory for the second query", () =>
+  it.effect("comes after the entries of the first query for the second query", () =>
     Effect.gen(function*() {
-      const { result } = yield* cold((smb) => names(smb, `${base}\\d`), refusing(1))
-      assert.deepStrictEqual(result, ["a.txt", "b.txt", "c"])
+      const seen: Array<string> = []
+      const { result } = yield* cold(
+        (smb) =>
+          Effect.flip(
+            Stream.runForEach(smb.list(`${base}\\d`), ({ name }) => Effect.sync(() => void seen.push(name)))
+          ),
+        refusing(1)
+      )
+      assert.strictEqual(result._tag === "SmbError" ? result.reason._tag : result._tag, "AccessDenied")
+      assert.deepStrictEqual(seen.toSorted(), ["a.txt", "b.txt", "c"])
     }))
+
+  it.effect.each(["STATUS_INVALID_PARAMETER", "STATUS_NOT_SUPPORTED"] as const)(
+    "is no failure for the second query if the server does not carry it out (%s): the directory is opened again",
+    (status) =>
+      Effect.gen(function*() {
+        const { result } = yield* cold((smb) => names(smb, `${base}\\d`), refusing(1, status))
+        assert.deepStrictEqual(result, ["a.txt", "b.txt", "c"])
+      })
+  )
 })
 
 describe("a small file in one packet", () => {

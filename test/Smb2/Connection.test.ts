@@ -739,6 +739,26 @@ describe("an SMB 2 connection's timeouts", () => {
     }
   )
 
+  it.each([1, 2])("do not apply to the parts of a compound before part %i, whose responses the server keeps", (at) => {
+    const peer = Peer.make()
+    const { ends } = peer.submit(...three)
+    const sent = peer.sent().map(({ header }) => header)
+    peer.answer(sent[at]!, { status: PENDING, flags: async, asyncId: 7n })
+    live(peer, 200)
+    assert.deepStrictEqual(ends, [{}, {}, {}])
+    for (const header of sent) peer.answer(header)
+    assert.deepStrictEqual(ends.map(({ reply }) => reply?.header.command), three.map(({ command }) => command))
+  })
+
+  it("fail all parts of a compound if a later part stays pending", () => {
+    const peer = Peer.make()
+    const { ends } = peer.submit(...three)
+    const sent = peer.sent().map(({ header }) => header)
+    peer.answer(sent[1]!, { status: PENDING, flags: async, asyncId: 7n })
+    live(peer, 302)
+    for (const end of ends) assert.deepStrictEqual(timedOut(end).reason, { _tag: "TimedOut", pending: true })
+  })
+
   it("apply again to a part of a compound after the pending part completed", () => {
     const peer = Peer.make()
     const { ends } = peer.submit(...three)

@@ -11,7 +11,7 @@ import { beforeAll } from "vitest"
 
 type Costs = Readonly<Record<string, { heap: number; external: number; packets: number; turns: number }>>
 
-/** No collection may happen meanwhile: the space for new objects is larger than all that is allocated. */
+/** No collection may happen while it measures: the space for new objects is larger than all that is allocated. */
 const flags = ["--min-semi-space-size=512", "--max-semi-space-size=512"]
 
 const measure = () =>
@@ -51,7 +51,7 @@ describe("one request, in client and server together", () => {
   for (const [name, most] of Object.entries(limits)) {
     it(`${name} allocates no more than ${most.heap / kib} KiB, and sends one packet`, () => {
       const cost = costs[name]!
-      // Below zero: something was collected meanwhile.
+      // Below zero: something was collected.
       assert.isAbove(cost.heap, 0)
       assert.isAtMost(cost.heap, most.heap)
       assert.isAtMost(cost.external, most.external)

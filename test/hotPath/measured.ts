@@ -1,6 +1,6 @@
 /**
  * What one request costs, printed as JSON: bytes that it allocates, packets, and turns of the event loop. `hotPath.test.ts`
- * runs it in a process of its own, with so much space for new objects that nothing is collected meanwhile.
+ * runs it in its own process, with so much space for new objects that nothing is collected.
  *
  * Client and server are in this process, connected by TCP on loopback: the numbers are those of both together.
  */

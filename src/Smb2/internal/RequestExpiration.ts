@@ -4,7 +4,8 @@
  *
  * A request that the server has called pending has its own, longer timeout: the server is working on it. A request that
  * waits by nature then has no timeout. While a part of a compound is pending, the server cannot have begun with the
- * later parts, so these do not count as unanswered.
+ * later parts, and it may keep the responses to the earlier ones until all are ready. So the other parts do not count as
+ * unanswered.
  *
  * A server does not call a rename pending while it waits for another client, and keeps the other responses of its
  * compound until then. So the whole compound has the longer timeout.
@@ -18,17 +19,12 @@ export interface Limits {
   readonly pendingTimeout: number
 }
 
-/** Whether a part of the same compound before this one is pending. */
-const isBehindPending = (pending: Pending): boolean => {
-  for (const part of pending.batch) {
-    if (part === pending) return false
-    if (part.isAsync && !part.answered) return true
-  }
-  return false
-}
+/** Whether another part of the same compound is pending. */
+const isNextToPending = (pending: Pending): boolean =>
+  pending.batch.some((part) => part !== pending && part.isAsync && !part.answered)
 
 /** Whether the server has said that the final response may take a while. */
-export const isPending = (pending: Pending): boolean => pending.isAsync || isBehindPending(pending)
+export const isPending = (pending: Pending): boolean => pending.isAsync || isNextToPending(pending)
 
 /** How long a request that is not pending may go without a response, in milliseconds. */
 export const patience = ({ batch }: Pending, { pendingTimeout, requestTimeout }: Limits): number =>
@@ -40,10 +36,12 @@ export const tick = (pending: Pending, limits: Limits): "requestTimeout" | "pend
     if (pending.outgoing.waits === true) return undefined
     return ++pending.ticks * limits.tickInterval > limits.pendingTimeout ? "pendingTimeout" : undefined
   }
-  if (isBehindPending(pending)) return undefined
+  if (isNextToPending(pending)) return undefined
   return ++pending.ticks * limits.tickInterval > patience(pending, limits) ? "requestTimeout" : undefined
 }
 
-/** A request and the later parts of its compound, which are not answered before it. */
-export const andBehind = (pending: Pending): ReadonlyArray<Pending> =>
-  pending.batch.slice(pending.batch.indexOf(pending)).filter(({ answered }) => !answered)
+/** A request, and the other parts of its compound that have no response. */
+export const andOthers = (pending: Pending): ReadonlyArray<Pending> => [
+  pending,
+  ...pending.batch.filter((part) => part !== pending && !part.answered)
+]
