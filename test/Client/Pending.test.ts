@@ -3,7 +3,7 @@
  * limit, all other requests end in bounded time.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Layer, Redacted } from "effect"
+import { Duration, Effect, Exit, Layer, Redacted, Stream } from "effect"
 import { Credentials, OpenMode, SmbClient, TestTransport, TransportError, VirtualTime } from "effect-smb"
 import * as Information from "../../src/Client/Information.ts"
 import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
