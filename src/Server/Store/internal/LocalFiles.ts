@@ -439,7 +439,8 @@ export class LocalFiles {
   /** Uses a file by its first name that still leads to it: other names can be removed, or stand for another file. */
   async #byName<A>(file: OpenFile, body: (name: StorePath) => Promise<A>): Promise<A> {
     if (file.removed) return Local.refuse("Stale")
-    let failure = storeError("Stale")
+    // Made when it is needed: an error costs more than the look at a file, because it notes its stack.
+    let failure: StoreError | undefined
     for (const name of [file.path, ...file.others]) {
       try {
         // oxlint-disable-next-line no-await-in-loop -- the first that leads to it
@@ -451,7 +452,7 @@ export class LocalFiles {
         if (!isElsewhere(failure) && failure.reason._tag !== "AccessDenied") throw error
       }
     }
-    throw isElsewhere(failure) ? storeError("Stale") : failure
+    throw failure === undefined || isElsewhere(failure) ? storeError("Stale") : failure
   }
 
   #is(file: OpenFile, stats: Fs.BigIntStats): boolean {
