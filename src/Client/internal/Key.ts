@@ -15,6 +15,8 @@ export const lower = (name: string): string => name.replace(/[A-Z]+/g, (letters)
 export class Key<A> implements Equal.Equal {
   readonly text: string
   readonly from: A
+  /** Each look into a map asks for it. */
+  private hash: number | undefined
 
   constructor(parts: ReadonlyArray<string>, from: A) {
     this.text = parts.join(separator)
@@ -26,6 +28,6 @@ export class Key<A> implements Equal.Equal {
   }
 
   [Hash.symbol](): number {
-    return Hash.string(this.text)
+    return this.hash ??= Hash.string(this.text)
   }
 }
