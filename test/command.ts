@@ -2,7 +2,7 @@
  * The command for tests that start it as a process. It is bundled as in the package (scripts/bundle.mjs), from the
  * sources and once for all tests of a run: loading the sources takes a second of a processor in each process.
  */
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync } from "node:fs"
+import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { inject } from "vitest"
@@ -17,6 +17,7 @@ const make = async (): Promise<string> => {
   if (existsSync(main)) return main
   // Another process of this run can do the same at this time: each bundles into its own folder, and the first one stays.
   const own = mkdtempSync(join(shared, "command-"))
+  chmodSync(own, 0o755)
   mkdirSync(join(own, "dist", "Cli"), { recursive: true })
   await bundleSources(join(own, "dist", "Cli"))
   copyFileSync(join(checkout, "package.json"), join(own, "package.json"))

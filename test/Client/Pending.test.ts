@@ -49,15 +49,18 @@ const bounded: ReadonlyArray<readonly [NonNullable<TestTransport.Fault["on"]>, R
   [
     "QUERY_DIRECTORY",
     (smb) =>
-      smb.withShare(`${base}\\folder`, (share, path) =>
-        Effect.flatMap(share.open(path, OpenMode.directory), (directory) =>
-          directory.run(
-            Information.queryDirectory("FileIdBothDirectoryInformation", {
-              pattern: "*",
-              restart: true,
-              maximum: 65536
-            })
-          ))).pipe(Effect.scoped)
+      smb.withShare(
+        `${base}\\folder`,
+        (share, path) =>
+          Effect.flatMap(share.open(path, OpenMode.directory), (directory) =>
+            directory.run(
+              Information.queryDirectory("FileIdBothDirectoryInformation", {
+                pattern: "*",
+                restart: true,
+                maximum: 65536
+              })
+            ))
+      ).pipe(Effect.scoped)
   ],
   ["CLOSE", file((file) => Effect.andThen(file.write(0, new Uint8Array(1)), file.close))],
   [
