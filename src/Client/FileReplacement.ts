@@ -18,7 +18,7 @@ import type * as Sink from "effect/Sink"
 import { randomBytes } from "node:crypto"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import * as Changes from "../Protocol/Changes.ts"
-import { fromStatus, isMissing, refusesShare, SmbError, TransportError } from "../Protocol/Errors.ts"
+import { fromStatus, isMissing, refusesShare, SmbError } from "../Protocol/Errors.ts"
 import type * as Share from "../Protocol/Share.ts"
 import { AccessMask } from "../Smb2/Message/Constants.ts"
 import type { ClientError } from "./ClientError.ts"
@@ -27,6 +27,7 @@ import * as OpenResponse from "./internal/OpenResponse.ts"
 import * as OpenMode from "./OpenMode.ts"
 import type { Operations } from "./Operations.ts"
 import * as PartNames from "./PartNames.ts"
+import * as PartRename from "./PartRename.ts"
 import * as ReplacementNotice from "./ReplacementNotice.ts"
 import * as SmbFile from "./SmbFile.ts"
 import * as UncPath from "./UncPath.ts"
@@ -113,7 +114,7 @@ const beside = (path: UncPath.UncPath, name: string): UncPath.UncPath => UncPath
 const withDelete = (OpenMode.create.desiredAccess | OpenMode.remove.desiredAccess) >>> 0
 
 /** A created file, and the state of its open. */
-interface Made {
+interface Made extends PartRename.Part {
   readonly file: SmbFile.SmbFile
   /** Below the share. */
   readonly below: string
@@ -121,11 +122,6 @@ interface Made {
   readonly isPart: boolean
   /** Its writer has it, and removes it if it does not become complete. */
   isTaken: boolean
-  /**
-   * The client has requested a rename by this open, and the server has not refused it: the open may now be that of the
-   * target.
-   */
-  mayBePlaced: boolean
 }
 
 /**
@@ -138,12 +134,6 @@ const isDeletable = ({ file: { opened: { maximalAccess }, share } }: Made): bool
 /** Whether a request failed without a response that can be trusted. `OpenResponse.awaited` has interruptions. */
 const isLost = <A>(exit: Exit.Exit<A, ClientError>): exit is Exit.Failure<A, ClientError> =>
   !Exit.hasInterrupts(exit) && OpenResponse.isUnanswered(exit)
-
-/** Whether the response to a request can still come: only its time is over, and the connection lives. */
-const isStillDue = ({ cause }: Exit.Failure<unknown, ClientError>): boolean =>
-  cause.reasons.some((reason) =>
-    reason._tag === "Fail" && reason.error instanceof TransportError && reason.error.reason._tag === "TimedOut"
-  )
 
 /**
  * What is known about a file that is written, and what it gets.
@@ -242,7 +232,7 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
             path,
             isPart,
             isTaken: false,
-            mayBePlaced: false
+            place: "Here"
           })),
           (made) => Effect.addFinalizer(() => made.isTaken ? Effect.void : takeAway(path, removed(made))),
           (exit) => isPart ? takeAwayLate(path, exit) : mention(path, exit)
@@ -259,7 +249,7 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
    */
   const takeAwayLate = (path: UncPath.UncPath, exit: Exit.Failure<unknown, ClientError>): Effect.Effect<void> => {
     if (Exit.hasInterrupts(exit)) return mayCome(path)
-    if (!isStillDue(exit)) return takeAway(path, byName(path), false)
+    if (!PartRename.isStillDue(exit)) return takeAway(path, byName(path), false)
     return smb.exists(path).pipe(
       Effect.interruptible,
       Effect.timeoutOption(OpenResponse.patience),
@@ -270,7 +260,7 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
 
   /** A new file may be at the final name, and may already belong to another user: it is reported, and stays. */
   const mention = (target: UncPath.UncPath, exit: Exit.Failure<unknown, ClientError>) =>
-    (Exit.hasInterrupts(exit) || isStillDue(exit) ? Effect.succeed(true) : smb.exists(target)).pipe(
+    (Exit.hasInterrupts(exit) || PartRename.isStillDue(exit) ? Effect.succeed(true) : smb.exists(target)).pipe(
       Effect.interruptible,
       Effect.timeoutOption(OpenResponse.patience),
       Effect.orElseSucceed(() => Option.some(true)),
@@ -297,15 +287,23 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
 
   /**
    * Removes the part by its name in one round trip, if that is possible, because the user that has interrupted the run
-   * waits for it. If the result of a requested rename is unknown, the open may be that of the target, the only copy:
-   * then only the name of the part is used.
+   * waits for it. If the connection ended with a rename, the open may be that of the target, the only copy: then only
+   * the name of the part is used.
    */
   const removed = (made: Made): Effect.Effect<void, ClientError> => {
-    if (made.mayBePlaced) return byName(made.path)
+    if (made.place === "Unknown") return byName(made.path)
     return isDeletable(made)
       ? Effect.catch(byName(made.path), (error) => Effect.mapError(byOpen(made), () => error))
       : Effect.catch(byOpen(made), () => byName(made.path))
   }
+
+  /** Removes the part of a write that has ended early, unless it has its final name, or can still get it. */
+  const giveUp = (
+    { place }: PartRename.Part,
+    path: UncPath.UncPath,
+    remove: Effect.Effect<void, ClientError>
+  ): Effect.Effect<void> =>
+    place === "Placed" ? Effect.void : place === "Moving" ? mayCome(path) : takeAway(path, remove)
 
   /** Creates the part with a name that the server allows. If it allows none, creates a new file at the final name. */
   const create = Effect.fnUntraced(function*(
@@ -364,8 +362,14 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
   })
 
   /** Renames the part by its name, after its CLOSE has confirmed that all of it is kept. */
-  const takePlace = (part: UncPath.UncPath, target: UncPath.UncPath, found: Found, about: About) =>
-    smb.rename(part, target, { replace: about.create !== true }).pipe(
+  const takePlace = (
+    state: PartRename.Part,
+    part: UncPath.UncPath,
+    target: UncPath.UncPath,
+    found: Found,
+    about: About
+  ) =>
+    PartRename.rename(state, smb.rename(part, target, { replace: about.create !== true })).pipe(
       Effect.catchTag("SmbError", (error) => Effect.fail(refusedPlace(error, part, target, found)))
     )
 
@@ -387,23 +391,20 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
     if (!isPart) return yield* file.close
     if (isDeletable(made)) {
       yield* file.close
-      yield* takePlace(path, target, found, about)
+      yield* takePlace(made, path, target, found, about)
       const folder = UncPath.format(UncPath.parent(target))
       if (UncPath.name(path).endsWith(PartNames.partEnd)) easy.add(folder)
       return
     }
     // An error about data that cannot be kept must come before the rename.
     if (about.flush !== true) yield* file.flush
-    made.mayBePlaced = true
-    yield* file.run(Information.setFile("FileRenameInformation", {
+    const rename = Information.setFile("FileRenameInformation", {
       replaceIfExists: about.create !== true,
       rootDirectory: 0n,
       fileName: below.slice(0, -UncPath.name(path).length) + UncPath.name(target)
-    })).pipe(
-      Effect.catchTag("SmbError", (error) => {
-        made.mayBePlaced = false
-        return Effect.fail(refusedPlace(error, path, target, found))
-      })
+    })
+    yield* PartRename.rename(made, file.run(rename)).pipe(
+      Effect.catchTag("SmbError", (error) => Effect.fail(refusedPlace(error, path, target, found)))
     )
   })
 
@@ -444,7 +445,7 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
             Effect.tap(finish(made, target, found, about))
           )
           return restore(whole).pipe(
-            Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : takeAway(made.path, removed(made))),
+            Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : giveUp(made, made.path, removed(made))),
             // The part is renamed: an error of the CLOSE is reported, and nothing is removed.
             Effect.tap(file.close),
             Effect.mapError((error): E | ClientError =>
@@ -468,6 +469,7 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
     const { flush, lastWriteTime } = about
     const part = beside(target, PartNames.parts(UncPath.name(target), tag)[0])
     let isMade = false
+    const state: PartRename.Part = { place: "Here" }
     return OpenResponse.awaited(
       smb.writeFile(part, bytes, { create: true, flush, lastWriteTime }),
       () =>
@@ -485,11 +487,11 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
         isMade = true
         return ReplacementNotice.named(error, UncPath.name(part), UncPath.name(target))
       }),
-      Effect.andThen(takePlace(part, target, found, about)),
+      Effect.andThen(takePlace(state, part, target, found, about)),
       Effect.as(BigInt(bytes.length)),
       Effect.onExit((exit) =>
         Exit.isFailure(exit) && isMade
-          ? takeAway(part, byName(part))
+          ? giveUp(state, part, byName(part))
           : isLost(exit)
           ? takeAwayLate(part, exit)
           : Effect.void

@@ -235,11 +235,19 @@ const events = <E, R>(
     Stream.callback<TransferEvent, TransferError | E, R | Scope.Scope>(
       (queue) => {
         const run = new Run((event) => Queue.offer(queue, event))
+        // If the consumer has gone, what is left at the target is told all the same.
+        const unread = Effect.flatMap(
+          Queue.clear(queue),
+          Effect.forEach((event) => event._tag === "Warned" ? Effect.logWarning(event.warning.message) : Effect.void, {
+            discard: true
+          })
+        )
         const count = Effect.suspend(() =>
           Spans.annotate({ [Attribute.bytes]: run.moved.bytes, [Attribute.files]: run.moved.files })
         )
         return checkOptions(options).pipe(
           Effect.andThen(Effect.ensuring(Effect.suspend(() => work(run)), count)),
+          Effect.onInterrupt(() => Effect.ignore(unread)),
           Effect.andThen(Queue.end(queue))
         )
       },

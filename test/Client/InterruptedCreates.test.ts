@@ -181,7 +181,9 @@ describe("a server that responds to the CREATE later than a second after the int
           Effect.gen(function*() {
             const fiber = yield* Effect.forkChild(Effect.scoped(smb.open(`${base}/${name}`, mode)))
             while (!(yield* servers.commands).includes("CREATE")) yield* settle
-            yield* Fiber.interrupt(fiber)
+            const interruption = yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
+            yield* TestClock.adjust("1 second")
+            yield* Fiber.join(interruption)
             yield* TestClock.adjust("5 seconds")
             yield* settle
             assert.strictEqual((yield* servers.commands).at(-1), "CLOSE")
@@ -273,7 +275,9 @@ describe("an SMB 1 server that creates the file after the interruption", () => {
       const smb = yield* SmbClient.SmbClient
       const fiber = yield* Effect.forkChild(Effect.scoped(smb.open(file, mode)))
       while (peer.of(command).length === 0) yield* settle
-      yield* Fiber.interrupt(fiber)
+      const interruption = yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(interruption)
       const before = peer.requests.length
       peer.answer(peer.of(command)[0]!, body)
       yield* settle

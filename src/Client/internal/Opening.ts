@@ -7,7 +7,9 @@ import type * as Share from "../../Protocol/Share.ts"
 import * as Spans from "../../Protocol/Spans.ts"
 import type { ClientError } from "../ClientError.ts"
 import * as Locator from "../Locator.ts"
+import * as OpenMode from "../OpenMode.ts"
 import * as UncPath from "../UncPath.ts"
+import * as OpenResponse from "./OpenResponse.ts"
 import { about } from "./OperationSpans.ts"
 import * as OverwriteAttributes from "./OverwriteAttributes.ts"
 import type * as ReadFailover from "./ReadFailover.ts"
@@ -31,13 +33,19 @@ export const openOn = (
     (file) => ({ share, file })
   )
 
-/** Opens the file at a path until the scope closes. */
+/**
+ * Opens the file at a path until the scope closes. If the open can change something, an interruption waits for its
+ * response: whoever tries again would meet the open of the first try.
+ */
 export const openFile = (
   context: PathContext,
   path: UncPath.PathInput,
   options: Share.OpenOptions
 ): Effect.Effect<OpenedFile, ClientError, Scope.Scope> =>
-  withShare(context, path, (share, below) => openOn(share, below, options))
+  withShare(context, path, (share, below) => {
+    const open = openOn(share, below, options)
+    return OpenMode.changes(options) ? OpenResponse.awaited(open, () => Effect.void, () => Effect.void) : open
+  })
 
 /**
  * Begins a read that can go on at another target: targets that have failed are not tried again, and fail with the same

@@ -9,6 +9,7 @@ import type { ClientError } from "../../Client/ClientError.ts"
 import type { Entry } from "../../Client/Entry.ts"
 import * as FileReplacement from "../../Client/FileReplacement.ts"
 import * as PartNames from "../../Client/PartNames.ts"
+import * as PartRename from "../../Client/PartRename.ts"
 import * as ReplacementNotice from "../../Client/ReplacementNotice.ts"
 import { type Client, SmbClient } from "../../Client/SmbClient.ts"
 import * as UncPath from "../../Client/UncPath.ts"
@@ -62,6 +63,7 @@ const byServer = Effect.fnUntraced(function*(entry: Entry, target: UncPath.UncPa
   const part = UncPath.join(UncPath.parent(target), name)
   const about = timesOf(entry, relay)
   const fileAttributes = about.fileAttributes ?? FileReplacement.passedOn(found)
+  const state: PartRename.Part = { place: "Here" }
   const finish = Effect.gen(function*() {
     if (about.lastWriteTime !== undefined || fileAttributes !== undefined) {
       yield* smb.setAttributes(part, { ...about, fileAttributes }).pipe(
@@ -69,15 +71,22 @@ const byServer = Effect.fnUntraced(function*(entry: Entry, target: UncPath.UncPa
         Effect.catchTag("SmbError", (error) => run.warn(ReplacementNotice.timeNotKept(target, error)))
       )
     }
-    yield* smb.rename(part, target, { replace: true })
+    yield* PartRename.rename(state, smb.rename(part, target, { replace: true }))
   })
+  const removal = (known: boolean) =>
+    ReplacementNotice.partRemoval((warning) => run.warn(warning))(part, smb.remove(part, { force: true }), known)
+  const giveUp = Effect.suspend(() =>
+    state.place === "Placed"
+      ? Effect.void
+      : state.place === "Moving"
+      ? run.warn(ReplacementNotice.left(part, "no answer to its rename", false))
+      : removal(true)
+  )
   yield* Effect.uninterruptibleMask((restore) =>
     Effect.andThen(
-      restore(smb.copy(entry.path, part, { create: true })),
-      Effect.onError(
-        restore(finish),
-        () => ReplacementNotice.partRemoval((warning) => run.warn(warning))(part, smb.remove(part, { force: true }))
-      )
+      // An interruption can come when the copy is complete: then the copy itself no longer removes it.
+      Effect.onInterrupt(restore(smb.copy(entry.path, part, { create: true })), () => removal(false)),
+      Effect.onError(restore(finish), () => giveUp)
     )
   ).pipe(
     // The user knows the final name.
