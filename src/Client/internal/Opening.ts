@@ -35,7 +35,7 @@ export const openOn = (
 
 /**
  * Opens the file at a path until the scope closes. If the open can change something, an interruption waits for its
- * response: whoever tries again would meet the open of the first try.
+ * response: a caller that tries again would meet the open of its first try.
  */
 export const openFile = (
   context: PathContext,
