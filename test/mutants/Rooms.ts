@@ -45,7 +45,8 @@ export const rooms: ReadonlyArray<Room> = [
        internal/ReadFailover internal/ServerCopy internal/ChangeRecords internal/OverwriteAttributes
        internal/EndOfFile internal/RemoveUnfinished
        internal/SymlinkFiles internal/StoppedLink internal/Metadata internal/RefusedCredentials
-       SmbFile OpenMode PreviousVersion internal/Connections internal/Symlink`
+       SmbFile OpenMode PreviousVersion internal/Connections internal/Symlink
+       internal/PathComponents`
     ),
     tests: ["test/Client", "test/Dfs/Resume.test.ts"]
   },
