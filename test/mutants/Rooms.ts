@@ -99,13 +99,19 @@ export const rooms: ReadonlyArray<Room> = [
        internal/Relay internal/LocalFile internal/LocalName internal/CaseClash internal/Run
        internal/Options internal/Same internal/Side Incomplete`
     ),
-    tests: ["test/Transfer", "test/Cli/Copies.test.ts", "test/Cli/TreeCopies.test.ts"]
+    tests: [
+      "test/Transfer",
+      "test/Cli/Get.test.ts",
+      "test/Cli/ReplacedLocalFiles.test.ts",
+      "test/Cli/Put.test.ts",
+      "test/Cli/TreeCopies.test.ts"
+    ]
   },
   {
     folder: "src/Cli",
     modules: words("Copying TransferOutput Failure"),
     // The others start whole processes, and reach none of these modules in this one.
-    tests: words("Copies TreeCopies Output Failure").map((name) => `test/Cli/${name}.test.ts`)
+    tests: words("Get ReplacedLocalFiles Put TreeCopies Output Failure").map((name) => `test/Cli/${name}.test.ts`)
   },
   { folder: "src/Codec", modules: words("Codec SecurityDescriptor DosWildcard Sddl"), tests: ["test/Codec"] },
   {
