@@ -87,7 +87,7 @@ export const rooms: ReadonlyArray<Room> = [
        internal/OpenFileDescriptors internal/VerifiedNameChange internal/FilesBeingMade internal/UnfinishedRecords
        internal/Local internal/LocalFolders internal/LocalVolume internal/LocalWatch internal/Sidecar
        internal/SidecarFolder internal/SidecarLock internal/SidecarRecord internal/TemporaryRecords internal/KeyedLocks
-       internal/Attributes internal/StoreNames internal/Pages MemoryStore FileSystemStore NamespaceStore
+       internal/Attributes internal/StoreNames internal/Pages internal/MemoryTree internal/MemoryHandle MemoryStore FileSystemStore NamespaceStore
        internal/FileSystemHandle internal/FileSystemTree`
     ),
     tests: ["test/store", "test/Server"]
