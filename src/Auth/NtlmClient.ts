@@ -11,6 +11,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Codec from "../Codec/Codec.ts"
 import type { AuthenticationError } from "./AuthenticationError.ts"
+import * as AvPair from "./AvPair.ts"
 import { failure, malformed } from "./internal/NtlmFailure.ts"
 import * as NtlmContext from "./NtlmContext.ts"
 import * as NtlmCrypto from "./NtlmCrypto.ts"
@@ -83,7 +84,7 @@ export const negotiate = (): Uint8Array<ArrayBuffer> =>
     version: NtlmMessage.version
   })
 
-const withoutPair = (pairs: ReadonlyArray<NtlmMessage.AvPair>, ...ids: ReadonlyArray<number>) =>
+const withoutPair = (pairs: ReadonlyArray<AvPair.AvPair>, ...ids: ReadonlyArray<number>) =>
   pairs.filter((pair) => !ids.includes(pair.avId))
 
 const isAscii = (text: string): boolean => /^[\0-\x7f]*$/.test(text)
@@ -110,7 +111,7 @@ export interface Announced {
 }
 
 const announcedIn = ({ targetInfo, version }: NtlmMessage.Challenge): Announced => {
-  const text = (id: keyof typeof NtlmMessage.AvId) => NtlmMessage.avText(targetInfo, id)
+  const text = (id: keyof typeof AvPair.AvId) => AvPair.avText(targetInfo, id)
   return {
     computer: text("MsvAvNbComputerName"),
     domain: text("MsvAvNbDomainName"),
@@ -224,15 +225,15 @@ export const authenticate = (
   }
 
   const { domain, user } = options.identity
-  const serverTime = NtlmMessage.avTimestamp(challenge.targetInfo)
+  const serverTime = AvPair.avTimestamp(challenge.targetInfo)
   const withMic = serverTime !== undefined
-  const flags = NtlmMessage.avFlags(challenge.targetInfo) | (withMic ? NtlmMessage.AvFlags.micProvided : 0)
-  const { MsvAvChannelBindings, MsvAvFlags, MsvAvTargetName } = NtlmMessage.AvId
-  const avPairs: ReadonlyArray<NtlmMessage.AvPair> = [
+  const flags = AvPair.avFlags(challenge.targetInfo) | (withMic ? AvPair.AvFlags.micProvided : 0)
+  const { MsvAvChannelBindings, MsvAvFlags, MsvAvTargetName } = AvPair.AvId
+  const avPairs: ReadonlyArray<AvPair.AvPair> = [
     ...withoutPair(challenge.targetInfo, MsvAvFlags, MsvAvTargetName, MsvAvChannelBindings),
     ...(flags === 0 ? [] : [{ avId: MsvAvFlags, value: Codec.encode(Codec.u32)(flags) }]),
     { avId: MsvAvChannelBindings, value: options.channelBindings ?? new Uint8Array(16) },
-    NtlmMessage.avName("MsvAvTargetName", options.targetName)
+    AvPair.avName("MsvAvTargetName", options.targetName)
   ]
   const responseKey = NtlmCrypto.ntowfV2(Redacted.value(options.identity.ntHash), user, domain)
   const response = NtlmCrypto.computeResponse(responseKey, challenge.serverChallenge, {

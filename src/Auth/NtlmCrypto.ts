@@ -10,6 +10,7 @@ import * as Codec from "../Codec/Codec.ts"
 import * as Md4 from "../Codec/Md4.ts"
 import * as Rc4 from "../Codec/Rc4.ts"
 import { fold } from "../Codec/UpCase.ts"
+import * as AvPair from "./AvPair.ts"
 import { hmacMd5 } from "./internal/HmacMd5.ts"
 import * as NtlmMessage from "./NtlmMessage.ts"
 
@@ -83,7 +84,7 @@ export const computeResponse = (
   const challenge = client.challengeFromClient
   return {
     ntChallengeResponse: Buffer.concat([proof, temp]),
-    lmChallengeResponse: NtlmMessage.avTimestamp(client.avPairs) === undefined
+    lmChallengeResponse: AvPair.avTimestamp(client.avPairs) === undefined
       ? Buffer.concat([hmacMd5(responseKey, serverChallenge, challenge), challenge])
       : new Uint8Array(24),
     sessionBaseKey: sessionBaseKey(responseKey, proof)

@@ -14,6 +14,7 @@ import * as Codec from "../Codec/Codec.ts"
 import { Reader } from "../Codec/Cursor.ts"
 import { fold } from "../Codec/UpCase.ts"
 import type { AuthenticationError } from "./AuthenticationError.ts"
+import * as AvPair from "./AvPair.ts"
 import { failure, malformed } from "./internal/NtlmFailure.ts"
 import * as NtlmContext from "./NtlmContext.ts"
 import * as NtlmCrypto from "./NtlmCrypto.ts"
@@ -100,11 +101,11 @@ export const challenge = (
     negotiateFlags,
     serverChallenge: options.serverChallenge,
     targetInfo: [
-      NtlmMessage.avName("MsvAvNbDomainName", options.domainName),
-      NtlmMessage.avName("MsvAvNbComputerName", options.computerName),
-      NtlmMessage.avName("MsvAvDnsDomainName", options.dnsDomainName),
-      NtlmMessage.avName("MsvAvDnsComputerName", options.dnsComputerName),
-      NtlmMessage.avTime(options.time)
+      AvPair.avName("MsvAvNbDomainName", options.domainName),
+      AvPair.avName("MsvAvNbComputerName", options.computerName),
+      AvPair.avName("MsvAvDnsDomainName", options.dnsDomainName),
+      AvPair.avName("MsvAvDnsComputerName", options.dnsComputerName),
+      AvPair.avTime(options.time)
     ],
     version: NtlmMessage.version
   })
@@ -226,7 +227,7 @@ export const verify = (
     ? NtlmCrypto.exchangeKey(keyExchangeKey, message.encryptedRandomSessionKey)
     : keyExchangeKey
 
-  if ((NtlmMessage.avFlags(clientChallenge.avPairs) & NtlmMessage.AvFlags.micProvided) !== 0) {
+  if ((AvPair.avFlags(clientChallenge.avPairs) & AvPair.AvFlags.micProvided) !== 0) {
     if (message.mic === undefined) {
       return Result.fail(failure("IntegrityFailure", "the client announced a MIC and sent none"))
     }

@@ -5,9 +5,9 @@
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { AuthenticationError } from "./AuthenticationError.ts"
+import * as AvPair from "./AvPair.ts"
 import type { Credential } from "./Credentials.ts"
 import * as NtlmCrypto from "./NtlmCrypto.ts"
-import * as NtlmMessage from "./NtlmMessage.ts"
 
 /**
  * The response to send, and the key that both sides then have.
@@ -67,8 +67,8 @@ export const answer = (
     : NtlmCrypto.ntHash(Redacted.value(credential.password))
   if (hash.length !== 16) return fail("an NT hash has 16 bytes")
   const names = [
-    ...(options.domainName === "" ? [] : [NtlmMessage.avName("MsvAvNbDomainName", options.domainName)]),
-    ...(options.serverName === "" ? [] : [NtlmMessage.avName("MsvAvNbComputerName", options.serverName)])
+    ...(options.domainName === "" ? [] : [AvPair.avName("MsvAvNbDomainName", options.domainName)]),
+    ...(options.serverName === "" ? [] : [AvPair.avName("MsvAvNbComputerName", options.serverName)])
   ]
   const response = NtlmCrypto.computeResponse(NtlmCrypto.ntowfV2(hash, user, domain), options.serverChallenge, {
     timeStamp: options.time,

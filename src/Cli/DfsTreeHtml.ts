@@ -3,16 +3,7 @@
  * Pure.
  */
 import { escape, style as common } from "./Markup.ts"
-import {
-  hasSets,
-  type Health,
-  healthOf,
-  healthText,
-  nameBelow,
-  type NamespaceTree,
-  type Node,
-  summary
-} from "./NamespaceTree.ts"
+import * as NamespaceTree from "./NamespaceTree.ts"
 
 const style = `${common}
 body{max-width:72rem;margin:0 auto;padding:1rem}
@@ -34,26 +25,25 @@ label{display:inline-block;margin:.5rem 0;cursor:pointer}
 body:has(#dead:checked) .well{display:none}`
 
 /** A mark for each state; the words next to it say the same. */
-const marks: Readonly<Record<Health, string>> = { up: "&#9679;", partly: "&#9650;", down: "&#10005;" }
+const marks: Readonly<Record<NamespaceTree.Health, string>> = { up: "&#9679;", partly: "&#9650;", down: "&#10005;" }
 
-const mark = (health: Health): string => `<span class="mark ${health}" aria-hidden="true">${marks[health]}</span>`
+const mark = (health: NamespaceTree.Health): string =>
+  `<span class="mark ${health}" aria-hidden="true">${marks[health]}</span>`
 
-const targetsOf = (node: Node): string => {
+const targetsOf = (node: NamespaceTree.Node): string => {
   if (node.targets.length === 0) return ""
-  const sets = hasSets(node)
-  const rows = node.targets.map(({ error, set, state, target }, index) =>
-    `<tr><td>${index + 1}</td>${sets ? `<td>${set ?? ""}</td>` : ""}<td class="target">${
-      escape(target)
-    }</td><td class="${state}">${mark(state)}${
-      state === "up" ? "answers" : `does not answer${error === undefined ? "" : `: ${escape(error)}`}`
-    }</td></tr>`
+  const sets = NamespaceTree.hasSets(node)
+  const rows = node.targets.map((target, index) =>
+    `<tr><td>${index + 1}</td>${sets ? `<td>${target.set ?? ""}</td>` : ""}<td class="target">${
+      escape(target.target)
+    }</td><td class="${target.state}">${mark(target.state)}${escape(NamespaceTree.stateText(target))}</td></tr>`
   )
   return `<table><thead><tr><th scope="col">Order</th>${
     sets ? "<th scope=\"col\">Set</th>" : ""
   }<th scope="col">Target</th><th scope="col">State</th></tr></thead><tbody>${rows.join("")}</tbody></table>`
 }
 
-const factsOf = ({ error, targetFailback, timeToLive }: Node): string => {
+const factsOf = ({ error, targetFailback, timeToLive }: NamespaceTree.Node): string => {
   const facts = [
     ...(error === undefined ? [] : [escape(error)]),
     ...(timeToLive === undefined ? [] : [`The referral is valid for ${timeToLive} more seconds.`]),
@@ -63,11 +53,11 @@ const factsOf = ({ error, targetFailback, timeToLive }: Node): string => {
 }
 
 /** A link is open if something is wrong with it. */
-const linkElement = (name: string, link: Node): string => {
-  const health = healthOf(link)
+const linkElement = (name: string, link: NamespaceTree.Node): string => {
+  const health = NamespaceTree.healthOf(link)
   return `<details class="link${health === "up" ? " well" : ""}"${health === "up" ? "" : " open"}>` +
     `<summary title="${escape(link.path)}">${mark(health)}${escape(name)}<span class="words">${
-      healthText(link)
+      NamespaceTree.healthText(link)
     }</span></summary>` +
     `${factsOf(link)}${targetsOf(link)}</details>`
 }
@@ -75,16 +65,16 @@ const linkElement = (name: string, link: Node): string => {
 /** A folder on the way to links. */
 interface Folder {
   readonly folders: Map<string, Folder>
-  readonly links: Array<readonly [name: string, link: Node]>
+  readonly links: Array<readonly [name: string, link: NamespaceTree.Node]>
 }
 
 const emptyFolder = (): Folder => ({ folders: new Map(), links: [] })
 
 /** The links in the folders that lead to them. */
-const inFolders = ({ links, root }: NamespaceTree): Folder => {
+const inFolders = ({ links, root }: NamespaceTree.NamespaceTree): Folder => {
   const top = emptyFolder()
   for (const link of links) {
-    const names = nameBelow(root, link).split("\\")
+    const names = NamespaceTree.nameBelow(root, link).split("\\")
     let folder = top
     for (const name of names.slice(0, -1)) {
       const next = folder.folders.get(name) ?? emptyFolder()
@@ -98,7 +88,7 @@ const inFolders = ({ links, root }: NamespaceTree): Folder => {
 
 const compareNames = new Intl.Collator("en", { numeric: true, sensitivity: "base" }).compare
 
-const linksBelow = ({ folders, links }: Folder): ReadonlyArray<Node> => [
+const linksBelow = ({ folders, links }: Folder): ReadonlyArray<NamespaceTree.Node> => [
   ...links.map(([, link]) => link),
   ...[...folders.values()].flatMap(linksBelow)
 ]
@@ -106,7 +96,7 @@ const linksBelow = ({ folders, links }: Folder): ReadonlyArray<Node> => [
 const contentOf = (folder: Folder): string =>
   [...folder.folders].toSorted(([a], [b]) => compareNames(a, b)).map(([name, below]) => {
     const links = linksBelow(below)
-    const wrong = links.filter((link) => healthOf(link) !== "up").length
+    const wrong = links.filter((link) => NamespaceTree.healthOf(link) !== "up").length
     const words = `${links.length} ${links.length === 1 ? "link" : "links"}${
       wrong === 0 ? "" : `, ${wrong} with a target that does not answer`
     }`
@@ -117,7 +107,7 @@ const contentOf = (folder: Folder): string =>
   folder.links.toSorted(([a], [b]) => compareNames(a, b)).map(([name, link]) => linkElement(name, link)).join("\n")
 
 /** The page. `drawn`: the time of the drawing, in milliseconds since 1970. */
-export const html = (tree: NamespaceTree, drawn: number): string => {
+export const html = (tree: NamespaceTree.NamespaceTree, drawn: number): string => {
   const { links, root } = tree
   const time = new Date(drawn).toISOString()
   return `<!doctype html>
@@ -131,7 +121,7 @@ export const html = (tree: NamespaceTree, drawn: number): string => {
 </head>
 <body>
 <h1>${escape(root.path)}</h1>
-<p>${summary(tree)}</p>
+<p>${NamespaceTree.summary(tree)}</p>
 <p>Drawn by effect-smb at <time datetime="${time}">${
     time.slice(0, 16).replace("T", " ")
   } UTC</time>. Order: how clients try the targets.</p>

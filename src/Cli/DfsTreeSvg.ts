@@ -3,16 +3,7 @@
  * drawing has no measure of text, so all texts are in a font whose characters have one width. Pure.
  */
 import { escape } from "./Markup.ts"
-import {
-  hasSets,
-  type Health,
-  healthOf,
-  healthText,
-  nameBelow,
-  type NamespaceTree,
-  type Node,
-  summary
-} from "./NamespaceTree.ts"
+import * as NamespaceTree from "./NamespaceTree.ts"
 
 const style = `.page{fill:#fff}text{font:13px ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace;fill:#1c2126}
 .quiet{fill:#5b6670}.title{font-weight:700;font-size:15px}
@@ -57,25 +48,24 @@ const cut = (text: string, most: number): string => {
 
 const marks = { up: "●", down: "✕" } as const
 
-const texts = (node: Node) =>
-  node.targets.map(({ error, set, state, target }, index) => {
-    const order = `${index + 1}.${hasSets(node) && set !== undefined ? ` (set ${set})` : ""}`
-    const whole = `${order} ${target}${
-      state === "up" ? "" : `  does not answer${error === undefined ? "" : `: ${error}`}`
-    }`
+const texts = (node: NamespaceTree.Node) =>
+  node.targets.map((target, index) => {
+    const { set, state } = target
+    const order = `${index + 1}.${NamespaceTree.hasSets(node) && set !== undefined ? ` (set ${set})` : ""}`
+    const whole = `${order} ${target.target}${state === "up" ? "" : `  ${NamespaceTree.stateText(target)}`}`
     return { state, whole, text: cut(whole, mostOfTarget) }
   })
 
 /** A node with its targets, from `y` on. */
-const drawn = (node: Node, name: string, x: number, targets: number, y: number) => {
+const drawn = (node: NamespaceTree.Node, name: string, x: number, targets: number, y: number) => {
   const lines = texts(node)
-  const health: Health = healthOf(node)
+  const health: NamespaceTree.Health = NamespaceTree.healthOf(node)
   const rows = Math.max(1, lines.length)
   const height = rows * row
   const middle = y + height / 2
   const text = cut(name, mostOfName)
   const right = x + widthOf(text) * character + 16
-  const error = node.error === undefined ? healthText(node) : node.error
+  const error = node.error === undefined ? NamespaceTree.healthText(node) : node.error
   const box = `<g><title>${escape(`${node.path}: ${error}`)}</title>` +
     `<rect class="box ${health}" x="${x}" y="${middle - 11}" width="${right - x}" height="22" rx="4"/>` +
     `<text x="${x + 8}" y="${middle + 4.5}">${escape(text)}</text></g>`
@@ -95,9 +85,9 @@ const drawn = (node: Node, name: string, x: number, targets: number, y: number) 
 }
 
 /** The drawing. */
-export const svg = (tree: NamespaceTree): string => {
+export const svg = (tree: NamespaceTree.NamespaceTree): string => {
   const { links, root } = tree
-  const names = links.map((link) => nameBelow(root, link))
+  const names = links.map((link) => NamespaceTree.nameBelow(root, link))
   const widest = (most: number, all: ReadonlyArray<string>) =>
     Math.max(0, ...all.map((text) => widthOf(cut(text, most)))) * character
   const nameWidth = Math.max(
@@ -111,7 +101,7 @@ export const svg = (tree: NamespaceTree): string => {
       node.targets.length === 0 ? [node.error ?? ""] : texts(node).map(({ text }) => text)
     )
   )
-  const words = summary(tree)
+  const words = NamespaceTree.summary(tree)
   const width = Math.ceil(Math.max(targets + 16 + targetWidth, margin + widthOf(words) * character) + margin)
   const first = drawn(root, root.path, margin, targets, top)
   const parts = [first.content]

@@ -46,6 +46,10 @@ export const healthText = ({ targets }: Node): string => {
   return down === 1 ? `1 of ${all} targets does not answer` : `${down} of ${all} targets do not answer`
 }
 
+/** The state of a target in words, with the reason if it does not respond. */
+export const stateText = ({ error, state }: TargetState): string =>
+  state === "up" ? "answers" : `does not answer${error === undefined ? "" : `: ${error}`}`
+
 /** The name of a link below its root, with the folders on the way. */
 export const nameBelow = (root: Node, link: Node): string => link.path.slice(root.path.length + 1)
 

@@ -4,166 +4,122 @@
  */
 import * as MetricFamily from "../Protocol/MetricFamily.ts"
 
-/**
- * @category connections
- * @since 0.2.0
- */
-export const connections = MetricFamily.gauge({
-  name: "effect_smb_client_connections",
-  unit: "{connection}",
-  description: "Connections that are open"
-})
+const { counter, gauge, latency } = MetricFamily.ofRoom("client")
 
 /**
  * @category connections
  * @since 0.2.0
  */
-export const connectionAttempts = MetricFamily.counter({
-  name: "effect_smb_client_connection_attempts",
-  unit: "{attempt}",
-  labels: ["outcome"],
-  description: "Attempts to connect and negotiate, by outcome: connected or failed"
-})
+export const connections = gauge("connections", "{connection}", "Connections that are open")
 
 /**
  * @category connections
  * @since 0.2.0
  */
-export const reconnects = MetricFamily.counter({
-  name: "effect_smb_client_reconnects",
-  unit: "{connection}",
-  description: "Connections that replace one that has broken"
-})
+export const connectionAttempts = counter(
+  "connection_attempts",
+  "{attempt}",
+  "Attempts to connect and negotiate, by outcome: connected or failed",
+  ["outcome"]
+)
+
+/**
+ * @category connections
+ * @since 0.2.0
+ */
+export const reconnects = counter("reconnects", "{connection}", "Connections that replace one that has broken")
 
 /**
  * @category sessions
  * @since 0.2.0
  */
-export const sessions = MetricFamily.gauge({
-  name: "effect_smb_client_sessions",
-  unit: "{session}",
-  description: "Sessions: users that are logged on to a server"
-})
+export const sessions = gauge("sessions", "{session}", "Sessions: users that are logged on to a server")
 
 /**
  * @category sessions
  * @since 0.2.0
  */
-export const logons = MetricFamily.counter({
-  name: "effect_smb_client_logons",
-  unit: "{logon}",
-  labels: ["outcome"],
-  description: "Logons, by outcome: succeeded or failed"
-})
+export const logons = counter("logons", "{logon}", "Logons, by outcome: succeeded or failed", ["outcome"])
 
 /**
  * @category sessions
  * @since 0.2.0
  */
-export const trees = MetricFamily.gauge({
-  name: "effect_smb_client_trees",
-  unit: "{share}",
-  description: "Shares that are connected"
-})
+export const trees = gauge("trees", "{share}", "Shares that are connected")
 
 /**
  * @category files
  * @since 0.2.0
  */
-export const opens = MetricFamily.gauge({
-  name: "effect_smb_client_opens",
-  unit: "{file}",
-  description: "Files that are open, without those that a compound opens and closes"
-})
+export const opens = gauge("opens", "{file}", "Files that are open, without those that a compound opens and closes")
 
 /**
  * @category files
  * @since 0.2.0
  */
-export const locks = MetricFamily.gauge({
-  name: "effect_smb_client_locks",
-  unit: "{lock}",
-  description: "Byte ranges that are locked by the lock operation"
-})
+export const locks = gauge("locks", "{lock}", "Byte ranges that are locked by the lock operation")
 
 /**
  * @category files
  * @since 0.2.0
  */
-export const breaks = MetricFamily.counter({
-  name: "effect_smb_client_breaks",
-  unit: "{break}",
-  labels: ["kind"],
-  description: "Breaks that servers sent, by kind: oplock or lease"
-})
+export const breaks = counter("breaks", "{break}", "Breaks that servers sent, by kind: oplock or lease", ["kind"])
 
 /**
  * @category requests
  * @since 0.2.0
  */
-export const requests = MetricFamily.counter({
-  name: "effect_smb_client_requests",
-  unit: "{request}",
-  labels: ["command", "status"],
-  description: "Requests that have ended, by command and NTSTATUS; NONE if the connection ended first"
-})
+export const requests = counter(
+  "requests",
+  "{request}",
+  "Requests that have ended, by command and NTSTATUS; NONE if the connection ended first",
+  ["command", "status"]
+)
 
 /**
  * @category requests
  * @since 0.2.0
  */
-export const requestLatency = MetricFamily.latency({
-  name: "effect_smb_client_request_latency_ms",
-  labels: ["command"],
-  description: "Time from a request to its last response, also of requests that wait, such as CHANGE_NOTIFY"
-})
+export const requestLatency = latency(
+  "request_latency_ms",
+  "Time from a request to its last response, also of requests that wait, such as CHANGE_NOTIFY",
+  ["command"]
+)
 
 /**
  * @category requests
  * @since 0.2.0
  */
-export const requestsInFlight = MetricFamily.gauge({
-  name: "effect_smb_client_requests_in_flight",
-  unit: "{request}",
-  description: "Requests that were sent and have no last response yet"
-})
+export const requestsInFlight = gauge(
+  "requests_in_flight",
+  "{request}",
+  "Requests that were sent and have no last response yet"
+)
 
 /**
  * @category requests
  * @since 0.2.0
  */
-export const requestsWaiting = MetricFamily.gauge({
-  name: "effect_smb_client_requests_waiting",
-  unit: "{request}",
-  description: "Requests that wait for credits, a compound as one; by SMB 1 for the server's limit"
-})
+export const requestsWaiting = gauge(
+  "requests_waiting",
+  "{request}",
+  "Requests that wait for credits, a compound as one; by SMB 1 for the server's limit"
+)
 
 /**
  * @category requests
  * @since 0.2.0
  */
-export const credits = MetricFamily.gauge({
-  name: "effect_smb_client_credits",
-  unit: "{credit}",
-  description: "Credits that servers have granted and that are not in use"
-})
+export const credits = gauge("credits", "{credit}", "Credits that servers have granted and that are not in use")
 
 /**
  * @category data
  * @since 0.2.0
  */
-export const bytesRead = MetricFamily.counter({
-  name: "effect_smb_client_bytes_read",
-  unit: "By",
-  description: "Bytes in successful responses to READ"
-})
+export const bytesRead = counter("bytes_read", "By", "Bytes in successful responses to READ")
 
 /**
  * @category data
  * @since 0.2.0
  */
-export const bytesWritten = MetricFamily.counter({
-  name: "effect_smb_client_bytes_written",
-  unit: "By",
-  description: "Bytes in WRITE requests that succeeded"
-})
+export const bytesWritten = counter("bytes_written", "By", "Bytes in WRITE requests that succeeded")

@@ -74,11 +74,32 @@ export const typeOf = (fileAttributes: number, reparseTag: number): Entry["type"
 /** The times of a file. */
 type Times = Pick<Share.Attributes, "creationTime" | "lastAccessTime" | "lastWriteTime" | "changeTime">
 
+/** What listings and opens tell of a file. */
+type Attributes = Times & Pick<Share.Attributes, "endOfFile" | "allocationSize" | "fileAttributes">
+
 const datesOf = ({ changeTime, creationTime, lastAccessTime, lastWriteTime }: Times): Dates => ({
   created: FileTime.toDateTime(creationTime),
   lastAccessed: FileTime.toDateTime(lastAccessTime),
   lastWritten: FileTime.toDateTime(lastWriteTime),
   changed: FileTime.toDateTime(changeTime)
+})
+
+const entryOf = (
+  found: Attributes,
+  tag: number,
+  names: Pick<Entry, "name" | "path" | "relativePath">
+): Entry => ({
+  ...datesOf(found),
+  ...names,
+  type: typeOf(found.fileAttributes, tag),
+  size: found.endOfFile,
+  allocationSize: found.allocationSize,
+  creationTime: found.creationTime,
+  lastAccessTime: found.lastAccessTime,
+  lastWriteTime: found.lastWriteTime,
+  changeTime: found.changeTime,
+  fileAttributes: found.fileAttributes,
+  reparseTag: tagOf(found.fileAttributes, tag)
 })
 
 /**
@@ -90,39 +111,17 @@ export const fromDirectory = (
   directory: UncPath.UncPath,
   found: DirectoryInformation.FileIdBothDirectoryInformation,
   from = ""
-): Entry => ({
-  ...datesOf(found),
-  name: found.fileName,
-  path: UncPath.format(UncPath.join(directory, found.fileName)),
-  relativePath: from === "" ? found.fileName : `${from}/${found.fileName}`,
-  type: typeOf(found.fileAttributes, found.eaSize),
-  size: found.endOfFile,
-  allocationSize: found.allocationSize,
-  creationTime: found.creationTime,
-  lastAccessTime: found.lastAccessTime,
-  lastWriteTime: found.lastWriteTime,
-  changeTime: found.changeTime,
-  fileAttributes: found.fileAttributes,
-  reparseTag: tagOf(found.fileAttributes, found.eaSize)
-})
+): Entry =>
+  entryOf(found, found.eaSize, {
+    name: found.fileName,
+    path: UncPath.format(UncPath.join(directory, found.fileName)),
+    relativePath: from === "" ? found.fileName : `${from}/${found.fileName}`
+  })
 
 /**
  * From the attributes that an open returns.
  *
  * @since 0.1.0
  */
-export const fromAttributes = (path: UncPath.UncPath, found: Share.Attributes, reparseTag: number): Entry => ({
-  ...datesOf(found),
-  name: UncPath.name(path),
-  path: UncPath.format(path),
-  relativePath: "",
-  type: typeOf(found.fileAttributes, reparseTag),
-  size: found.endOfFile,
-  allocationSize: found.allocationSize,
-  creationTime: found.creationTime,
-  lastAccessTime: found.lastAccessTime,
-  lastWriteTime: found.lastWriteTime,
-  changeTime: found.changeTime,
-  fileAttributes: found.fileAttributes,
-  reparseTag: tagOf(found.fileAttributes, reparseTag)
-})
+export const fromAttributes = (path: UncPath.UncPath, found: Share.Attributes, reparseTag: number): Entry =>
+  entryOf(found, reparseTag, { name: UncPath.name(path), path: UncPath.format(path), relativePath: "" })

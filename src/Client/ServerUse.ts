@@ -126,8 +126,17 @@ const most = 100_000
 const mostCharacters = 8 * 1024 * 1024
 const part = 64 * 1024
 
-interface Part<A> {
-  readonly entries: ReadonlyArray<A>
+/** What every request for a list has. */
+interface Asked {
+  readonly serverName: string
+  readonly preferredMaximumLength: number
+  readonly resumeHandle: number
+}
+
+/** What every response with a list has: the entries of its level, and where the rest of the list begins. */
+interface Answered<I> {
+  readonly totalEntries: number
+  readonly info: I
   readonly returnValue: number
   readonly resumeHandle: number | undefined
 }
@@ -143,23 +152,27 @@ const charactersOf = (entry: object): number =>
   Object.values(entry).reduce((sum: number, value) => typeof value === "string" ? sum + value.length : sum, 0)
 
 /** Gathers a list from its parts: a server says that more follows, and where. */
-const gather = Effect.fnUntraced(function*<A extends object>(
+const list = Effect.fnUntraced(function*<Q, I, A extends object>(
   ipc: Share.Share,
-  name: string,
-  ask: (resumeHandle: number) => Effect.Effect<Part<A>, RequestError | RpcPipe.RpcRefused>
-): Effect.fn.Return<ReadonlyArray<A>, RequestError> {
+  call: RpcPipe.Call<Q, Answered<I>>,
+  request: (asked: Asked) => Q,
+  entriesOf: (info: I) => ReadonlyArray<A>
+): Effect.fn.Return<ReadonlyArray<A>, RequestError, Scope.Scope> {
+  const { name } = call
+  const run = yield* bind(ipc)
   const all: Array<A> = []
   let characters = 0
   let resumeHandle = 0
   for (;;) {
     const answer = yield* Effect.catchTag(
-      ask(resumeHandle),
+      run(call, request({ serverName: `\\\\${ipc.server}`, preferredMaximumLength: part, resumeHandle })),
       "RpcRefused",
       ({ fault }) =>
         RpcPipe.unexpected(ipc.server, `the server failed to tell how it is used (${name}, fault ${fault})`)
     )
     if (answer.returnValue === accessDenied) return yield* denied(ipc, name)
-    for (const entry of answer.entries) {
+    const entries = entriesOf(answer.info)
+    for (const entry of entries) {
       all.push(entry)
       characters += charactersOf(entry)
     }
@@ -174,7 +187,7 @@ const gather = Effect.fnUntraced(function*<A extends object>(
       )
     }
     const next = answer.resumeHandle ?? 0
-    if (answer.entries.length === 0 || next === resumeHandle || all.length > most) {
+    if (entries.length === 0 || next === resumeHandle || all.length > most) {
       return yield* RpcPipe.unexpected(ipc.server, `the server's list has no end (${name})`)
     }
     resumeHandle = next
@@ -186,66 +199,56 @@ const gather = Effect.fnUntraced(function*<A extends object>(
  *
  * @since 0.2.0
  */
-export const openFiles = Effect.fnUntraced(function*(
+export const openFiles = (
   ipc: Share.Share
-): Effect.fn.Return<ReadonlyArray<OpenFile>, RequestError, Scope.Scope> {
-  const call = yield* bind(ipc)
-  return yield* gather(ipc, fileEnum.name, (resumeHandle) =>
-    call(fileEnum, {
-      serverName: `\\\\${ipc.server}`,
+): Effect.Effect<ReadonlyArray<OpenFile>, RequestError, Scope.Scope> =>
+  list(
+    ipc,
+    fileEnum,
+    (asked): Lists.FileEnumRequest => ({
+      ...asked,
       basePath: undefined,
       userName: undefined,
-      info: { level: 3, value: [] },
-      preferredMaximumLength: part,
-      resumeHandle
-    }).pipe(
-      Effect.map(({ info, resumeHandle, returnValue }) => ({
-        returnValue,
-        resumeHandle,
-        entries: (info.level === 3 ? info.value ?? [] : []).map((file): OpenFile => ({
-          id: file.id,
-          path: file.pathName ?? "",
-          user: file.userName ?? "",
-          locks: file.locks,
-          canRead: (file.permissions & Lists.Permissions.PERM_FILE_READ) !== 0,
-          canWrite: (file.permissions & (Lists.Permissions.PERM_FILE_WRITE | Lists.Permissions.PERM_FILE_CREATE)) !== 0
-        }))
+      info: { level: 3, value: [] }
+    }),
+    (info) =>
+      (info.level === 3 ? info.value ?? [] : []).map((file): OpenFile => ({
+        id: file.id,
+        path: file.pathName ?? "",
+        user: file.userName ?? "",
+        locks: file.locks,
+        canRead: (file.permissions & Lists.Permissions.PERM_FILE_READ) !== 0,
+        canWrite: (file.permissions & (Lists.Permissions.PERM_FILE_WRITE | Lists.Permissions.PERM_FILE_CREATE)) !== 0
       }))
-    ))
-})
+  )
 
 /**
  * The sessions of the server of an IPC$ tree. `STATUS_ACCESS_DENIED` if the user is no administrator there.
  *
  * @since 0.2.0
  */
-export const sessions = Effect.fnUntraced(function*(
+export const sessions = (
   ipc: Share.Share
-): Effect.fn.Return<ReadonlyArray<UserSession>, RequestError, Scope.Scope> {
-  const call = yield* bind(ipc)
-  return yield* gather(ipc, sessionEnum.name, (resumeHandle) =>
-    call(sessionEnum, {
-      serverName: `\\\\${ipc.server}`,
+): Effect.Effect<ReadonlyArray<UserSession>, RequestError, Scope.Scope> =>
+  list(
+    ipc,
+    sessionEnum,
+    (asked): Lists.SessionEnumRequest => ({
+      ...asked,
       clientName: undefined,
       userName: undefined,
-      info: { level: 1, value: [] },
-      preferredMaximumLength: part,
-      resumeHandle
-    }).pipe(
-      Effect.map(({ info, resumeHandle, returnValue }) => ({
-        returnValue,
-        resumeHandle,
-        entries: (info.level === 1 ? info.value ?? [] : []).map((session): UserSession => ({
-          client: (session.clientName ?? "").replace(/^\\\\/, ""),
-          user: session.userName ?? "",
-          opens: session.opens,
-          seconds: session.time,
-          idleSeconds: session.idleTime,
-          isGuest: (session.userFlags & Lists.UserFlags.SESS_GUEST) !== 0
-        }))
+      info: { level: 1, value: [] }
+    }),
+    (info) =>
+      (info.level === 1 ? info.value ?? [] : []).map((session): UserSession => ({
+        client: (session.clientName ?? "").replace(/^\\\\/, ""),
+        user: session.userName ?? "",
+        opens: session.opens,
+        seconds: session.time,
+        idleSeconds: session.idleTime,
+        isGuest: (session.userFlags & Lists.UserFlags.SESS_GUEST) !== 0
       }))
-    ))
-})
+  )
 
 /**
  * The shares that a client is connected to, at the server of an IPC$ tree. `client` is its address or name, as a session
@@ -253,31 +256,22 @@ export const sessions = Effect.fnUntraced(function*(
  *
  * @since 0.2.0
  */
-export const connections = Effect.fnUntraced(function*(
+export const connections = (
   ipc: Share.Share,
   client: string
-): Effect.fn.Return<ReadonlyArray<ShareConnection>, RequestError, Scope.Scope> {
-  const call = yield* bind(ipc)
-  return yield* gather(ipc, connectionEnum.name, (resumeHandle) =>
-    call(connectionEnum, {
-      serverName: `\\\\${ipc.server}`,
-      qualifier: `\\\\${client}`,
-      info: { level: 1, value: [] },
-      preferredMaximumLength: part,
-      resumeHandle
-    }).pipe(
-      Effect.map(({ info, resumeHandle, returnValue }) => ({
-        returnValue,
-        resumeHandle,
-        entries: (info.level === 1 ? info.value ?? [] : []).map((one): ShareConnection => ({
-          share: one.netName ?? "",
-          user: one.userName ?? "",
-          opens: one.opens,
-          seconds: one.time
-        }))
+): Effect.Effect<ReadonlyArray<ShareConnection>, RequestError, Scope.Scope> =>
+  list(
+    ipc,
+    connectionEnum,
+    (asked): Lists.ConnectionEnumRequest => ({ ...asked, qualifier: `\\\\${client}`, info: { level: 1, value: [] } }),
+    (info) =>
+      (info.level === 1 ? info.value ?? [] : []).map((one): ShareConnection => ({
+        share: one.netName ?? "",
+        user: one.userName ?? "",
+        opens: one.opens,
+        seconds: one.time
       }))
-    ))
-})
+  )
 
 const whole = (low: number, high: number): bigint => (BigInt(high) << 32n) | BigInt(low)
 

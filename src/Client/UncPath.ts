@@ -14,6 +14,7 @@ import * as Schema from "effect/Schema"
 import { isIP, isIPv6 } from "node:net"
 import { fold } from "../Codec/UpCase.ts"
 import * as UncName from "../Protocol/UncName.ts"
+import { normal } from "./internal/PathComponents.ts"
 
 /**
  * A text that does not name a file on a network.
@@ -114,17 +115,6 @@ export const defaultPort = UncName.defaultPort
 
 /** The maximum length of a name on the wire, in UTF-16 code units: its length field counts bytes in 16 bits. */
 const longest = 32_760
-
-/** The components without empty ones and `.`, and with `..` resolved; `undefined` if they lead above the first. */
-const normal = (parts: ReadonlyArray<string>): ReadonlyArray<string> | undefined => {
-  const result: Array<string> = []
-  for (const part of parts) {
-    if (part === "" || part === ".") continue
-    if (part !== "..") result.push(part)
-    else if (result.pop() === undefined) return undefined
-  }
-  return result
-}
 
 /** A zone is the name or number of a network interface of this machine. */
 const bracketed = /^\[([0-9A-Fa-f:.]+(?:%[A-Za-z0-9._~-]+)?)\](?::(\d{1,5}))?$/

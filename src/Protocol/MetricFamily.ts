@@ -91,6 +91,24 @@ export const latency = (about: Omit<About, "unit">): MetricFamily<Metric.Histogr
   )
 
 /**
+ * The constructors of a room's families. The name of each metric begins with `effect_smb_` and the room.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const ofRoom = (room: "client" | "server") => {
+  const nameOf = (name: string) => `effect_smb_${room}_${name}`
+  return {
+    counter: (name: string, unit: string, description: string, labels?: ReadonlyArray<string>) =>
+      counter({ name: nameOf(name), unit, description, labels }),
+    gauge: (name: string, unit: string, description: string, labels?: ReadonlyArray<string>) =>
+      gauge({ name: nameOf(name), unit, description, labels }),
+    latency: (name: string, description: string, labels?: ReadonlyArray<string>) =>
+      latency({ name: nameOf(name), description, labels })
+  }
+}
+
+/**
  * An NTSTATUS as the value of a label: its name, or `OTHER` for a number that has no explanation here, so that a peer
  * cannot make a series for each number.
  *

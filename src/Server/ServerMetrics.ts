@@ -5,250 +5,198 @@
  */
 import * as MetricFamily from "../Protocol/MetricFamily.ts"
 
-/**
- * @category connections
- * @since 0.2.0
- */
-export const connections = MetricFamily.gauge({
-  name: "effect_smb_server_connections",
-  unit: "{connection}",
-  description: "Connections, also those without a logon"
-})
+const { counter, gauge, latency } = MetricFamily.ofRoom("server")
 
 /**
  * @category connections
  * @since 0.2.0
  */
-export const unauthenticatedConnections = MetricFamily.gauge({
-  name: "effect_smb_server_unauthenticated_connections",
-  unit: "{connection}",
-  description: "Connections without a logon yet"
-})
+export const connections = gauge("connections", "{connection}", "Connections, also those without a logon")
 
 /**
  * @category connections
  * @since 0.2.0
  */
-export const connectionsAccepted = MetricFamily.counter({
-  name: "effect_smb_server_connections_accepted",
-  unit: "{connection}",
-  description: "Connections that were accepted"
-})
+export const unauthenticatedConnections = gauge(
+  "unauthenticated_connections",
+  "{connection}",
+  "Connections without a logon yet"
+)
+
+/**
+ * @category connections
+ * @since 0.2.0
+ */
+export const connectionsAccepted = counter("connections_accepted", "{connection}", "Connections that were accepted")
 
 /**
  * @category sessions
  * @since 0.2.0
  */
-export const sessions = MetricFamily.gauge({
-  name: "effect_smb_server_sessions",
-  unit: "{session}",
-  description: "Sessions, also those whose logon is under way"
-})
+export const sessions = gauge("sessions", "{session}", "Sessions, also those whose logon is under way")
 
 /**
  * @category sessions
  * @since 0.2.0
  */
-export const logons = MetricFamily.counter({
-  name: "effect_smb_server_logons",
-  unit: "{logon}",
-  labels: ["outcome"],
-  description:
-    "Logons to new sessions that succeeded, and all logons that were refused, by outcome: succeeded or refused"
-})
+export const logons = counter(
+  "logons",
+  "{logon}",
+  "Logons to new sessions that succeeded, and all logons that were refused, by outcome: succeeded or refused",
+  ["outcome"]
+)
 
 /**
  * @category sessions
  * @since 0.2.0
  */
-export const waitingLogons = MetricFamily.gauge({
-  name: "effect_smb_server_waiting_logons",
-  unit: "{logon}",
-  description: "Logons that are delayed because of earlier refused logons"
-})
+export const waitingLogons = gauge(
+  "waiting_logons",
+  "{logon}",
+  "Logons that are delayed because of earlier refused logons"
+)
 
 /**
  * @category connections
  * @since 0.2.0
  */
-export const refusals = MetricFamily.counter({
-  name: "effect_smb_server_refusals",
-  unit: "{refusal}",
-  labels: ["what"],
-  description: "Connections and requests that were refused because of a limit, by what: connection or request"
-})
+export const refusals = counter(
+  "refusals",
+  "{refusal}",
+  "Connections and requests that were refused because of a limit, by what: connection or request",
+  ["what"]
+)
 
 /**
  * @category files
  * @since 0.2.0
  */
-export const opens = MetricFamily.gauge({
-  name: "effect_smb_server_opens",
-  unit: "{file}",
-  description: "Files and pipes that are open, also those that wait for their clients to reconnect"
-})
+export const opens = gauge(
+  "opens",
+  "{file}",
+  "Files and pipes that are open, also those that wait for their clients to reconnect"
+)
 
 /**
  * @category files
  * @since 0.2.0
  */
-export const absentOpens = MetricFamily.gauge({
-  name: "effect_smb_server_absent_opens",
-  unit: "{file}",
-  description: "Durable and resilient opens that wait for their clients to reconnect"
-})
+export const absentOpens = gauge(
+  "absent_opens",
+  "{file}",
+  "Durable and resilient opens that wait for their clients to reconnect"
+)
 
 /**
  * @category files
  * @since 0.2.0
  */
-export const locks = MetricFamily.gauge({
-  name: "effect_smb_server_locks",
-  unit: "{lock}",
-  description: "Byte ranges that are locked"
-})
+export const locks = gauge("locks", "{lock}", "Byte ranges that are locked")
 
 /**
  * @category files
  * @since 0.2.0
  */
-export const leases = MetricFamily.gauge({
-  name: "effect_smb_server_leases",
-  unit: "{lease}",
-  description: "Leases of clients"
-})
+export const leases = gauge("leases", "{lease}", "Leases of clients")
 
 /**
  * @category files
  * @since 0.2.0
  */
-export const oplocks = MetricFamily.gauge({
-  name: "effect_smb_server_oplocks",
-  unit: "{oplock}",
-  description: "Oplocks of opens"
-})
+export const oplocks = gauge("oplocks", "{oplock}", "Oplocks of opens")
 
 /**
  * @category files
  * @since 0.2.0
  */
-export const breaks = MetricFamily.counter({
-  name: "effect_smb_server_breaks",
-  unit: "{break}",
-  labels: ["kind"],
-  description: "Breaks that clients were told of, or will be when they reconnect, by kind: oplock or lease"
-})
+export const breaks = counter(
+  "breaks",
+  "{break}",
+  "Breaks that clients were told of, or will be when they reconnect, by kind: oplock or lease",
+  ["kind"]
+)
 
 /**
  * @category files
  * @since 0.2.0
  */
-export const breakTimeouts = MetricFamily.counter({
-  name: "effect_smb_server_break_timeouts",
-  unit: "{break}",
-  labels: ["kind"],
-  description: "Breaks that a client did not acknowledge in time, by kind: oplock or lease"
-})
+export const breakTimeouts = counter(
+  "break_timeouts",
+  "{break}",
+  "Breaks that a client did not acknowledge in time, by kind: oplock or lease",
+  ["kind"]
+)
 
 /**
  * @category files
  * @since 0.2.0
  */
-export const watches = MetricFamily.gauge({
-  name: "effect_smb_server_watches",
-  unit: "{watch}",
-  description: "Directories that clients watch"
-})
+export const watches = gauge("watches", "{watch}", "Directories that clients watch")
 
 /**
  * @category requests
  * @since 0.2.0
  */
-export const requests = MetricFamily.counter({
-  name: "effect_smb_server_requests",
-  unit: "{request}",
-  labels: ["command", "status"],
-  description: "Requests that have ended, by command and NTSTATUS; NONE for those without a response"
-})
+export const requests = counter(
+  "requests",
+  "{request}",
+  "Requests that have ended, by command and NTSTATUS; NONE for those without a response",
+  ["command", "status"]
+)
 
 /**
  * @category requests
  * @since 0.2.0
  */
-export const requestLatency = MetricFamily.latency({
-  name: "effect_smb_server_request_latency_ms",
-  labels: ["command"],
-  description: "Time from the start of a request to its response, also of requests that wait, such as CHANGE_NOTIFY"
-})
+export const requestLatency = latency(
+  "request_latency_ms",
+  "Time from the start of a request to its response, also of requests that wait, such as CHANGE_NOTIFY",
+  ["command"]
+)
 
 /**
  * @category requests
  * @since 0.2.0
  */
-export const requestsInFlight = MetricFamily.gauge({
-  name: "effect_smb_server_requests_in_flight",
-  unit: "{request}",
-  description: "Requests under way, also those that wait"
-})
+export const requestsInFlight = gauge("requests_in_flight", "{request}", "Requests under way, also those that wait")
 
 /**
  * @category requests
  * @since 0.2.0
  */
-export const credits = MetricFamily.gauge({
-  name: "effect_smb_server_credits",
-  unit: "{credit}",
-  description: "Credits that clients have and have not used"
-})
+export const credits = gauge("credits", "{credit}", "Credits that clients have and have not used")
 
 /**
  * @category data
  * @since 0.2.0
  */
-export const bytesRead = MetricFamily.counter({
-  name: "effect_smb_server_bytes_read",
-  unit: "By",
-  description: "Bytes in responses to READ"
-})
+export const bytesRead = counter("bytes_read", "By", "Bytes in responses to READ")
 
 /**
  * @category data
  * @since 0.2.0
  */
-export const bytesWritten = MetricFamily.counter({
-  name: "effect_smb_server_bytes_written",
-  unit: "By",
-  description: "Bytes of WRITE requests that succeeded"
-})
+export const bytesWritten = counter("bytes_written", "By", "Bytes of WRITE requests that succeeded")
 
 /**
  * @category stores
  * @since 0.2.0
  */
-export const storeCalls = MetricFamily.counter({
-  name: "effect_smb_server_store_calls",
-  unit: "{call}",
-  labels: ["call", "outcome"],
-  description:
-    "Calls of stores that have ended, by function and outcome: Success, the reason of a StoreError, Other, Interrupted or Defect"
-})
+export const storeCalls = counter(
+  "store_calls",
+  "{call}",
+  "Calls of stores that have ended, by function and outcome: Success, the reason of a StoreError, Other, Interrupted or Defect",
+  ["call", "outcome"]
+)
 
 /**
  * @category stores
  * @since 0.2.0
  */
-export const storeLatency = MetricFamily.latency({
-  name: "effect_smb_server_store_latency_ms",
-  labels: ["call"],
-  description: "Time of a call of a store"
-})
+export const storeLatency = latency("store_latency_ms", "Time of a call of a store", ["call"])
 
 /**
  * @category stores
  * @since 0.2.0
  */
-export const storeCallsInFlight = MetricFamily.gauge({
-  name: "effect_smb_server_store_calls_in_flight",
-  unit: "{call}",
-  description: "Calls of stores that have not ended"
-})
+export const storeCallsInFlight = gauge("store_calls_in_flight", "{call}", "Calls of stores that have not ended")

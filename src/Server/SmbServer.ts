@@ -11,7 +11,6 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -21,8 +20,6 @@ import * as Net from "node:net"
 import type { KerberosKeys } from "../Auth/KerberosKeys.ts"
 import * as FileTime from "../Codec/FileTime.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
-import * as Sddl from "../Codec/Sddl.ts"
-import { Control, type SecurityDescriptor } from "../Codec/SecurityDescriptor.ts"
 import { fold } from "../Codec/UpCase.ts"
 import * as Namespace from "../Dfs/Namespace.ts"
 import * as Arguments from "../Protocol/Arguments.ts"
@@ -33,16 +30,16 @@ import * as Events from "./Events.ts"
 import * as IdentityStore from "./IdentityStore.ts"
 import type { Identities } from "./IdentityStore.ts"
 import * as Close from "./internal/Command/Close.ts"
-import { Connection } from "./internal/Connection/Connection.ts"
+import * as Accept from "./internal/Connection/Accept.ts"
 import * as Receive from "./internal/Connection/Receive.ts"
 import * as RequestSpans from "./internal/Connection/RequestSpans.ts"
-import { networkOf } from "./internal/State/Connections.ts"
 import type * as DfsHost from "./internal/State/DfsHost.ts"
 import { FileTables } from "./internal/State/FileTables.ts"
 import { LeaseTable } from "./internal/State/LeaseTable.ts"
 import { Meter } from "./internal/State/Meter.ts"
 import * as Model from "./internal/State/Model.ts"
 import { ServerState } from "./internal/State/ServerState.ts"
+import { securityOf } from "./internal/State/ShareSecurity.ts"
 import { StoreTimeout, withTimeout } from "./internal/State/StoreTimeout.ts"
 import * as Limits from "./Limits.ts"
 import type { ShareOptions } from "./ShareOptions.ts"
@@ -225,28 +222,6 @@ const hostRoots = (
     { discard: true }
   )
 
-const isSecurityRef = (
-  security: SecurityDescriptor | SubscriptionRef.SubscriptionRef<SecurityDescriptor>
-): security is SubscriptionRef.SubscriptionRef<SecurityDescriptor> => SubscriptionRef.isSubscriptionRef(security)
-
-/** Throws `RangeError` for a text that is no descriptor with a DACL: a typing error must not open a share. */
-const securityOf = (name: string, { security }: ShareOptions): Model.ShareSecurity => {
-  if (security === undefined || typeof security === "string") {
-    const descriptor = security === undefined ? undefined : sharedBy(name, security)
-    return { current: () => descriptor, set: undefined }
-  }
-  return isSecurityRef(security)
-    ? { current: () => SubscriptionRef.getUnsafe(security), set: (next) => SubscriptionRef.set(security, next) }
-    : { current: () => security, set: undefined }
-}
-
-const sharedBy = (name: string, sddl: string): SecurityDescriptor => {
-  const read = Sddl.fromSddl(sddl)
-  if (Result.isFailure(read)) throw new RangeError(`the security of the share ${name}: ${read.failure.message}`)
-  if ((read.success.control & Control.SE_DACL_PRESENT) !== 0) return read.success
-  throw new RangeError(`the security of the share ${name} has no DACL: begin it with D:`)
-}
-
 /** 0 is any free port. */
 const anyPort = Arguments.integer(0, 65_535)
 
@@ -269,58 +244,6 @@ const listen = (server: Net.Server, host: string, port: number): Effect.Effect<N
     })
     server.listen({ host, port }, () => resume(Effect.succeed(server.address() as Net.AddressInfo)))
   })
-
-const attach = (state: ServerState, accepted: Net.Socket, direct: boolean): void => {
-  accepted.setNoDelay(true)
-  // The server notices a client that has vanished, and closes its opens.
-  accepted.setKeepAlive(true, Duration.toMillis(Duration.fromInputUnsafe(state.limits.keepAlive)))
-  accepted.on("error", () => {})
-  const { remoteAddress = "" } = accepted
-  const full = state.connections.full(networkOf(remoteAddress))
-  if (full !== undefined) {
-    accepted.destroy()
-    state.meter.refuse("connections")
-    return state.run(state.logRates.connections.tell((more) => Events.full(full, remoteAddress, more)))
-  }
-  Receive.start(accepted, direct, (socket) => {
-    const connection = new Connection(state, socket)
-    const oldest = state.connections.enter(connection)
-    if (oldest !== undefined) {
-      state.meter.refuse("connections")
-      state.run(state.logRates.connections.tell((more) => Events.gaveWay(oldest, more)))
-      oldest.close()
-    }
-    state.meter.accepted()
-    state.run(Events.connected(connection))
-    if (socket !== accepted) socket.on("error", () => {})
-    socket.on("close", () => connection.close())
-    connection.onClose = state.after(
-      state.limits.logonTime,
-      Effect.sync(() => {
-        if (![...connection.sessions.values()].some((session) => session.valid)) connection.close()
-      })
-    )
-    return {
-      room: () => connection.room,
-      arrived: (count) => connection.onArrived(count),
-      onData: (chunk) => connection.onData(chunk)
-    }
-  })
-}
-
-/**
- * Ends connections that have nothing open and have sent nothing for `idleTime`. It checks every quarter of that time.
- */
-const endIdle = (state: ServerState): Effect.Effect<never> => {
-  const idleTime = Duration.toMillis(Duration.fromInputUnsafe(state.limits.idleTime))
-  const look = Effect.sync(() => {
-    const before = performance.now() - idleTime
-    for (const connection of Array.from(state.connections)) {
-      if (connection.lastReceived < before && connection.isIdle) connection.close()
-    }
-  })
-  return idleTime === Number.POSITIVE_INFINITY ? Effect.never : Effect.forever(Effect.delay(look, idleTime / 4))
-}
 
 /**
  * Starts a server, which stops with the scope.
@@ -403,9 +326,9 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
     firstSession: BigInt((randomBytes(4).readUInt32LE() >>> 1) + 1)
   })
   yield* Effect.acquireRelease(Effect.sync(() => meter.observe(state)), (end) => Effect.sync(end))
-  yield* Effect.forkScoped(endIdle(state))
+  yield* Effect.forkScoped(Accept.endIdle(state))
   const direct = options.receive !== "events" && (yield* Receive.available)
-  const server = Net.createServer({ pauseOnConnect: true }, (socket) => attach(state, socket, direct))
+  const server = Net.createServer({ pauseOnConnect: true }, (socket) => Accept.attach(state, socket, direct))
   const address = yield* Effect.acquireRelease(
     listen(server, host, options.port ?? 445),
     () =>

@@ -8,6 +8,7 @@ import {
   Acceptor,
   AuthenticationError,
   Authenticator,
+  AvPair,
   Credentials,
   Der,
   type KerberosKeys,
@@ -463,10 +464,10 @@ describe("an acceptor without Kerberos keys", () => {
           ({ token }) => {
             const { targetInfo } = Result.getOrThrow(Codec.decode("CHALLENGE", NtlmMessage.challenge)(token))
             return [
-              NtlmMessage.avText(targetInfo, "MsvAvNbComputerName"),
-              NtlmMessage.avText(targetInfo, "MsvAvNbDomainName"),
-              NtlmMessage.avText(targetInfo, "MsvAvDnsComputerName"),
-              NtlmMessage.avText(targetInfo, "MsvAvDnsDomainName")
+              AvPair.avText(targetInfo, "MsvAvNbComputerName"),
+              AvPair.avText(targetInfo, "MsvAvNbDomainName"),
+              AvPair.avText(targetInfo, "MsvAvDnsComputerName"),
+              AvPair.avText(targetInfo, "MsvAvDnsDomainName")
             ]
           }
         )

@@ -10,6 +10,7 @@ import { hostname } from "node:os"
 import * as Acceptor from "../../src/Auth/Acceptor.ts"
 import { AuthenticationError, type AuthenticationReason } from "../../src/Auth/AuthenticationError.ts"
 import * as Authenticator from "../../src/Auth/Authenticator.ts"
+import * as AvPair from "../../src/Auth/AvPair.ts"
 import * as Credentials from "../../src/Auth/Credentials.ts"
 import * as Entropy from "../../src/Auth/Entropy.ts"
 import * as Ntlm from "../../src/Auth/Ntlm.ts"
@@ -476,7 +477,7 @@ describe("Authenticator.ntlmOptions", () => {
           Codec.decode("NEGOTIATE_MESSAGE", NtlmMessage.negotiate)(Uint8Array.from(begun.mechToken))
         ).negotiateFlags,
         serverChallenge: fixed(8),
-        targetInfo: [NtlmMessage.avName("MsvAvNbComputerName", "FILES")],
+        targetInfo: [AvPair.avName("MsvAvNbComputerName", "FILES")],
         version: NtlmMessage.version
       })
       const second = yield* session.step(Spnego.encode({ _tag: "NegTokenResp", responseToken: challenge }))

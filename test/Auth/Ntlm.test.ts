@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Redacted, Result } from "effect"
 import { createHash } from "node:crypto"
+import * as AvPair from "../../src/Auth/AvPair.ts"
 import * as Ntlm from "../../src/Auth/Ntlm.ts"
 import * as NtlmCrypto from "../../src/Auth/NtlmCrypto.ts"
 import * as NtlmMessage from "../../src/Auth/NtlmMessage.ts"
@@ -26,7 +27,7 @@ const inside = (token: string): Uint8Array => {
 describe("NTLMv2 with the values of MS-NLMP 4.2.4", () => {
   const serverChallenge = hex("0123456789abcdef")
   const targetInfo = hex("02000c0044006f006d00610069006e00 01000c00530065007200760065007200 00000000")
-  const avPairs = Result.getOrThrow(Codec.decode("AV_PAIRs", NtlmMessage.avPairs)(targetInfo))
+  const avPairs = Result.getOrThrow(Codec.decode("AV_PAIRs", AvPair.avPairs)(targetInfo))
   const responseKey = NtlmCrypto.ntowfV2(NtlmCrypto.ntHash("Password"), "User", "Domain")
   const response = NtlmCrypto.computeResponse(responseKey, serverChallenge, {
     timeStamp: 0n,
@@ -132,16 +133,16 @@ describe("a recorded logon between smbclient and smbd", () => {
   it("has a CHALLENGE_MESSAGE whose names, flags and timestamp are read", () => {
     assert.strictEqual(challenge.targetName, "AUTHLAB")
     assert.strictEqual(challenge.negotiateFlags, 0x628a8215)
-    assert.strictEqual(NtlmMessage.avText(challenge.targetInfo, "MsvAvNbDomainName"), "AUTHLAB")
-    assert.strictEqual(NtlmMessage.avText(challenge.targetInfo, "MsvAvDnsComputerName"), "vm")
-    assert.strictEqual(NtlmMessage.avTimestamp(challenge.targetInfo), 0x01dd79995fb2fcfen)
+    assert.strictEqual(AvPair.avText(challenge.targetInfo, "MsvAvNbDomainName"), "AUTHLAB")
+    assert.strictEqual(AvPair.avText(challenge.targetInfo, "MsvAvDnsComputerName"), "vm")
+    assert.strictEqual(AvPair.avTimestamp(challenge.targetInfo), 0x01dd79995fb2fcfen)
   })
 
   it("has an AUTHENTICATE_MESSAGE whose user, domain, target name and MIC flag are read", () => {
     assert.deepStrictEqual([claim.user, claim.domain, claim.workstation], ["smbauth", "LABGROUP", "AUTHLAB"])
     const response = NtlmMessage.ntlmV2Response(new Reader(claim.message.ntChallengeResponse))
-    assert.strictEqual(NtlmMessage.avText(response.clientChallenge.avPairs, "MsvAvTargetName"), "cifs/127.0.0.11")
-    assert.strictEqual(NtlmMessage.avFlags(response.clientChallenge.avPairs), NtlmMessage.AvFlags.micProvided)
+    assert.strictEqual(AvPair.avText(response.clientChallenge.avPairs, "MsvAvTargetName"), "cifs/127.0.0.11")
+    assert.strictEqual(AvPair.avFlags(response.clientChallenge.avPairs), AvPair.AvFlags.micProvided)
   })
 
   it("has a CHALLENGE_MESSAGE and a client challenge that are encoded to the recorded bytes", () => {

@@ -8,6 +8,7 @@ import {
   Acceptor,
   type AuthenticationError,
   Authenticator,
+  AvPair,
   Credentials,
   Ntlm,
   NtlmCrypto,
@@ -99,11 +100,11 @@ const logOn = Effect.fnUntraced(function*(lie: Lie, guest = false) {
     NtlmCrypto.ntowfV2(lie.hash ?? hashOf("Gehe1m!"), user, ""),
     challenge.serverChallenge,
     {
-      timeStamp: NtlmMessage.avTimestamp(challenge.targetInfo)!,
+      timeStamp: AvPair.avTimestamp(challenge.targetInfo)!,
       challengeFromClient: new Uint8Array(8).fill(1),
       avPairs: [
         ...challenge.targetInfo,
-        ...announcesMic ? [{ avId: NtlmMessage.AvId.MsvAvFlags, value: Uint8Array.of(2, 0, 0, 0) }] : []
+        ...announcesMic ? [{ avId: AvPair.AvId.MsvAvFlags, value: Uint8Array.of(2, 0, 0, 0) }] : []
       ]
     }
   )
@@ -325,7 +326,7 @@ describe("an NTLM client", () => {
       targetName: "FILES",
       negotiateFlags: flags >>> 0,
       serverChallenge: new Uint8Array(8).fill(3),
-      targetInfo: [NtlmMessage.avName("MsvAvNbComputerName", "FILES")],
+      targetInfo: [AvPair.avName("MsvAvNbComputerName", "FILES")],
       version: NtlmMessage.version
     })
   const answerTo = (flags: number, identity: Ntlm.NtlmIdentity) =>

@@ -2,60 +2,18 @@
  * `get -r` and `put -r` where one entry fails, where a folder has the name of the target, and at their end; and `put` from a
  * stream. In one process, with servers in memory and real local files.
  */
-import { NodeServices } from "@effect/platform-node"
-import { afterEach, assert, beforeEach, describe, it, vi } from "@effect/vitest"
-import { Effect, Fiber, FileSystem, Layer, Option, Redacted, Result, Stdio, Stream } from "effect"
-import { Credentials, SmbClient, TestTransport } from "effect-smb"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Stdio, Stream } from "effect"
+import { SmbClient, TestTransport } from "effect-smb"
 import { TestClock } from "effect/testing"
 import { spawn, spawnSync } from "node:child_process"
 import * as Fs from "node:fs"
 import { basename, join } from "node:path"
-import * as Copying from "../../src/Cli/Copying.ts"
-import * as Remote from "../../src/Cli/Remote.ts"
 import * as FileTime from "../../src/Codec/FileTime.ts"
 import { CreateOptions } from "../../src/Smb2/Message/Constants.ts"
-import type * as Transfer from "../../src/Transfer/Transfer.ts"
+import { capturedOutput, failed, folder, get, provide, put } from "./copies.ts"
 
-let said: Array<string> = []
-let printed = ""
-beforeEach(() => {
-  said = []
-  printed = ""
-  const keep = (use: (text: string) => void) => (chunk: string | Uint8Array, ...rest: ReadonlyArray<unknown>) => {
-    use(typeof chunk === "string" ? chunk : Buffer.from(chunk).toString())
-    const done = rest.at(-1)
-    if (typeof done === "function") done()
-    return true
-  }
-  vi.spyOn(process.stderr, "write").mockImplementation(keep((text) => void said.push(text.trimEnd())))
-  vi.spyOn(process.stdout, "write").mockImplementation(keep((text) => void (printed += text)))
-})
-afterEach(() => void vi.restoreAllMocks())
-
-const plain = {
-  json: false,
-  quiet: true,
-  recursive: false,
-  resume: false,
-  inPlace: false,
-  transfer: { retries: 0 } as Transfer.TransferOptions
-}
-const path = (text: string): Remote.Remote => Result.getOrThrow(Remote.parse(text, { share: true }))
-const get = (from: string, to: string, options: Partial<typeof plain> = {}) =>
-  Copying.get(path(from), Option.some(to), { ...plain, ...options })
-const put = (from: string, to: string, options: Partial<typeof plain> = {}) =>
-  Copying.put(from, path(to), { ...plain, ...options })
-
-const provide = (files: TestTransport.Files, options: Omit<TestTransport.ServerOptions, "shares"> = {}) =>
-  Effect.provide(
-    SmbClient.layer().pipe(
-      Layer.provideMerge(TestTransport.layerFiles({ data: files }, options)),
-      Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password")))),
-      Layer.provideMerge(NodeServices.layer)
-    )
-  )
-
-const folder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
+const output = capturedOutput()
 
 /** A local folder with these files; a text is a file, and an object a folder. */
 interface Tree {
@@ -91,12 +49,6 @@ const opened = Effect.flatMap(
     Effect.map(requests, (all) => all.flatMap(({ request }) => request._tag === "CREATE" ? [request.body.name] : []))
 )
 
-const failed = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.map(
-    Effect.flip(effect),
-    (error) => ({ tag: error._tag, message: "message" in error ? `${error.message}` : "" })
-  )
-
 const isMark = (name: string) => /\.effect-smb-[0-9a-f]{12}$/.test(name)
 
 describe("get -r", () => {
@@ -115,7 +67,7 @@ describe("get -r", () => {
       const here = yield* folder
       yield* get("//nas/data/d", join(here, "Sub"), { recursive: true })
       assert.deepStrictEqual(read(here), { Sub: { sub: { f: "f" }, other: { g: "g" } } })
-      assert.deepStrictEqual(said, [])
+      assert.deepStrictEqual(output.said, [])
       // At the start itself, and at the folder.
       assert.lengthOf((yield* opened).filter(isMark), 2)
     }).pipe(Effect.scoped, provide({ d: { sub: { f: "f" }, other: { g: "g" } } }, same(exists))))
@@ -125,7 +77,7 @@ describe("get -r", () => {
       const here = yield* folder
       const { tag } = yield* failed(get("//nas/data/d", join(here, "sub"), { recursive: true }))
       assert.strictEqual(tag, "TransportError")
-      assert.deepStrictEqual(said, [])
+      assert.deepStrictEqual(output.said, [])
       assert.deepStrictEqual(Object.keys(read(join(here, "sub"))).filter(isMark), [])
     }).pipe(Effect.scoped, provide({ d: { sub: { f: "f" } } }, same("drop"))))
 
@@ -135,7 +87,7 @@ describe("get -r", () => {
       const error = yield* failed(get("//nas/data/d", join(here, "e"), { recursive: true, json: true }))
       assert.deepStrictEqual(error, { tag: "Incomplete", message: "1 entry could not be copied" })
       assert.deepStrictEqual(read(join(here, "e")), { closed: {}, open: { g: "g" } })
-      assert.deepStrictEqual(said.map((line) => JSON.parse(line)).map(({ error, reason }) => [error, reason]), [
+      assert.deepStrictEqual(output.said.map((line) => JSON.parse(line)).map(({ error, reason }) => [error, reason]), [
         ["SmbError", "AccessDenied"]
       ])
     }).pipe(
@@ -153,7 +105,7 @@ describe("get -r", () => {
       const here = yield* folder
       const { tag } = yield* failed(get("//nas/data/d", join(here, "e"), { recursive: true }))
       assert.strictEqual(tag, "TransportError")
-      assert.deepStrictEqual(said, [])
+      assert.deepStrictEqual(output.said, [])
     }).pipe(
       Effect.scoped,
       provide({ d: { closed: { f: "f" } } }, {
@@ -165,10 +117,10 @@ describe("get -r", () => {
     Effect.gen(function*() {
       const here = yield* folder
       yield* get("//nas/data/d", join(here, "e"), { recursive: true, json: true })
-      const [warning] = said.map((line) => JSON.parse(line))
+      const [warning] = output.said.map((line) => JSON.parse(line))
       assert.deepInclude(warning, { warning: "SymbolicLink", path: "\\\\nas\\data\\d\\link" })
       assert.match(warning.message, /d\\link: this is a symbolic link, and was not copied$/)
-      assert.lengthOf(said, 1)
+      assert.lengthOf(output.said, 1)
     }).pipe(Effect.scoped, provide({ d: { link: TestTransport.link("a") } })))
 
   it.effect("of a share copies all of the share; without -r a share is a directory", () =>
@@ -206,7 +158,7 @@ describe("get", () => {
   it.effect("to standard output writes the bytes and no object", () =>
     Effect.gen(function*() {
       yield* get("//nas/data/f", "-", { json: true })
-      assert.deepStrictEqual([printed, said], ["content", []])
+      assert.deepStrictEqual([output.printed, output.said], ["content", []])
     }).pipe(provide({ f: "content" })))
 })
 
@@ -233,7 +185,7 @@ describe("put -r", () => {
       write(here, { f: "f" })
       yield* put(here, "//nas/data/a/b/c", { recursive: true, json: true })
       assert.deepStrictEqual(yield* there, ["a", "a\\b", "a\\b\\c", "a\\b\\c\\f"])
-      assert.deepStrictEqual(JSON.parse(printed), {
+      assert.deepStrictEqual(JSON.parse(output.printed), {
         path: "\\\\nas\\data\\a\\b\\c\\f",
         local: join(here, "f"),
         size: 1
@@ -277,7 +229,7 @@ describe("put -r", () => {
     let closes = 0
     return Effect.gen(function*() {
       yield* put(yield* folder, "//nas/data/d", { recursive: true })
-      assert.deepStrictEqual([closes, said], [1, []])
+      assert.deepStrictEqual([closes, output.said], [1, []])
     }).pipe(
       Effect.scoped,
       provide({}, atEndOfMark({ status: "STATUS_ACCESS_DENIED" }, () => void closes++))
@@ -293,7 +245,7 @@ describe("put -r", () => {
       assert.isUndefined(fiber.pollUnsafe())
       yield* TestClock.adjust("1 millis")
       yield* Fiber.join(fiber)
-      assert.deepStrictEqual(said, [])
+      assert.deepStrictEqual(output.said, [])
     }).pipe(Effect.scoped, provide({}, atEndOfMark("silence", asked.resolve)))
   })
 
@@ -303,7 +255,7 @@ describe("put -r", () => {
       write(here, { f: "f" })
       yield* put(here, "//nas/data/d", { recursive: true })
       assert.deepStrictEqual(yield* there, ["d", "d\\f"])
-      assert.deepStrictEqual(said, [])
+      assert.deepStrictEqual(output.said, [])
     }).pipe(
       Effect.scoped,
       provide({}, {
@@ -325,7 +277,7 @@ describe("put -r", () => {
         const error = yield* failed(put(here, "//nas/data/d", { recursive: true, json: true }))
         assert.deepStrictEqual(error, { tag: "Incomplete", message: "1 entry could not be copied" })
         assert.deepStrictEqual(yield* there, ["d", "d\\open", "d\\open\\g"])
-        const told = said.map((line) => JSON.parse(line))
+        const told = output.said.map((line) => JSON.parse(line))
         assert.sameDeepMembers(told.map(({ error, path, warning }) => [error, warning, path]), [
           ["SmbError", undefined, undefined],
           [undefined, "NoFile", join(here, "pipe")]
@@ -348,7 +300,7 @@ describe("put -r", () => {
       const error = yield* failed(put(here, "//nas/data/d", { recursive: true }))
       assert.deepStrictEqual(error, { tag: "Incomplete", message: "1 entry could not be copied" })
       assert.deepStrictEqual(yield* there, ["d", "d\\g"])
-      assert.match(said.join(), /a:b: no name on a server has the character : in it/)
+      assert.match(output.said.join(), /a:b: no name on a server has the character : in it/)
     }).pipe(Effect.scoped, provide({})))
 })
 
@@ -364,7 +316,7 @@ describe("put", () => {
       yield* input("one ", "two")(put("-", "//nas/data/f", { json: true }))
       const servers = yield* TestTransport.TestServers
       assert.strictEqual(Buffer.from((yield* servers.read("nas", "data", "f"))!).toString(), "one two")
-      assert.deepStrictEqual(JSON.parse(printed), { path: "\\\\nas\\data\\f", local: "-", size: 7 })
+      assert.deepStrictEqual(JSON.parse(output.printed), { path: "\\\\nas\\data\\f", local: "-", size: 7 })
       assert.isTrue((yield* opened).some((name) => /^f\.[0-9a-f]{12}\.part$/.test(name)))
       assert.deepStrictEqual(yield* there, ["f"])
     }).pipe(provide({ f: "old" })))
@@ -400,7 +352,7 @@ describe("put", () => {
         const servers = yield* TestTransport.TestServers
         const content = yield* servers.read("nas", "data", basename(pipe))
         assert.strictEqual(Buffer.from(content!).toString(), "through")
-        assert.deepInclude(JSON.parse(printed), { local: pipe, size: 7 })
+        assert.deepInclude(JSON.parse(output.printed), { local: pipe, size: 7 })
       }).pipe(Effect.scoped, provide({}))
   )
 

@@ -45,7 +45,8 @@ export const rooms: ReadonlyArray<Room> = [
        internal/ReadFailover internal/ServerCopy internal/ChangeRecords internal/OverwriteAttributes
        internal/EndOfFile internal/RemoveUnfinished
        internal/SymlinkFiles internal/StoppedLink internal/Metadata internal/RefusedCredentials
-       SmbFile OpenMode PreviousVersion internal/Connections internal/Symlink`
+       SmbFile OpenMode PreviousVersion internal/Connections internal/Symlink
+       internal/PathComponents`
     ),
     tests: ["test/Client", "test/Dfs/Resume.test.ts"]
   },
@@ -86,7 +87,7 @@ export const rooms: ReadonlyArray<Room> = [
        internal/OpenFileDescriptors internal/VerifiedNameChange internal/FilesBeingMade internal/UnfinishedRecords
        internal/Local internal/LocalFolders internal/LocalVolume internal/LocalWatch internal/Sidecar
        internal/SidecarFolder internal/SidecarLock internal/SidecarRecord internal/TemporaryRecords internal/KeyedLocks
-       internal/Attributes internal/StoreNames internal/Pages MemoryStore FileSystemStore NamespaceStore
+       internal/Attributes internal/StoreNames internal/Pages internal/MemoryTree internal/MemoryHandle MemoryStore FileSystemStore NamespaceStore
        internal/FileSystemHandle internal/FileSystemTree`
     ),
     tests: ["test/store", "test/Server"]
@@ -98,13 +99,19 @@ export const rooms: ReadonlyArray<Room> = [
        internal/Relay internal/LocalFile internal/LocalName internal/CaseClash internal/Run
        internal/Options internal/Same internal/Side Incomplete`
     ),
-    tests: ["test/Transfer", "test/Cli/Copies.test.ts", "test/Cli/TreeCopies.test.ts"]
+    tests: [
+      "test/Transfer",
+      "test/Cli/Get.test.ts",
+      "test/Cli/ReplacedLocalFiles.test.ts",
+      "test/Cli/Put.test.ts",
+      "test/Cli/TreeCopies.test.ts"
+    ]
   },
   {
     folder: "src/Cli",
     modules: words("Copying TransferOutput Failure"),
     // The others start whole processes, and reach none of these modules in this one.
-    tests: words("Copies TreeCopies Output Failure").map((name) => `test/Cli/${name}.test.ts`)
+    tests: words("Get ReplacedLocalFiles Put TreeCopies Output Failure").map((name) => `test/Cli/${name}.test.ts`)
   },
   { folder: "src/Codec", modules: words("Codec SecurityDescriptor DosWildcard Sddl"), tests: ["test/Codec"] },
   {

@@ -10,20 +10,10 @@ import { fold } from "../../Codec/UpCase.ts"
 import type { SmbError, SymbolicLink } from "../../Protocol/Errors.ts"
 import type { Target } from "../Locator.ts"
 import * as PreviousVersion from "../PreviousVersion.ts"
+import { normal } from "./PathComponents.ts"
 
 /** The most links that are followed on one path, one after another. */
 export const maximumHops = 8
-
-/** The path components without empty ones and `.`, and with `..` resolved; `undefined` if they lead above the share. */
-const normal = (parts: ReadonlyArray<string>): ReadonlyArray<string> | undefined => {
-  const result: Array<string> = []
-  for (const part of parts) {
-    if (part === "" || part === ".") continue
-    if (part !== "..") result.push(part)
-    else if (result.pop() === undefined) return undefined
-  }
-  return result
-}
 
 const split = (path: string): ReadonlyArray<string> => path.split(/[\\/]/)
 

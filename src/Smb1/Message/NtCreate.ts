@@ -37,12 +37,12 @@ export const Request = either((unicode) =>
 )
 export type Request = Codec.Type<ReturnType<typeof Request>>
 
-const basic = Codec.struct({
-  andX,
-  /** 0 none, 1 exclusive, 2 batch, 3 level II. */
-  opLockLevel: Codec.u8,
-  fid: Codec.u16,
-  createDisposition: Codec.u32,
+/**
+ * What a response tells of the file that was opened; also in the response of NT_TRANSACT_CREATE (MS-CIFS 2.2.7.1.2).
+ *
+ * @since 0.2.0
+ */
+export const openedFields = {
   createTime: FileTime,
   lastAccessTime: FileTime,
   lastWriteTime: FileTime,
@@ -54,6 +54,15 @@ const basic = Codec.struct({
   resourceType: Codec.u16,
   nmPipeStatus: Codec.u16,
   directory: Codec.boolean8
+}
+
+const basic = Codec.struct({
+  andX,
+  /** 0 none, 1 exclusive, 2 batch, 3 level II. */
+  opLockLevel: Codec.u8,
+  fid: Codec.u16,
+  createDisposition: Codec.u32,
+  ...openedFields
 })
 
 const extension = Codec.struct({

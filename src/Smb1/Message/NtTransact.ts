@@ -2,8 +2,8 @@
  * Parameters and setup of the subcommands of NT_TRANSACT (MS-CIFS 2.2.7, MS-SMB 2.2.7).
  */
 import * as Codec from "../../Codec/Codec.ts"
-import { FileTime } from "../../Codec/FileTime.ts"
 import { either, text } from "./Block.ts"
+import { openedFields } from "./NtCreate.ts"
 
 /**
  * NT_TRANSACT_CREATE (2.2.7.1): NT_CREATE_ANDX with a security descriptor and extended attributes, which are its data.
@@ -41,16 +41,7 @@ export const CreateResponse = Codec.struct({
   fid: Codec.u16,
   createDisposition: Codec.u32,
   eaErrorOffset: Codec.u32,
-  createTime: FileTime,
-  lastAccessTime: FileTime,
-  lastWriteTime: FileTime,
-  lastChangeTime: FileTime,
-  extFileAttributes: Codec.u32,
-  allocationSize: Codec.u64,
-  endOfFile: Codec.u64,
-  resourceType: Codec.u16,
-  nmPipeStatus: Codec.u16,
-  directory: Codec.boolean8
+  ...openedFields
 })
 
 /**

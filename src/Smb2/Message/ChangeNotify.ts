@@ -2,7 +2,7 @@
  * CHANGE_NOTIFY (MS-SMB2 2.2.35, 2.2.36), and the list of changes in its response (MS-FSCC 2.7.1).
  */
 import * as Codec from "../../Codec/Codec.ts"
-import { FileId, fromHeader } from "./Common.ts"
+import { FileId, fromHeader, outputBuffer } from "./Common.ts"
 
 /**
  * The request (MS-SMB2 2.2.35). `outputBufferLength` in bytes.
@@ -30,12 +30,7 @@ export type Request = Codec.Type<typeof Request>
  * @category models
  * @since 0.1.0
  */
-export const Response = Codec.struct({
-  structureSize: Codec.constant(Codec.u16, 9),
-  outputBufferOffset: Codec.offsetOf("buffer", Codec.u16),
-  outputBufferLength: Codec.lengthOf("buffer"),
-  buffer: Codec.buffer(Codec.bytes, { placed: true })
-}, { origin: fromHeader, atLeast: 9 })
+export const Response = Codec.struct(outputBuffer, { origin: fromHeader, atLeast: 9 })
 export type Response = Codec.Type<typeof Response>
 
 export { FileNotifyInformation, FileNotifyInformations } from "../../Codec/NotifyInformation.ts"

@@ -68,6 +68,19 @@ export const peekU32 = (reader: Reader, ahead: number): number => {
   return reader.view.getUint32(reader.offset + ahead, true)
 }
 
+/**
+ * The response whose only content is a buffer: the fields of CHANGE_NOTIFY (MS-SMB2 2.2.36), QUERY_DIRECTORY (2.2.34)
+ * and QUERY_INFO (2.2.38).
+ *
+ * @since 0.2.0
+ */
+export const outputBuffer = {
+  structureSize: Codec.constant(Codec.u16, 9),
+  outputBufferOffset: Codec.offsetOf("buffer", Codec.u16),
+  outputBufferLength: Codec.lengthOf("buffer"),
+  buffer: Codec.buffer(Codec.bytes, { placed: true })
+}
+
 // -----------------------------------------------------------------------------
 // lists of typed contexts
 // -----------------------------------------------------------------------------

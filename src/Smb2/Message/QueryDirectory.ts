@@ -4,7 +4,7 @@
  * The entries in the response's buffer are file information classes (MS-FSCC 2.4), see `src/Codec`.
  */
 import * as Codec from "../../Codec/Codec.ts"
-import { FileId, fromHeader } from "./Common.ts"
+import { FileId, fromHeader, outputBuffer } from "./Common.ts"
 
 /**
  * The request (MS-SMB2 2.2.33). `outputBufferLength` in bytes.
@@ -33,10 +33,5 @@ export type Request = Codec.Type<typeof Request>
  * @category models
  * @since 0.1.0
  */
-export const Response = Codec.struct({
-  structureSize: Codec.constant(Codec.u16, 9),
-  outputBufferOffset: Codec.offsetOf("buffer", Codec.u16),
-  outputBufferLength: Codec.lengthOf("buffer"),
-  buffer: Codec.buffer(Codec.bytes, { placed: true })
-}, { origin: fromHeader })
+export const Response = Codec.struct(outputBuffer, { origin: fromHeader })
 export type Response = Codec.Type<typeof Response>
