@@ -1,6 +1,6 @@
 /** Who may do what with a folder: shown with names, and changed for one account. */
 import { Effect } from "effect"
-import { Permissions, SmbClient } from "effect-smb"
+import { Permissions, Sddl, SmbClient } from "effect-smb"
 
 /** Each entry of a folder as a line: `allow CORP\ann change`. */
 export const entries = Effect.fn("entries")(function*(path: string) {
@@ -22,4 +22,12 @@ export const letChange = Effect.fn("letChange")(function*(path: string, name: st
   })
   const difference = Permissions.difference(before, after) // only the parts that change
   if (difference !== undefined) yield* smb.security.set(path, difference)
+})
+
+/** Sets what an SDDL text has, with letters such as `DA` that stand for an account of the server's domain. */
+export const setSddl = Effect.fn("setSddl")(function*(path: string, sddl: string) {
+  const smb = yield* SmbClient.SmbClient
+  const domains = yield* smb.lookupDomains(path) // SIDs of the machine, its domain, the root of the forest
+  const descriptor = yield* Effect.fromResult(Sddl.fromSddl(sddl, domains))
+  yield* smb.security.set(path, descriptor)
 })

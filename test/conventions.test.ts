@@ -118,6 +118,7 @@ describe("spans", () => {
     copy: (smb) => smb.copy(path, "//s/data/b.txt", { create: true }),
     exists: (smb) => smb.exists(path),
     list: (smb) => Stream.runDrain(smb.list("//s/data")),
+    lookupDomains: (smb) => Effect.ignore(smb.lookupDomains(path)),
     lookupNames: (smb) => Effect.ignore(smb.lookupNames(path, ["ann"])),
     lookupSids: (smb) => smb.lookupSids(path, ["S-1-5-21-1-2-3-1000"]),
     makeDirectory: (smb) => smb.makeDirectory("//s/data/d"),

@@ -8,6 +8,7 @@ import type { Entry } from "../Client/Entry.ts"
 import * as Permissions from "../Client/Permissions.ts"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
+import type { Malformed } from "../Codec/Malformed.ts"
 import { isNameSurrogate } from "../Codec/Reparse.ts"
 import * as Sddl from "../Codec/Sddl.ts"
 import { Control, type SecurityDescriptor, type Sid } from "../Codec/SecurityDescriptor.ts"
@@ -132,6 +133,28 @@ const show = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: 
   yield* SeveralPaths.each(paths, { json: options.json, what: "read", isOfOne }, tree)
 })
 
+/** Whether a server was reached, and does not tell what it was asked. */
+const tellsNothing = (error: ClientError): boolean =>
+  error._tag === "ProtocolError" || (error._tag === "SmbError" && error.command !== "SESSION_SETUP")
+
+/** The descriptor of `--set`. Only letters such as `DA` need the server that holds the path, which knows its domains. */
+const setOf = Effect.fnUntraced(function*(path: Remote, { set }: AclChange.Changes) {
+  if (set === undefined) return undefined
+  const alone = Sddl.fromSddl(set)
+  if (Result.isSuccess(alone)) return alone.success
+  const smb = yield* SmbClient
+  const unknown = ({ expected, offset }: Malformed, why: string) =>
+    new UsageError({
+      detail: `--set: the server of ${titleOf(path)} does not tell what ${
+        JSON.stringify(set.slice(offset, offset + 2))
+      } stands for${why}: write ${expected}`
+    })
+  const domains = yield* smb.lookupDomains(path).pipe(
+    Effect.catchIf(tellsNothing, (error) => Effect.fail(unknown(alone.failure, ` (${error.message})`)))
+  )
+  return yield* Effect.mapError(Effect.fromResult(Sddl.fromSddl(set, domains)), (failure) => unknown(failure, ""))
+})
+
 /** The accounts of the names in the changes, at the server that holds a path. */
 const accountsOf = Effect.fnUntraced(function*(path: Remote, changes: AclChange.Changes) {
   const names = AclChange.namesOf(changes)
@@ -140,7 +163,7 @@ const accountsOf = Effect.fnUntraced(function*(path: Remote, changes: AclChange.
   const instead = "give the SID instead of the name, such as S-1-5-21-1-2-3-1000"
   const found = yield* smb.lookupNames(path, names).pipe(
     Effect.catchIf(
-      (error) => error._tag === "ProtocolError" || (error._tag === "SmbError" && error.command !== "SESSION_SETUP"),
+      tellsNothing,
       (error) =>
         Effect.fail(
           new UsageError({
@@ -221,13 +244,17 @@ const change = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options
   const { changes, dryRun, json } = options
   const several = SeveralPaths.make({ json, what: "changed", isOfOne })
   const counts = { changed: 0, unchanged: 0, skipped: 0 }
-  // All names are known before anything changes.
+  // All names and domains are known before anything changes.
   const known = yield* several.prepare(
     paths,
     SeveralPaths.serverOf,
-    (path) => Effect.map(accountsOf(path, changes), (accounts) => ({ path, accounts }))
+    (path) =>
+      Effect.map(
+        Effect.all([accountsOf(path, changes), setOf(path, changes)]),
+        ([accounts, set]) => ({ path, accounts, set })
+      )
   )
-  const tree = Effect.fnUntraced(function*({ accounts, path }: typeof known[number]) {
+  const tree = Effect.fnUntraced(function*({ accounts, path, set }: typeof known[number]) {
     const walking = Walking.make(json)
     let failures = 0
     const named = namesOnce(smb, path)
@@ -241,9 +268,9 @@ const change = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options
       }
       const before = yield* smb.security.get(unc)
       const folder = changes.inherit === "on" ? yield* above(unc) : undefined
-      const after = changes.set === undefined
+      const after = set === undefined
         ? AclChange.apply(before, changes, { isDirectory: place.isDirectory, folder, accounts })
-        : replaced(before, changes.set)
+        : replaced(before, set)
       if (changes.inherit === "off" && after.dacl?.aces.length === 0) {
         return yield* new UsageError({
           detail: `${
@@ -254,9 +281,9 @@ const change = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options
       if (place.isDirectory && changes.inherit === "on") keep(UncPath.format(unc), after)
       const difference = Permissions.difference(before, after)
       // The present SACL is not known here, so one that is given is always set.
-      const different = changes.set === undefined || (difference === undefined && changes.set.sacl === undefined)
+      const different = set === undefined || (difference === undefined && set.sacl === undefined)
         ? difference
-        : changes.set
+        : set
       if (different === undefined) {
         counts.unchanged++
       } else {

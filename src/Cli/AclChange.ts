@@ -2,6 +2,7 @@
 import * as Result from "effect/Result"
 import type { Account } from "../Client/Account.ts"
 import * as Permissions from "../Client/Permissions.ts"
+import * as Sddl from "../Codec/Sddl.ts"
 import { AceFlags, type SecurityDescriptor } from "../Codec/SecurityDescriptor.ts"
 
 /** An account as the user names it, and rights in an entry that allows or denies. */
@@ -14,8 +15,8 @@ export interface Entry {
 
 /** All changes of one run. They are made in this order. */
 export interface Changes {
-  /** The descriptor of `--set`, whose parts replace those of the file. */
-  readonly set?: SecurityDescriptor | undefined
+  /** The SDDL of `--set`, whose parts replace those of the file. `checkSet` has seen it. */
+  readonly set?: string | undefined
   readonly inherit?: "on" | "off" | "copy" | undefined
   readonly revoke: ReadonlyArray<string>
   readonly grant: ReadonlyArray<Entry>
@@ -66,6 +67,24 @@ export const parseEntry = (text: string, options: { readonly denied: boolean }):
   const aceFlags = parentheses === "" ? undefined : flags.reduce((sum, flag) => sum | flagWords[flag]!, 0)
   return Result.succeed({ name, mask, aceFlags })
 }
+
+/** Any domains: with them the letters of a domain are no mistake in the text. */
+const anyDomains: Sddl.Domains = { domain: "S-1-5-21-0-0-0", rootDomain: "S-1-5-21-0-0-0", machine: "S-1-5-21-0-0-0" }
+
+/**
+ * The text of `--set`, with the letters of any domain such as `DA`: a server says later what they stand for. Fails with
+ * the message for the user.
+ */
+export const checkSet = (text: string): Result.Result<string, string> =>
+  Result.match(Sddl.fromSddl(text, anyDomains), {
+    onFailure: ({ expected, offset }) =>
+      Result.fail(
+        `--set: the SDDL is wrong at its character ${offset + 1}, ${
+          JSON.stringify(text.slice(offset, offset + 12))
+        }: expected ${expected}`
+      ),
+    onSuccess: () => Result.succeed(text)
+  })
 
 /** What a change depends on, as well as the descriptor itself. */
 export interface Place {

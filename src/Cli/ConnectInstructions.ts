@@ -21,9 +21,10 @@ export const lines = ({ host, port, share, user }: Place): string => {
   const windows = usual
     ? `\\\\${name}\\${share}`
     : `net use Z: \\\\${name}\\${share} /user:${user} /tcpport:${port}`
-  const mac = `open smb://${encodeURIComponent(user)}@${inUrl(host)}${usual ? "" : `:${port}`}/${
-    encodeURIComponent(share)
-  }`
+  // A URL is UTF-8, which has no half of a surrogate pair.
+  const mac = user.isWellFormed() && share.isWellFormed()
+    ? `open smb://${encodeURIComponent(user)}@${inUrl(host)}${usual ? "" : `:${port}`}/${encodeURIComponent(share)}`
+    : "(no URL can carry this name, which has half of a surrogate pair: rename the share or the user)"
   const options = [...(isV6 ? [`ip=${host}`] : []), ...(usual ? [] : [`port=${port}`]), `username=${user}`].join()
   return [
     `  Windows  ${windows}${usual ? "" : "   (Windows 11 24H2 and later; older ones know port 445 alone)"}`,

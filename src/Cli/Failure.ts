@@ -57,8 +57,23 @@ export const oneLine = (text: string): string => printable(text.replace(/\s*\n\s
 /** A URL's text before its last `@`, if it may hold a password. */
 const secret = /:\/\/(?=[^\s@]*(?::|%3a))\S*@/gi
 
-/** The text without what may be a password in a URL. A password that is written wrongly can have any character. */
-export const withoutSecrets = (text: string): string => text.replace(secret, "://...@")
+/** The same without a scheme, in either direction of the separators. A later part of a path is no password. */
+const secretOfPath = /([\\/]{2})[^\\/\s@"]*(?::|%3a)[^\\/\s@]*@/gi
+
+/** `name:password@` without the separators in front of it, in a word that the command cannot use. */
+const secretOfWord = /(?<=^|[\s"'=])[^\s"'=:\\/@]+:[^\s\\/@]+@/g
+
+/** `name%password` of smbclient, in a word that the command cannot use. The zone of an IPv6 address is no password. */
+const secretOfUser = /(?<=^|[\s"'=])((?:smb:\/\/)?[^\s"'=:%]+%)[^\s"']+/gi
+
+/**
+ * The text without what may be a password in a URL or path. A password that is written wrongly can have any character.
+ * `usage`: the text repeats words of the command line, where a password can be in a wrong place.
+ */
+export const withoutSecrets = (text: string, { usage = false }: { readonly usage?: boolean } = {}): string => {
+  const paths = text.replace(secret, "://...@").replace(secretOfPath, "$1...@")
+  return usage ? paths.replace(secretOfWord, "...@").replace(secretOfUser, "$1...") : paths
+}
 
 /** How a failure is reported. */
 export interface Report {
@@ -121,11 +136,11 @@ export const report = (error: unknown): Report => {
       readonly errors: ReadonlyArray<Error>
     }
     if (errors.length === 0) return { code: 2 }
-    const detail = errors.map((each) => withoutSecrets(oneLine(each.message))).join("; ")
+    const detail = errors.map((each) => withoutSecrets(oneLine(each.message), { usage: true })).join("; ")
     const message = `${detail} (see ${commandPath.join(" ")} --help)`
     return { code: 2, message, json: { error: "UsageError", message: detail } }
   }
-  const message = withoutSecrets(oneLine(messageOf(error)))
+  const message = withoutSecrets(oneLine(messageOf(error)), { usage: error instanceof UsageError })
   const tag = Predicate.hasProperty(error, "_tag") ? String(error._tag) : "Defect"
   const reason = reasonOf(error)
   return {

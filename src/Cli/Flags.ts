@@ -61,10 +61,11 @@ export const parseAddress = (
   return Effect.succeed([names, { host: server, ...(!bare && /:\d+$/.test(place) ? { port } : {}) }])
 }
 
-/** The answer to `name%password`. It does not show the value. */
-const withPassword =
-  "--user takes a name, and no % with a password after it: other users of this machine can see a password on the " +
-  "command line. Use --password-file, SMB_PASSWORD, -A with a file of smbclient, or effect-smb login"
+/** The answer to `name%password` in a place for a name. It does not show the value. */
+export const withPassword = (place: string): string =>
+  `${place} takes a name, and no % with a password after it: other users of this machine can see a password on the ` +
+  "command line, and a server would get it as a part of the name. Use --password-file, SMB_PASSWORD, -A with a file " +
+  "of smbclient, or effect-smb login"
 
 /** The flags that are allowed before and after the subcommand. */
 export const shared = {
@@ -74,7 +75,7 @@ export const shared = {
     Flag.withDescription("Log on as 'DOMAIN\\name', name@domain or name; goes before a user in the path and SMB_USER"),
     // smbclient takes name%password: the password would be shown as a part of the name, and sent in it.
     // A filter would show the value in its message.
-    Flag.mapEffect((name) => name.includes("%") ? Effect.fail(wrong(withPassword)) : Effect.succeed(name)),
+    Flag.mapEffect((name) => name.includes("%") ? Effect.fail(wrong(withPassword("--user"))) : Effect.succeed(name)),
     Flag.optional
   ),
   passwordFile: Flag.String("password-file").pipe(

@@ -55,7 +55,14 @@ const passwordOf = Effect.fnUntraced(function*(user: string, shared: Shared) {
   if (path !== undefined) {
     const text = yield* Effect.mapError(
       PrivateFile.read(path, largestPassword),
-      (reason) => new LocalError({ path, detail: fileReasons[reason] })
+      // A person can give the flag the password itself.
+      (reason) =>
+        reason === "FileNotFound"
+          ? new UsageError({
+            detail: "--password-file takes the name of a file, and there is no file with the given name. The name is " +
+              "not shown because it may be a password"
+          })
+          : new LocalError({ path, detail: fileReasons[reason] })
     )
     return Redacted.make(text.replace(/^\uFEFF/, "").split(/\r?\n/, 1)[0]!)
   }

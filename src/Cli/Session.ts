@@ -23,7 +23,7 @@ import * as TcpTransport from "../Layers/TcpTransport.ts"
 import type { Transport } from "../Protocol/Transport.ts"
 import * as AuthenticationFile from "./AuthenticationFile.ts"
 import { UsageError } from "./Failure.ts"
-import type { Shared } from "./Flags.ts"
+import { type Shared, withPassword } from "./Flags.ts"
 import { Keyring, type KeyringError } from "./Keyring.ts"
 import type { Found } from "./KnownServers.ts"
 import * as NameServer from "./NameServer.ts"
@@ -56,9 +56,29 @@ const single = (remotes: ReadonlyArray<Remote>): Effect.Effect<string | undefine
     : Effect.succeed([...users][0])
 }
 
-const readPasswordFile = Effect.fnUntraced(function*(path: string) {
+/** Reads the file of a flag. A person can give the flag the password itself, so a file that does not exist has no name. */
+const readFileOf = Effect.fnUntraced(function*(flag: string, path: string) {
   const fs = yield* FileSystem.FileSystem
-  const text = yield* fs.readFileString(path)
+  return yield* Effect.catchReason(
+    fs.readFileString(path),
+    "PlatformError",
+    "NotFound",
+    () =>
+      Effect.fail(
+        new UsageError({
+          detail: `${flag} takes the name of a file, and there is no file with the given name. The name is not shown ` +
+            "because it may be a password"
+        })
+      )
+  )
+})
+
+/** Fails for `name%password`: the name would be shown in messages, and sent to the server. */
+const nameAlone = (name: string | undefined, place: string): Effect.Effect<string | undefined, UsageError> =>
+  name?.includes("%") === true ? Effect.fail(new UsageError({ detail: withPassword(place) })) : Effect.succeed(name)
+
+const readPasswordFile = Effect.fnUntraced(function*(path: string) {
+  const text = yield* readFileOf("--password-file", path)
   return Redacted.make(text.replace(/^\uFEFF/, "").split(/\r?\n/, 1)[0]!)
 })
 
@@ -66,8 +86,7 @@ const readPasswordFile = Effect.fnUntraced(function*(path: string) {
 const readAuthenticationFile = Effect.fnUntraced(function*(options: Shared) {
   if (Option.isNone(options.authenticationFile)) return {}
   const path = options.authenticationFile.value
-  const fs = yield* FileSystem.FileSystem
-  const parsed = AuthenticationFile.parse(yield* fs.readFileString(path))
+  const parsed = AuthenticationFile.parse(yield* readFileOf("--authentication-file", path))
   if (Result.isFailure(parsed)) return yield* new UsageError({ detail: `${path}: ${parsed.failure}` })
   return parsed.success
 })
@@ -134,11 +153,13 @@ export const credential = Effect.fnUntraced(function*(
   | PasswordCommand.PasswordCommandError,
   FileSystem.FileSystem | Prompt.Environment | ChildProcessSpawner | Keyring
 > {
+  for (const { user } of remotes) yield* nameAlone(user, "the user of a path")
   const ofFlagOrPath = Option.getOrUndefined(options.user) ?? (yield* single(remotes))
   if (options.guest && Option.isSome(options.authenticationFile)) {
     return yield* new UsageError({ detail: "either --guest or --authentication-file, not both" })
   }
   const fromFile: AuthenticationFile.AuthenticationFile = yield* readAuthenticationFile(options)
+  yield* nameAlone(fromFile.username, "username in the file of --authentication-file")
   if (ofFlagOrPath !== undefined && fromFile.username !== undefined && ofFlagOrPath !== fromFile.username) {
     return yield* new UsageError({
       detail: `either the user of --authentication-file (${fromFile.username}) or ${ofFlagOrPath}, not both`
@@ -164,9 +185,11 @@ export const credential = Effect.fnUntraced(function*(
     return yield* new UsageError({ detail: "either --keytab or a password from a file, not both" })
   }
   const server = remotes[0]?.server ?? ""
-  const ofVariable = yield* variable("SMB_USER")
+  const ofVariable = yield* nameAlone(yield* variable("SMB_USER"), "SMB_USER")
+  yield* nameAlone(known?.entry.user, "user in servers.json")
   const user = named ?? ofVariable ?? known?.entry.user ??
     (isAttended() ? yield* ask(Prompt.String({ message: `User on ${server}` })) : undefined)
+  yield* nameAlone(user, `User on ${server}`)
   if (user === undefined || user === "") {
     return yield* new UsageError({
       detail: "no user to log on as: give --user, write smb://user@host/share, set SMB_USER, run " +

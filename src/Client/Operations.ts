@@ -4,6 +4,7 @@ import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
 import type * as FileTime from "../Codec/FileTime.ts"
+import type { Domains } from "../Codec/Sddl.ts"
 import type { SecurityDescriptor, Sid } from "../Codec/SecurityDescriptor.ts"
 import type * as Share from "../Protocol/Share.ts"
 import type { Account } from "./Account.ts"
@@ -374,6 +375,13 @@ export interface Operations {
     path: PathInput,
     names: ReadonlyArray<string>
   ) => Effect.Effect<ReadonlyArray<Account | undefined>, ClientError>
+  /**
+   * The SIDs of the machine that holds the path, of its domain, and of the root domain of the forest (MS-LSAD), for
+   * `Sddl.fromSddl` and `Sddl.toSddl`. What the machine does not have or tell is `undefined`: a machine outside of a
+   * domain has only `machine`. A server that tells nothing is an error: `SmbError`, or `ProtocolError` with the reason
+   * `UnexpectedResponse`.
+   */
+  readonly lookupDomains: (path: PathInput) => Effect.Effect<Domains, ClientError>
   /** The files that users have open on a server. `AccessDenied` if the user is no administrator there. */
   readonly openFiles: (server: PathInput) => Effect.Effect<ReadonlyArray<OpenFile>, ClientError>
   /** The sessions of a server. `AccessDenied` if the user is no administrator there. */

@@ -66,6 +66,7 @@ const sids: { readonly [sid: Sid]: string } = {
 
 /**
  * The domains to which letters such as `DA` refer. Without them, these letters are refused, and the SIDs are numbers.
+ * `SmbClient.lookupDomains` asks a server for them.
  *
  * @category models
  * @since 0.2.0
@@ -73,7 +74,10 @@ const sids: { readonly [sid: Sid]: string } = {
 export interface Domains {
   /** The SID of the domain, for its own groups: `DA`, `DU`, `DC` and others. */
   readonly domain?: Sid | undefined
-  /** The SID of the root domain of the forest, for `EA`, `SA`, `RO` and `EK`. Default: `domain`. */
+  /**
+   * The SID of the root domain of the forest, for `EA`, `SA`, `RO` and `EK`. It is that of `domain` only in a forest
+   * of one domain, so there is no default.
+   */
   readonly rootDomain?: Sid | undefined
   /** The SID of the machine, for its own `LA` and `LG`. */
   readonly machine?: Sid | undefined
@@ -99,7 +103,7 @@ const relative: Readonly<Record<keyof Domains, ReadonlyArray<readonly [rid: numb
 }
 
 /** The SIDs of both kinds with their letters. */
-const lettersOf = ({ domain, machine, rootDomain = domain }: Domains): ReadonlyMap<Sid, string> => {
+const lettersOf = ({ domain, machine, rootDomain }: Domains): ReadonlyMap<Sid, string> => {
   const known = new Map(Object.entries(sids))
   for (const [key, base] of Object.entries({ domain, machine, rootDomain })) {
     if (base === undefined) continue
@@ -108,7 +112,24 @@ const lettersOf = ({ domain, machine, rootDomain = domain }: Domains): ReadonlyM
   return known
 }
 
-const ofDomains = new Set(Object.values(relative).flatMap((all) => all.map(([, letters]) => letters)))
+const domainNames: Readonly<Record<keyof Domains, string>> = {
+  domain: "domain",
+  rootDomain: "root domain of the forest",
+  machine: "machine"
+}
+
+/** What to write instead of letters whose domain is not known. */
+const instead = new Map(
+  Object.entries(relative).flatMap(([key, all]) =>
+    all.map(([rid, letters]) =>
+      [
+        letters,
+        `the SID of ${letters} as numbers, such as S-1-5-21-1-2-3-${rid}, because the SID of the ` +
+        `${domainNames[key as keyof Domains]} is not known here`
+      ] as const
+    )
+  )
+)
 
 const types: { readonly [type: number]: string } = {
   0: "A",
@@ -293,7 +314,8 @@ const readSid = (text: Text): Sid => {
   // The digits of an authority end before the D of a list that follows a SID without numbers.
   const found = (text.take(/S-1-(?:0x[0-9A-F]{12}|[0-9]+)(?:-[0-9]+)*|[A-Z]{2}/iy) ?? "").toUpperCase()
   const sid = text.sids.get(found) ?? found
-  if (ofDomains.has(sid)) return text.fail(`a SID as numbers: ${sid} depends on a domain, which is not known here`, at)
+  const numbers = instead.get(sid)
+  if (numbers !== undefined) return text.fail(numbers, at)
   if (!isSid(sid)) return text.fail("a SID such as S-1-5-32-544, or the two letters of a well-known one", at)
   // Leading zeros and letters in the other case are the same SID.
   return Result.getOrThrow(Codec.decode("SID", Sid)(Codec.encode(Sid)(sid)))
@@ -393,8 +415,9 @@ const read = (text: Text): SecurityDescriptor => {
 
 /**
  * The descriptor of an SDDL text, without blanks: `D:(A;;FA;;;BA)(A;;FR;;;AU)`. Rights are two letters each or a
- * number. SIDs are numbers or two letters; those of a domain, such as `DA`, only with `domains`. Fails with
- * `Malformed`, whose `offset` counts UTF-16 units, also for entries with a condition and resource attributes.
+ * number. SIDs are numbers or two letters; those of a domain, such as `DA`, only with `domains`, which
+ * `SmbClient.lookupDomains` asks a server for. Fails with `Malformed`, whose `offset` counts UTF-16 units, also for
+ * entries with a condition and resource attributes.
  *
  * @category conversions
  * @since 0.2.0

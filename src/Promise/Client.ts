@@ -20,6 +20,7 @@ import type { OpenFile, UserSession } from "../Client/ServerUse.ts"
 import type { RangeOptions, WriteOptions } from "../Client/SmbFile.ts"
 import type { PathInput } from "../Client/UncPath.ts"
 import type { Change } from "../Client/Watch.ts"
+import type { Domains } from "../Codec/Sddl.ts"
 import type { SecurityDescriptor, Sid } from "../Codec/SecurityDescriptor.ts"
 import type { SmbError } from "../Protocol/Errors.ts"
 import type * as Operation from "../Protocol/Operation.ts"
@@ -418,6 +419,8 @@ export interface Client extends AsyncDisposable {
     names: ReadonlyArray<string>,
     options?: RequestOptions
   ) => Promise<ReadonlyArray<Account | undefined>>
+  /** The SIDs of the machine that holds the path and of its domains, for the letters of SDDL such as `DA`. */
+  readonly lookupDomains: (path: PathInput, options?: RequestOptions) => Promise<Domains>
   /** The files that users have open on a server, for its administrators. */
   readonly openFiles: (server: PathInput, options?: RequestOptions) => Promise<ReadonlyArray<OpenFile>>
   /** The sessions of a server, for its administrators. */

@@ -295,12 +295,34 @@ describe("acl changes", () => {
   it.live("the list as SDDL, and says nothing has changed if it is the same", () =>
     withFiles((base, smb, acl) =>
       Effect.gen(function*() {
-        const set = sd("D:PAI(A;OICI;FA;;;WD)(A;;FR;;;BU)")
+        const set = "D:PAI(A;OICI;FA;;;WD)(A;;FR;;;BU)"
         const [first] = (yield* acl("plans", { changes: { ...none, set }, json: true })).objects()
         assert.match(first.sddl, /^O:S-1-5-21-.*D:PAI\(A;OICI;FA;;;WD\)\(A;;FR;;;BU\)$/)
         assert.match((yield* acl("plans", { sddl: true })).lines[0]!, /D:PAI\(A;OICI;FA;;;WD\)\(A;;FR;;;BU\)$/)
         assert.deepStrictEqual((yield* acl("plans", { changes: { ...none, set }, json: true })).objects(), [])
         assert.strictEqual((yield* smb.security.get(`${base}/plans`)).dacl?.aces.length, 2)
+      })
+    ))
+
+  it.live("the list with letters of the machine, which the server resolves, and refuses those of a domain before any change", () =>
+    withFiles((base, smb, acl) =>
+      Effect.gen(function*() {
+        const [joe] = (yield* smb.lookupNames(base, ["joe"])).map((one) => one!.sid)
+        const machine = joe!.slice(0, joe!.lastIndexOf("-"))
+        yield* acl("plans/a", { changes: { ...none, set: "D:P(A;;FA;;;WD)(D;;FW;;;LG)(A;;FR;;;LA)" } })
+        const list = (yield* smb.security.get(`${base}/plans/a`)).dacl!
+        assert.deepStrictEqual(list.aces.map((ace) => ace._tag === "Basic" ? ace.sid : undefined), [
+          "S-1-1-0",
+          `${machine}-501`,
+          `${machine}-500`
+        ])
+        // The own server is in no domain.
+        const run = yield* acl("plans/a", { changes: { ...none, set: "D:P(A;;FA;;;DA)" } })
+        assert.match(
+          run.failure?.message ?? "",
+          /does not tell what "DA" stands for: write the SID of DA as numbers, such as S-1-5-21-1-2-3-512/
+        )
+        assert.deepStrictEqual((yield* smb.security.get(`${base}/plans/a`)).dacl, list)
       })
     ))
 

@@ -40,6 +40,14 @@ describe("the lines on how to reach a share", () => {
   it("name no port when the server listens on port 445", () => {
     assert.notMatch(ConnectInstructions.lines({ ...place, host: "::1", port: 445 }), /445/)
   })
+  it("name no URL for a share or a user that no URL can carry", () => {
+    for (const half of [{ share: "a\ud800" }, { user: "\udc00joe" }]) {
+      const lines = ConnectInstructions.lines({ ...place, ...half, host: "nas" }).split("\n")
+      assert.strictEqual(lines.length, 4)
+      assert.match(lines[mac!]!, /macOS +\(no URL can carry this name, .*: rename the share or the user\)$/)
+    }
+    assert.include(ConnectInstructions.lines({ ...place, share: "\u{1f600}", host: "nas" }), "/%F0%9F%98%80")
+  })
   it("are read by Remote.parse, which refuses a password in every form of a path", () => {
     for (
       const text of [

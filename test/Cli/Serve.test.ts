@@ -237,7 +237,10 @@ describe.skipIf(process.platform === "win32")("effect-smb serve", () => {
       const home = yield* folder
       const config = join(home, "c.json")
       for (
-        const [security, expected] of [["D:(A;;FA;;;DA)", /at byte 11: expected a SID/], ["O:BA", /DACL/]] as const
+        const [security, expected] of [["D:(A;;FA;;;DA)", /at byte 11: expected the SID of DA as numbers/], [
+          "O:BA",
+          /DACL/
+        ]] as const
       ) {
         yield* Effect.promise(() => writeFile(config, JSON.stringify({ shares: { some: { security } } })))
         const { code, stderr } = yield* refused(home, ["--config", config])

@@ -3,7 +3,7 @@
  * which sends paths and headers unchanged.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Layer, Redacted, References, Schedule, Scope, SubscriptionRef } from "effect"
+import { Context, Effect, Exit, Layer, Redacted, References, Schedule, Scope, Stream, SubscriptionRef } from "effect"
 import { type Namespace, OpenMode, SmbClient, type SmbError, UncPath, UserStore } from "effect-smb"
 import { spawn } from "node:child_process"
 import * as Http from "node:http"
@@ -168,6 +168,61 @@ describe("a listing", () => {
         assert.lengthOf(rows(text), maximumEntries)
         assert.strictEqual(text.includes("the first 2 that the server"), isCut)
       }
+    }))
+
+  it.live("of a large folder is made in parts, as fast as the browser takes them", () =>
+    Effect.gen(function*() {
+      const server = yield* Served.server()
+      const context = yield* Layer.build(Served.client({ port: server.port }))
+      const share = `//127.0.0.1:${server.port}/data`
+      const smb = Context.get(context, SmbClient.SmbClient)
+      yield* smb.writeFile(`${share}/one`, "one")
+      const entry = yield* smb.stat(`${share}/one`)
+      const count = 20_000
+      const names = Array.from({ length: count }, (_, i) => `file ${String(i).padStart(5, "0")} of a large folder`)
+      const large: SmbClient.Client = {
+        ...smb,
+        withNames: () => large,
+        confinedTo: () => large,
+        list: () => Stream.map(Stream.fromIterable(names), (name) => ({ ...entry, name }))
+      }
+      const { port } = yield* Effect.provideService(listen(share), SmbClient.SmbClient, large)
+
+      // Each part that the site gives to Node, and whether Node said before that it is full.
+      const parts: Array<{ readonly length: number; readonly wasFull: boolean }> = []
+      const full = new Set<Http.ServerResponse>()
+      const isFull = Promise.withResolvers<void>()
+      const { write } = Http.ServerResponse.prototype
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          Http.ServerResponse.prototype.write = function(this: Http.ServerResponse, chunk: Uint8Array) {
+            parts.push({ length: chunk.length, wasFull: full.has(this) })
+            const hasRoom = write.call(this, chunk, "utf8")
+            if (hasRoom) return true
+            full.add(this)
+            this.prependOnceListener("drain", () => full.delete(this))
+            isFull.resolve()
+            return false
+          }
+        }),
+        () => Effect.sync(() => Http.ServerResponse.prototype.write = write)
+      )
+      const text = yield* Effect.promise(async () => {
+        const response = await new Promise<Http.IncomingMessage>((resolve, reject) =>
+          Http.get({ host: "127.0.0.1", port, path: "/", agent: false }, resolve).on("error", reject)
+        )
+        // Nothing is read until Node cannot take more.
+        await isFull.promise
+        const chunks: Array<Buffer> = []
+        for await (const chunk of response) chunks.push(chunk as Buffer)
+        return String(Buffer.concat(chunks))
+      })
+      assert.deepStrictEqual(rows(text), names)
+      assert.isTrue(text.endsWith("</html>\n"))
+      assert.isAbove(parts.length, count / 100)
+      assert.isBelow(Math.max(...parts.map(({ length }) => length)), 100_000)
+      assert.deepStrictEqual(parts.filter(({ wasFull }) => wasFull), [])
+      assert.strictEqual((yield* request(port, "/", { method: "HEAD" })).text, "")
     }))
 
   it.live("has a link to every name, and no name becomes a part of the page", () =>

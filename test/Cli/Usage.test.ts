@@ -44,6 +44,7 @@ const wrong: ReadonlyArray<readonly [args: ReadonlyArray<string>, pattern: RegEx
   [["acl", "//h/s", "--grant", "ann"], /"ann": write NAME:RIGHTS, such as ann:change/],
   [["acl", "//h/s", "--deny", "ann:everything"], /unknown rights: write NAME:RIGHTS/],
   [["acl", "//h/s", "--set", "D:(A;;XX;;;BA)"], /character 7, "XX;;;BA\)": expected rights such as FA/],
+  [["acl", "//h/s", "--set", "D:(A;;FA;;;DA)(A;;FA;;;XX)"], /character 24, "XX\)": expected a SID such as/],
   [["acl", "//h/s", "--set", "D:", "--owner", "ann"], /--set replaces the whole list/],
   [["acl", "//h/s", "--sddl", "--revoke", "ann"], /--sddl shows/],
   [["acl", "//h/s", "--dry-run"], /--dry-run needs a change/],

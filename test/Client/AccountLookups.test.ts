@@ -13,7 +13,7 @@ import { fromStatus, ProtocolError, TransportError } from "../../src/Protocol/Er
 import * as ScriptedPipe from "./scriptedPipe.ts"
 
 const { LsarLookupNames2, LsarLookupNames3, LsarLookupSids2 } = Lsat.Operation
-const { LsarClose, LsarOpenPolicy2 } = Lsad.Operation
+const { LsarClose, LsarOpenPolicy2, LsarQueryInformationPolicy, LsarQueryInformationPolicy2 } = Lsad.Operation
 const domain = "S-1-5-21-1-2-3"
 const handle = { attributes: 0, uuid: "00000001-0000-0000-0000-000000000000" }
 const path = "//nas/data/file"
@@ -348,5 +348,131 @@ describe("lookupNames", () => {
       assert.deepStrictEqual([error.status, error.command], [status, "LsarLookupNames3"])
       // Well-known names need no server.
       assert.strictEqual((yield* at({ open: none }).lookupNames(path, ["SYSTEM"]))[0]?.sid, "S-1-5-18")
+    }))
+})
+
+describe("lookupDomains", () => {
+  const machine = "S-1-5-21-7-8-9"
+  const root = "S-1-5-21-4-5-6"
+  const { PolicyAccountDomainInformation, PolicyDnsDomainInformation, PolicyPrimaryDomainInformation } =
+    Lsad.PolicyInformationClass
+
+  const response = Codec.encode(Lsad.QueryInformationPolicyResponse)
+  const classOf = (stub: Uint8Array) => {
+    const asked = Result.getOrThrow(Codec.decode("", Lsad.QueryInformationPolicyRequest)(stub))
+    assert.deepStrictEqual(asked.handle, handle)
+    return asked.informationClass
+  }
+  const failing = (returnValue: number) => response({ information: undefined, returnValue })
+
+  /** Whether the handle has the right that MS-LSAD 3.1.4.4.4 wants for these classes. */
+  let mayView = false
+
+  /** A machine, and the domain that it is in. Classes with a DNS name are only for LsarQueryInformationPolicy2. */
+  const machineOf = (primary: string | undefined) => ({
+    ...opens,
+    [LsarOpenPolicy2]: (stub: Uint8Array) => {
+      const { desiredAccess } = Result.getOrThrow(Codec.decode("", Lsad.OpenPolicy2Request)(stub))
+      mayView = (desiredAccess & Lsad.PolicyAccess.POLICY_VIEW_LOCAL_INFORMATION) !== 0
+      return opens[LsarOpenPolicy2]()
+    },
+    [LsarQueryInformationPolicy]: (stub: Uint8Array) => {
+      if (!mayView) return failing(NtStatus.STATUS_ACCESS_DENIED)
+      const informationClass = classOf(stub)
+      return informationClass === PolicyAccountDomainInformation
+        ? response({ information: { level: 5, value: { name: "NAS", sid: machine } }, returnValue: 0 })
+        : informationClass === PolicyPrimaryDomainInformation
+        ? response({ information: { level: 3, value: { name: "CORP", sid: primary } }, returnValue: 0 })
+        : failing(NtStatus.STATUS_INVALID_PARAMETER)
+    }
+  })
+
+  const forestOf = (dnsDomainName: string, dnsForestName: string, sid: string | undefined) => ({
+    ...machineOf(sid),
+    [LsarQueryInformationPolicy2]: (stub: Uint8Array) => {
+      assert.strictEqual(classOf(stub), PolicyDnsDomainInformation)
+      const value = { name: "CORP", dnsDomainName, dnsForestName, domainGuid: handle.uuid, sid }
+      return response({ information: { level: 12, value }, returnValue: 0 })
+    }
+  })
+
+  const rootIs = (use: number) => ({
+    [LsarLookupNames3]: (stub: Uint8Array) => {
+      const { names } = Result.getOrThrow(Codec.decode("", Lsat.LookupNames3Request)(stub))
+      assert.deepStrictEqual(names, ["corp.test"])
+      return Codec.encode(Lsat.LookupNames3Response)({
+        referencedDomains: use === 3 ? [{ name: "CORP", sid: root }] : undefined,
+        translatedSids: [{ use, sid: use === 8 ? undefined : root, domainIndex: 0, flags: 0 }],
+        mappedCount: use === 8 ? 0 : 1,
+        returnValue: use === 8 ? NtStatus.STATUS_NONE_MAPPED : 0
+      })
+    }
+  })
+
+  it.effect.each([
+    {
+      what: "in the root domain of its forest",
+      operations: forestOf("Corp.test", "corp.test", domain),
+      found: { machine, domain, rootDomain: domain }
+    },
+    {
+      what: "in a domain below the root, which it finds by its name",
+      operations: { ...forestOf("eu.corp.test", "corp.test", domain), ...rootIs(3) },
+      found: { machine, domain, rootDomain: root }
+    },
+    {
+      what: "in a domain below a root that it does not find",
+      operations: { ...forestOf("eu.corp.test", "corp.test", domain), ...rootIs(8) },
+      found: { machine, domain, rootDomain: undefined }
+    },
+    {
+      what: "in a domain below a name that is an account's",
+      operations: { ...forestOf("eu.corp.test", "corp.test", domain), ...rootIs(1) },
+      found: { machine, domain, rootDomain: undefined }
+    },
+    {
+      what: "in a workgroup",
+      operations: forestOf("", "", undefined),
+      found: { machine, domain: undefined, rootDomain: undefined }
+    },
+    {
+      what: "in a domain without a forest",
+      operations: forestOf("", "", domain),
+      found: { machine, domain, rootDomain: undefined }
+    },
+    {
+      what: "that does not know LsarQueryInformationPolicy2",
+      operations: machineOf(domain),
+      found: { machine, domain, rootDomain: undefined }
+    },
+    {
+      what: "that refuses the class with a DNS name",
+      operations: {
+        ...machineOf(domain),
+        [LsarQueryInformationPolicy2]: () => failing(NtStatus.STATUS_INVALID_PARAMETER)
+      },
+      found: { machine, domain, rootDomain: undefined }
+    }
+  ])("asks a machine $what", ({ found, operations }) =>
+    Effect.gen(function*() {
+      const { calls, lookupDomains, shares } = at({ operations })
+      const { domain, machine, rootDomain } = yield* lookupDomains(path)
+      assert.deepStrictEqual({ domain, machine, rootDomain }, found)
+      assert.deepStrictEqual(shares, ["nas\\data", "nas\\IPC$"])
+      assert.deepStrictEqual([calls.at(0), calls.at(-1)], [LsarOpenPolicy2, LsarClose])
+    }))
+
+  it.effect("fails if the server does not tell its domains", () =>
+    Effect.gen(function*() {
+      for (const script of [{ refused: true }, { operations: opens }]) {
+        const error = yield* Effect.flip(at(script).lookupDomains(path))
+        assert.instanceOf(error, ProtocolError)
+        assert.include(error.message, "does not tell the SIDs of its domains")
+      }
+      const status = NtStatus.STATUS_ACCESS_DENIED
+      const operations = { ...opens, [LsarQueryInformationPolicy]: () => failing(status) }
+      const error = yield* Effect.flip(at({ operations }).lookupDomains(path))
+      assert(error._tag === "SmbError", error.message)
+      assert.deepStrictEqual([error.status, error.command], [status, "LsarQueryInformationPolicy"])
     }))
 })

@@ -67,6 +67,7 @@ const runs: {
   previousVersions: (smb) => smb.previousVersions(path),
   lookupSids: (smb) => smb.lookupSids(path, ["S-1-5-21-1-2-3-4"]),
   lookupNames: (smb) => smb.lookupNames(path, ["ann"]),
+  lookupDomains: (smb) => smb.lookupDomains(path),
   shares: (smb) => smb.shares("smb://joe@nas"),
   openFiles: (smb) => smb.openFiles("smb://joe@nas"),
   sessions: (smb) => smb.sessions("smb://joe@nas")

@@ -42,6 +42,7 @@ export const others: ReadonlySet<string> = new Set([
     "shares",
     "lookupSids",
     "lookupNames",
+    "lookupDomains",
     "openFiles",
     "sessions",
     "retryLogons"

@@ -74,6 +74,9 @@ export const accounts = Effect.fnUntraced(function*({ domain, other, share, smb,
     ])
     assert.deepStrictEqual(names.map(({ type }) => type), ["unknown", "user", "alias", "user", "domain"])
     assert.deepStrictEqual((yield* smb.lookupNames(path, [own!])).map((one) => one?.name), [user])
+    // A server of its own has no domain, and its users are the machine's.
+    const domains = yield* smb.lookupDomains(path)
+    assert.deepStrictEqual([domains.machine, domains.domain, domains.rootDomain], [machine, undefined, undefined])
   }
 })
 

@@ -126,11 +126,18 @@ describe("the SDDL of a security descriptor", () => {
       assert.strictEqual(read.owner, sid, letters)
       assert.strictEqual(toSddl(read, { domain, machine, rootDomain }), `O:${letters}`)
     }
-    // A domain is its own root unless the caller knows better; without a domain the letters mean nothing.
-    assert.strictEqual(Result.getOrThrow(fromSddl("O:EA", { domain })).owner, `${domain}-519`)
-    const refused = fromSddl("O:EA")
-    assert(Result.isFailure(refused))
-    assert.include(refused.failure.message, "EA depends on a domain")
+    // Without their domain the letters mean nothing, and a domain may not be the root of its forest.
+    for (
+      const [letters, numbers] of [
+        ["DA", "as numbers, such as S-1-5-21-1-2-3-512, because the SID of the domain is not known"],
+        ["EA", "as numbers, such as S-1-5-21-1-2-3-519, because the SID of the root domain of the forest is not known"],
+        ["LA", "as numbers, such as S-1-5-21-1-2-3-500, because the SID of the machine is not known"]
+      ] as const
+    ) {
+      const refused = fromSddl(`O:${letters}`, letters === "DA" ? { machine, rootDomain } : { domain })
+      assert(Result.isFailure(refused))
+      assert.include(refused.failure.message, numbers)
+    }
     assert.strictEqual(toSddl(Result.getOrThrow(fromSddl(`O:${domain}-519`))), `O:${domain}-519`)
   })
 

@@ -14,6 +14,7 @@ import {
   SmbFileSystem,
   SmbServer,
   TestTransport,
+  UncPath,
   UserStore
 } from "effect-smb"
 import { SmbFile } from "effect-smb/Client"
@@ -475,13 +476,18 @@ describe("on the project's server", () => {
 
   const servers = Effect.gen(function*() {
     const users = UserStore.inMemory({ joe: password })
-    const target = yield* SmbServer.make({ host: one, port: 0, users, shares: { data: MemoryStore.make() } })
+    const target = yield* SmbServer.make({
+      host: one,
+      port: 0,
+      users,
+      shares: { data: MemoryStore.make(), more: MemoryStore.make() }
+    })
     const root = yield* SmbServer.make({
       host,
       port: 0,
       users,
       shares: { data: MemoryStore.make(), fixed: { store: MemoryStore.make(), readOnly: true } },
-      namespaces: { roots: { public: { links: { plans: [`\\\\${one}\\data`] } } } }
+      namespaces: { roots: { public: { links: { plans: [`\\\\${one}\\data`], more: [`\\\\${one}\\more`] } } } }
     })
     const client = Smb.layer({
       user: "joe",
@@ -522,6 +528,13 @@ describe("on the project's server", () => {
         yield* fs.copyFile("/plans/d/a?.txt", "/plans/copy")
         yield* fs.link("/plans/copy", "/plans/d/hard")
         assert.deepStrictEqual((yield* fs.stat("/plans/copy")).nlink, Option.some(2n))
+        // The failure says which two shares it is about.
+        const across = yield* Effect.flip(fs.link("/plans/copy", "/more/hard"))
+        assert(across._tag === "PlatformError" && across.reason._tag === "Unknown", String(across))
+        const cause = across.reason.cause
+        assert(cause instanceof UncPath.PathError && cause.reason._tag === "AcrossShares", String(cause))
+        assert.match(across.message, /cannot get the other name .*more.*: copy and remove/)
+        assert.deepStrictEqual(yield* fs.readDirectory("/more"), [])
         // The link itself is made in the namespace.
         assert.strictEqual(yield* tagOf(fs.remove("/plans", { recursive: true })), "Busy")
         const other = yield* SmbFileSystem.make(at("data"))

@@ -14,6 +14,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync
 } from "node:fs"
 import { createServer } from "node:http"
@@ -570,6 +571,46 @@ layer(layerServers, { timeout: 60_000 })("the command effect-smb with smbd", (it
       whole[0] = whole[0]! ^ 0xff
       assert.strictEqual(sha(whole), sha(big))
       assert.isBelow(seen.reduce((sum, length) => sum + length, 0), big.length - half.length + 2 * 1024 * 1024)
+    }))
+
+  it.effect("put --resume continues an upload in the same file and does not send its first part again", () =>
+    Effect.gen(function*() {
+      const { here, one } = yield* place("resumed-upload")
+      const local = join(here, "up.bin")
+      const content = big.subarray(0, 16 * 1024 * 1024)
+      writeFileSync(local, content)
+      const folder = one.path("data", "resumed-upload")
+      mkdirSync(folder)
+      chmodSync(folder, 0o777)
+      /** Runs the upload through a proxy that cuts before more than `most` bytes are sent. Returns how many were sent. */
+      const put = (most: number, verify: (run: Run) => void) =>
+        Effect.scoped(Effect.gen(function*() {
+          let sent = 0
+          yield* Lab.proxy({
+            listen: { address: proxied },
+            target: { address: data },
+            onPacket: ({ bytes, direction }) => {
+              if (direction === "toServer") sent += bytes.length
+              return sent > most ? "cut" : bytes
+            }
+          })
+          verify(yield* smb(["put", "--resume", "--retries", "0", local, `//${proxied}/data/resumed-upload/up.bin`]))
+          return sent
+        }))
+      // The command sends the next block of 4 MiB after the server has written the one before: so two are there.
+      const there = 8 * 1024 * 1024
+      yield* put(there + 1024 * 1024, (run) => assertLine(run, 1, /127\.0\.23\.4/))
+      const [part, ...others] = readdirSync(folder)
+      assert.deepStrictEqual(others, [])
+      assert.notStrictEqual(part, "up.bin")
+      assert.deepStrictEqual(sha(readFileSync(join(folder, part!)).subarray(0, there)), sha(content.subarray(0, there)))
+      const { ino } = statSync(join(folder, part!))
+      const sent = yield* put(Infinity, assertDone)
+      assert.deepStrictEqual(readdirSync(folder), ["up.bin"])
+      assert.strictEqual(statSync(join(folder, "up.bin")).ino, ino)
+      assert.strictEqual(sha(readFileSync(join(folder, "up.bin"))), sha(content))
+      assert.isAtLeast(sent, content.length - there - 1024 * 1024)
+      assert.isBelow(sent, content.length - there + 256 * 1024)
     }))
 
   for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {

@@ -4,7 +4,6 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import * as Sddl from "../../Codec/Sddl.ts"
 import * as AclChange from "../AclChange.ts"
 import * as Flags from "../Flags.ts"
 import { boolean, root, some, withClient } from "./Root.ts"
@@ -21,15 +20,7 @@ const entries = (texts: ReadonlyArray<string>, denied: boolean) =>
     }))
 
 const descriptor = (text: string) =>
-  Result.match(Sddl.fromSddl(text), {
-    onFailure: ({ expected, offset }) =>
-      Flags.refuse(
-        `--set: the SDDL is wrong at its character ${offset + 1}, ${
-          JSON.stringify(text.slice(offset, offset + 12))
-        }: expected ${expected}`
-      ),
-    onSuccess: (read) => Effect.succeed(read)
-  })
+  Result.match(AclChange.checkSet(text), { onFailure: Flags.refuse, onSuccess: (sddl) => Effect.succeed(sddl) })
 
 /** `effect-smb acl` */
 export const acl = Command.make(

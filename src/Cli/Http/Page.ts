@@ -83,7 +83,8 @@ const symbols =
   `<svg class="symbols" aria-hidden="true"><symbol id="d" viewBox="0 0 16 16"><path d="M1 2.5h5l1.6 2H15v9H1z"/></symbol>` +
   `<symbol id="f" viewBox="0 0 16 16"><path d="M3.5 1.7h6l3 3v9.6h-9z M9.5 1.7v3h3"/></symbol></svg>`
 
-const page = (title: string, body: string): string =>
+/** A page up to its body, and its end. */
+const begin = (title: string): string =>
   `<!doctype html>
 <html lang="en">
 <head>
@@ -95,20 +96,27 @@ ${icon}
 </head>
 <body>
 ${symbols}
-${body}
+`
+
+const end = `
 </body>
 </html>
 `
 
+const page = (title: string, body: string): string => `${begin(title)}${body}${end}`
+
 const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" })
 
-const compareNames = (a: Entry, b: Entry): number =>
+/** What a listing shows of an entry. */
+export type Shown = Pick<Entry, "name" | "type" | "size" | "lastWriteTime">
+
+const compareNames = (a: Shown, b: Shown): number =>
   collator.compare(a.name, b.name) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
 
 const compareNumbers = (a: bigint, b: bigint): number => a < b ? -1 : a > b ? 1 : 0
 
 /** The entries in an order, folders always first. Folders have no size: they stay in the order of their names. */
-export const sort = (entries: ReadonlyArray<Entry>, { by, descending }: Order): ReadonlyArray<Entry> => {
+export const sort = (entries: ReadonlyArray<Shown>, { by, descending }: Order): ReadonlyArray<Shown> => {
   const sign = descending ? -1 : 1
   return entries.toSorted((a, b) => {
     const [isFolderA, isFolderB] = [a.type === "directory", b.type === "directory"]
@@ -126,7 +134,7 @@ export const sort = (entries: ReadonlyArray<Entry>, { by, descending }: Order): 
 const two = (value: number): string => String(value).padStart(2, "0")
 
 /** The time of the last write, in this machine's time zone. */
-const timeOf = (entry: Entry): string => {
+const timeOf = (entry: Shown): string => {
   if (!FileTime.isTime(entry.lastWriteTime)) return ""
   const date = new Date(FileTime.toMillis(entry.lastWriteTime))
   const text = `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())} ` +
@@ -138,7 +146,7 @@ const timeOf = (entry: Entry): string => {
 export const shown = (name: string): string =>
   name.replace(/\uf07f?\uf026/g, (one) => one === "\uf026" ? "\\" : "\uf026").toWellFormed()
 
-const row = (order: Order) => (entry: Entry): string => {
+const row = (order: Order) => (entry: Shown): string => {
   const url = `./${encodeName(entry.name)}`
   const isFolder = entry.type === "directory"
   const name =
@@ -193,7 +201,7 @@ export interface Listing {
   readonly root: string
   /** The names from the served folder to this one. */
   readonly names: ReadonlyArray<string>
-  readonly entries: ReadonlyArray<Entry>
+  readonly entries: ReadonlyArray<Shown>
   readonly order: Order
   /** The number of entries after which the listing ended early; `undefined` for a whole listing. */
   readonly cutAt: number | undefined
@@ -201,28 +209,39 @@ export interface Listing {
   readonly timeZone: string
 }
 
-/** The page of a folder. */
-export const listing = ({ cutAt, entries, names, order, root, timeZone }: Listing): string => {
+/** How many rows are in one part of a page: about 50 kB. */
+const rowsOfPart = 100
+
+/**
+ * The page of a folder in parts, each of which is made when it is asked for: the whole page of a large folder is several
+ * times as large as its entries.
+ */
+export function* listing({ cutAt, entries, names, order, root, timeZone }: Listing): Generator<string, void> {
   const folders = entries.filter(({ type }) => type === "directory").length
   const size = entries.reduce((sum, entry) => entry.type === "file" ? sum + entry.size : sum, 0n)
   const cut = cutAt === undefined
     ? ""
     : `<p class="notice">This folder has more entries than a page shows: these are the first ${cutAt} that the server ` +
       `listed. The command <code>effect-smb ls</code> shows all.</p>`
-  const table = entries.length === 0
-    ? "<p>This folder is empty.</p>"
-    : `<table><thead><tr>${columns.map(heading(order)).join("")}<th class="save"></th></tr></thead>\n<tbody>\n${
-      sort(entries, order).map(row(order)).join("\n")
-    }\n</tbody></table>`
   const sum = `${count(folders, "folder", "folders")}, ${count(entries.length - folders, "file", "files")}, ` +
     `${Output.bytes(Number(size))}. Times are in the time zone ${escape(timeZone)}.`
   const last = names.at(-1)
-  return page(
-    last === undefined ? root : shown(last),
-    `<header>${breadcrumbs(root, names, true, queryOf(order))}</header>
-<main>${cut}${table}</main>
-<footer>${sum} Shown read-only by effect-smb.</footer>`
-  )
+  yield `${begin(last === undefined ? root : shown(last))}<header>${
+    breadcrumbs(root, names, true, queryOf(order))
+  }</header>
+<main>${cut}`
+  if (entries.length === 0) {
+    yield "<p>This folder is empty.</p>"
+  } else {
+    yield `<table><thead><tr>${columns.map(heading(order)).join("")}<th class="save"></th></tr></thead>\n<tbody>\n`
+    const sorted = sort(entries, order)
+    for (let at = 0; at < sorted.length; at += rowsOfPart) {
+      yield `${sorted.slice(at, at + rowsOfPart).map(row(order)).join("\n")}\n`
+    }
+    yield "</tbody></table>"
+  }
+  yield `</main>
+<footer>${sum} Shown read-only by effect-smb.</footer>${end}`
 }
 
 /** What went wrong. */

@@ -46,10 +46,10 @@ export interface Options {
   readonly maximumEntries?: number | undefined
 }
 
-/** About 5 MB of HTML. */
+/** About 5 MB of HTML, of which only a part is in memory at a time, and less than 3 MB of entries. */
 const defaultMaximumEntries = 20_000
 
-/** How many listings are gathered at a time: each one is in memory. The rest waits. */
+/** How many listings are gathered and sorted at a time. The rest waits. A browser that reads slowly holds up no other. */
 const listingsAtATime = 4
 
 /** Headers of every response. No other origin can embed or read it, and no browser guesses a type. */
@@ -61,16 +61,25 @@ const commonHeaders = {
   "cross-origin-opener-policy": "same-origin"
 }
 
-const html = (text: string, status: number) =>
-  HttpServerResponse.text(text, {
-    status,
-    contentType: "text/html; charset=utf-8",
-    headers: {
-      ...commonHeaders,
-      "content-security-policy": Page.contentSecurityPolicy,
-      "cache-control": "no-store"
-    }
-  })
+const asHtml = (status: number) => ({
+  status,
+  contentType: "text/html; charset=utf-8",
+  headers: {
+    ...commonHeaders,
+    "content-security-policy": Page.contentSecurityPolicy,
+    "cache-control": "no-store"
+  }
+})
+
+const html = (text: string, status: number) => HttpServerResponse.text(text, asHtml(status))
+
+/** A page in parts. A part is made when the browser has taken the ones before it. */
+const htmlInParts = (parts: Iterable<string>, status: number) =>
+  HttpServerResponse.stream(
+    // Node's response gets all chunks of a pull at once: one by one, it can say when it is full.
+    Stream.encodeText(Stream.fromIterable(parts, { chunkSize: 1 })),
+    asHtml(status)
+  )
 
 /** How much is read at once, in bytes, and how many such parts are read ahead of a browser that takes them slowly. */
 const partSize = 256 * 1024
@@ -182,8 +191,13 @@ const listing = Effect.fnUntraced(function*(
   names: ReadonlyArray<string>,
   url: string
 ) {
-  const found = yield* Stream.runCollect(Stream.take(smb.list(folder), maximumEntries + 1))
-  return html(
+  const found = yield* smb.list(folder).pipe(
+    Stream.take(maximumEntries + 1),
+    // A browser that reads slowly keeps them in memory: only what the page shows.
+    Stream.map(({ lastWriteTime, name, size, type }): Page.Shown => ({ name, type, size, lastWriteTime })),
+    Stream.runCollect
+  )
+  return htmlInParts(
     Page.listing({
       root: UncPath.format(base),
       names,

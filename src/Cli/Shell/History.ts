@@ -14,12 +14,12 @@ const longest = 4096
 
 /**
  * Whether a line can be kept: not after a blank, as in other shells, not one that is longer than usual, and not one with
- * a password in a path.
+ * a password in a path, or behind a user as smbclient has it (`-U name%password`).
  */
 export const isKept = (line: string): boolean => {
   if (line.trim() === "" || line.startsWith(" ") || line.length > longest) return false
   // The words and the path can be other ones than the user meant, as with a ; in a password.
-  if (Remote.mayHoldPassword(line)) return false
+  if (Remote.mayHoldPassword(line) || /(?:^|\s)(?:-U|--user\b).*%/.test(line)) return false
   const commands = Words.parse(line)
   // A line with an open quote can hold a password too.
   const words = Result.isSuccess(commands) ? commands.success.flat() : []

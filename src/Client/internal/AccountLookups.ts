@@ -1,6 +1,7 @@
 /**
  * Names for SIDs and SIDs for names, by the remote procedure calls of MS-LSAT over the pipe `lsarpc` (LsarLookupSids2,
- * LsarLookupNames3 or LsarLookupNames2) of the server that holds a path.
+ * LsarLookupNames3 or LsarLookupNames2) of the server that holds a path. The SIDs of its domains are from the same pipe
+ * (MS-LSAD LsarQueryInformationPolicy and LsarQueryInformationPolicy2).
  *
  * Well-known SIDs need no request. The calls without a policy handle (LsarLookupSids3, LsarLookupNames4) are for a
  * secure channel between machines of a domain, which a client of files does not have (MS-LSAT 3.1.4.9).
@@ -12,6 +13,7 @@ import { NtStatus } from "../../Codec/NtStatus.ts"
 import { FaultStatus } from "../../Codec/Rpc/DceRpc.ts"
 import * as Lsad from "../../Codec/Rpc/Lsad.ts"
 import * as Lsat from "../../Codec/Rpc/Lsat.ts"
+import type * as Sddl from "../../Codec/Sddl.ts"
 import { isSid, type Sid } from "../../Codec/SecurityDescriptor.ts"
 import { fromStatus, type ProtocolError, type RequestError, type SmbError } from "../../Protocol/Errors.ts"
 import type * as Share from "../../Protocol/Share.ts"
@@ -70,11 +72,27 @@ const lookupNames3 = {
   response: Lsat.LookupNames3Response
 }
 
+/** LsarQueryInformationPolicy2 is for the classes with a DNS name, which servers before Windows 2000 do not have. */
+const queryPolicy = {
+  name: "LsarQueryInformationPolicy",
+  operation: Lsad.Operation.LsarQueryInformationPolicy,
+  request: Lsad.QueryInformationPolicyRequest,
+  response: Lsad.QueryInformationPolicyResponse
+}
+
+const queryPolicy2 = {
+  ...queryPolicy,
+  name: "LsarQueryInformationPolicy2",
+  operation: Lsad.Operation.LsarQueryInformationPolicy2
+}
+
 const isMapped = (status: number): boolean =>
   status === 0 || status === NtStatus.STATUS_SOME_NOT_MAPPED || status === NtStatus.STATUS_NONE_MAPPED
 
+const { POLICY_LOOKUP_NAMES, POLICY_VIEW_LOCAL_INFORMATION } = Lsad.PolicyAccess
+
 /** A policy handle, and the calls that need it. */
-const openLsa = Effect.fnUntraced(function*(ipc: Share.Share) {
+const openLsa = Effect.fnUntraced(function*(ipc: Share.Share, desiredAccess: number = POLICY_LOOKUP_NAMES) {
   const call = yield* RpcPipe.bind(ipc, lsarpc)
   const failed = (status: number, name: string) => fromStatus(status, name, UncName.format(ipc, "IPC$", Lsad.pipeName))
   const { handle } = yield* Effect.acquireRelease(
@@ -89,7 +107,7 @@ const openLsa = Effect.fnUntraced(function*(ipc: Share.Share) {
           securityDescriptor: undefined,
           securityQualityOfService: undefined
         },
-        desiredAccess: Lsad.PolicyAccess.POLICY_LOOKUP_NAMES
+        desiredAccess
       }),
       (answer) =>
         answer.returnValue === 0 ? Effect.succeed(answer) : Effect.fail(failed(answer.returnValue, openPolicy.name))
@@ -182,6 +200,36 @@ const sidsOf = Effect.fnUntraced(function*(
   return found
 })
 
+const { PolicyInformationClass: Class } = Lsad
+
+/** The SIDs of the machine, of its domain, and of the root domain of the forest, as far as the server tells them. */
+const domainsOf = Effect.fnUntraced(function*(
+  ipc: Share.Share
+): Effect.fn.Return<Sddl.Domains, RequestError | RpcPipe.RpcRefused, Scope.Scope> {
+  const { call, failed, handle } = yield* openLsa(ipc, POLICY_LOOKUP_NAMES | POLICY_VIEW_LOCAL_INFORMATION)
+  const own = yield* call(queryPolicy, { handle, informationClass: Class.PolicyAccountDomainInformation })
+  if (own.returnValue !== 0) return yield* failed(own.returnValue, queryPolicy.name)
+  const machine = own.information?.level === 5 ? own.information.value?.sid : undefined
+  const dns = yield* Effect.catchTag(
+    call(queryPolicy2, { handle, informationClass: Class.PolicyDnsDomainInformation }),
+    "RpcRefused",
+    () => Effect.succeed(undefined)
+  )
+  const forest = dns?.returnValue === 0 && dns.information?.level === 12 ? dns.information.value : undefined
+  if (forest === undefined) {
+    // smbd as a member and servers of old domains tell the domain, and not its forest.
+    const primary = yield* call(queryPolicy, { handle, informationClass: Class.PolicyPrimaryDomainInformation })
+    if (primary.returnValue !== 0) return yield* failed(primary.returnValue, queryPolicy.name)
+    return { machine, domain: primary.information?.level === 3 ? primary.information.value?.sid : undefined }
+  }
+  const { dnsDomainName, dnsForestName, sid: domain } = forest
+  // A workgroup has no SID (MS-LSAD 2.2.4.14).
+  if (domain === undefined || dnsForestName === "") return { machine, domain }
+  if (dnsForestName.toLowerCase() === dnsDomainName.toLowerCase()) return { machine, domain, rootDomain: domain }
+  const [root] = yield* sidsOf(ipc, [dnsForestName])
+  return { machine, domain, rootDomain: root?.type === "domain" ? root.sid : undefined }
+})
+
 /** The target of IPC$ at the server that holds a path. */
 const locate = (context: PathContext, path: UncPath.PathInput): Effect.Effect<Locator.Target, ClientError> =>
   Effect.scoped(Effect.gen(function*() {
@@ -207,15 +255,17 @@ const tellsNothing = (error: ClientError | RpcPipe.RpcRefused): error is SmbErro
 /** Whether a server can be asked for this name: no account has a longer one (MS-LSAT 3.1.4.6). */
 const canBeAsked = (name: string): boolean => name !== "" && name.length <= 1024
 
-const refused = (server: string) => ({ fault }: RpcPipe.RpcRefused): ProtocolError =>
+const refused = (server: string, what: string) => ({ fault }: RpcPipe.RpcRefused): ProtocolError =>
   RpcPipe.unexpected(
     server,
-    "the server does not translate names to SIDs: it refused the lsarpc interface" +
+    `the server does not ${what}: it refused the lsarpc interface` +
       (fault === undefined ? "" : ` (fault ${fault})`)
   )
 
-/** The lookups of accounts. */
-export const operations = (context: PathContext): Pick<Operations, "lookupSids" | "lookupNames"> => {
+/** The lookups of accounts and domains. */
+export const operations = (
+  context: PathContext
+): Pick<Operations, "lookupSids" | "lookupNames" | "lookupDomains"> => {
   const lookupSids = Effect.fnUntraced(function*(path: UncPath.PathInput, sids: ReadonlyArray<Sid>) {
     const known = new Map<Sid, Account.Account>()
     const asked = new Set<Sid>()
@@ -251,7 +301,12 @@ export const operations = (context: PathContext): Pick<Operations, "lookupSids" 
       const found = yield* onIpc(
         context,
         yield* locate(context, path),
-        (ipc) => Effect.catchTag(sidsOf(ipc, all), "RpcRefused", (error) => Effect.fail(refused(ipc.server)(error)))
+        (ipc) =>
+          Effect.catchTag(
+            sidsOf(ipc, all),
+            "RpcRefused",
+            (error) => Effect.fail(refused(ipc.server, "translate names to SIDs")(error))
+          )
       )
       for (const [i, name] of all.entries()) known.set(name, found[i])
     }
@@ -264,6 +319,18 @@ export const operations = (context: PathContext): Pick<Operations, "lookupSids" 
     }),
     lookupNames: Effect.fnUntraced(function*(path, names) {
       return yield* lookupNames(path, names)
+    }),
+    lookupDomains: Effect.fnUntraced(function*(path) {
+      return yield* onIpc(
+        context,
+        yield* locate(context, path),
+        (ipc) =>
+          Effect.catchTag(
+            domainsOf(ipc),
+            "RpcRefused",
+            (error) => Effect.fail(refused(ipc.server, "tell the SIDs of its domains")(error))
+          )
+      )
     })
   }
 }

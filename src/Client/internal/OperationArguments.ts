@@ -66,6 +66,7 @@ const checks: Checks<Operations> = {
   shares: undefined,
   lookupSids: undefined,
   lookupNames: undefined,
+  lookupDomains: undefined,
   openFiles: undefined,
   sessions: undefined
 }

@@ -4,11 +4,8 @@ import type * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import * as Stream from "effect/Stream"
 import type { ClientError } from "../../Client/ClientError.ts"
-import * as Information from "../../Client/Information.ts"
 import * as OpenMode from "../../Client/OpenMode.ts"
-import * as UncPath from "../../Client/UncPath.ts"
 import { fold } from "../../Codec/UpCase.ts"
-import type { RequestError } from "../../Protocol/Errors.ts"
 import { at, atBoth, type Root } from "./Access.ts"
 import { badArgument, failure, type Place } from "./Failures.ts"
 import { absolute, fromClientName, fromLinkTarget, locate, type Located, namesOf, toLinkTarget } from "./Paths.ts"
@@ -93,23 +90,7 @@ export const methods = (
       if (to.names.length === 0) {
         return Effect.fail(failure(place, "AlreadyExists", "the root of the file system exists"))
       }
-      return Effect.scoped(root.smb.withShare(from.unc, (share, existing) =>
-        root.smb.withShare(UncPath.parent(to.unc), (
-          other,
-          folder
-        ): Effect.Effect<void, RequestError | PlatformError> => {
-          if (share.sessionKey !== other.sessionKey || fold(share.name) !== fold(other.name)) {
-            return Effect.fail(failure(place, "Unknown", "a hard link stays on the share of its file"))
-          }
-          const name = UncPath.name(to.unc)
-          const fileName = folder === "" ? name : `${folder}\\${name}`
-          return Effect.flatMap(
-            share.batch(existing, linking, [
-              Information.setFile("FileLinkInformation", { replaceIfExists: false, rootDirectory: 0n, fileName })
-            ]),
-            ({ results }) => Effect.fromResult(results[0])
-          )
-        })))
+      return root.smb.makeHardLink(from.unc, to.unc)
     }),
   readLink: (path) =>
     at(root, { method: "readLink", path }, ({ unc }) => Effect.map(root.smb.readLink(unc), fromLinkTarget)),
@@ -132,6 +113,3 @@ export const methods = (
         : symlink(root, place, fromPath, names))
   }
 })
-
-/** MS-FSA asks for no right of the open to make a link; servers ask for one to change the file. */
-const linking = { ...OpenMode.setAttributes, createOptions: OpenMode.remove.createOptions }

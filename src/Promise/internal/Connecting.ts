@@ -126,6 +126,7 @@ const make = (runner: Runner, smb: SmbClient.Client): Client => {
     shares: (server, options) => run(smb.shares(server), options?.signal),
     lookupSids: (path, sids, options) => run(smb.lookupSids(path, sids), options?.signal),
     lookupNames: (path, names, options) => run(smb.lookupNames(path, names), options?.signal),
+    lookupDomains: (path, options) => run(smb.lookupDomains(path), options?.signal),
     openFiles: (server, options) => run(smb.openFiles(server), options?.signal),
     sessions: (server, options) => run(smb.sessions(server), options?.signal),
     retryLogons: () => run(smb.retryLogons),
