@@ -3,7 +3,7 @@
  * has no comments, the declarations have their docstrings: docs/adr/0028-what-the-package-holds.md.
  */
 import { spawnSync } from "node:child_process"
-import { existsSync, rmSync } from "node:fs"
+import { existsSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
@@ -35,3 +35,12 @@ compile("--declaration", "--emitDeclarationOnly")
 compile("--removeComments", "--noCheck")
 const { bundleBuild } = await import("./bundle.mjs")
 await bundleBuild()
+// One tab for each level and few line breaks: the compiler's four blanks are 1 % of the package.
+const { createFromBuffer } = await import("@dprint/formatter")
+const { getPath } = await import("@dprint/typescript")
+const formatter = createFromBuffer(readFileSync(getPath()))
+formatter.setConfig({ useTabs: true, lineWidth: 200 }, { semiColons: "asi" })
+for (const filePath of globSync("dist/**/*.js", { cwd: root }).map((path) => join(root, path))) {
+  const fileText = readFileSync(filePath, "utf8")
+  writeFileSync(filePath, formatter.formatText({ filePath, fileText }))
+}
