@@ -149,8 +149,8 @@ export interface ReadableFile {
 
 /**
  * The operations on paths. A path is a text such as `\\server\share\file` or an `UncPath`; sizes and offsets are bytes.
- * Every operation fails with one of `ClientError`. A number, a time or a text that cannot be used is an `ArgumentError`
- * (a path: `PathError`), and nothing is sent then.
+ * Every operation fails with one of `ClientError`. A number, a time, a text or bytes that cannot be used are an
+ * `ArgumentError` (a path: `PathError`), and nothing is sent then.
  *
  * @category models
  * @since 0.1.0

@@ -24,6 +24,10 @@ import type * as Share from "./Share.ts"
 export interface Rule {
   readonly holds: (value: any) => boolean
   readonly expected: string
+  /** The caller has to give a value: `undefined` is a wrong one. Default: it is an option that the caller can leave out. */
+  readonly isRequired?: boolean | undefined
+  /** The value is the content of a file, or something like it: an error tells its type alone. Default: the value. */
+  readonly isContent?: boolean | undefined
 }
 
 /**
@@ -33,6 +37,43 @@ export interface Rule {
  * @since 0.2.0
  */
 export type Given = Readonly<Record<string, readonly [rule: Rule, value: unknown]>>
+
+/**
+ * The same rule for an argument that the caller has to give.
+ *
+ * @category rules
+ * @since 0.2.0
+ */
+export const required = (rule: Rule): Rule => ({ ...rule, isRequired: true })
+
+/** The type of a value in one word, such as `Uint16Array`. */
+const typeOf = (value: unknown): string =>
+  typeof value === "object" && value !== null ? Object.prototype.toString.call(value).slice(8, -1) : String(
+    value === null ? value : typeof value
+  )
+
+/** Also of another realm. Other typed arrays count elements where requests count bytes. */
+const isBytes = (value: unknown): value is Uint8Array => ArrayBuffer.isView(value) && typeOf(value) === "Uint8Array"
+
+/**
+ * Bytes. Any other value would go on the wire with a wrong length, or throw after its request has a MessageId.
+ *
+ * @category rules
+ * @since 0.2.0
+ */
+export const bytes: Rule = { holds: isBytes, expected: "a Uint8Array", isContent: true }
+
+/**
+ * Bytes, or a text that is written as UTF-8.
+ *
+ * @category rules
+ * @since 0.2.0
+ */
+export const bytesOrText: Rule = {
+  holds: (value) => typeof value === "string" || isBytes(value),
+  expected: "a Uint8Array or a text",
+  isContent: true
+}
 
 const isWhole = (value: unknown, minimum: bigint, maximum: bigint): boolean =>
   typeof value === "bigint"
@@ -220,8 +261,8 @@ export const port: Rule = integer(1, 65_535)
 export const without = (other: string): Rule => ({ holds: (value) => value !== true, expected: `it without ${other}` })
 
 const bytesOf = (length: number): Rule => ({
-  holds: (value: Uint8Array) => value.length === length,
-  expected: `${length} bytes`
+  holds: (value) => isBytes(value) && value.length === length,
+  expected: `${length} bytes in a Uint8Array`
 })
 
 /** The most characters of a value in a message. */
@@ -230,7 +271,8 @@ const longestShown = 80
 /** A value in words: what a person recognizes, and no more of it than that. */
 const shown = (value: unknown): string => {
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? "an invalid Date" : value.toISOString()
-  if (value instanceof Uint8Array) return `${value.length} bytes`
+  if (isBytes(value)) return `${value.length} bytes`
+  if (ArrayBuffer.isView(value)) return typeOf(value)
   const whole = typeof value === "string"
     ? JSON.stringify(value)
     : typeof value === "object" && value !== null
@@ -256,7 +298,15 @@ export const wrong = (argument: string, value: unknown, expected: string, path?:
 export const objection = (given: Given, path?: string): ArgumentError | undefined => {
   for (const name in given) {
     const [rule, value] = given[name]!
-    if (value !== undefined && !rule.holds(value)) return wrong(name, value, rule.expected, path)
+    if ((value === undefined && rule.isRequired !== true) || rule.holds(value)) continue
+    return rule.isContent === true
+      ? new ArgumentError({
+        argument: name,
+        value: typeOf(value),
+        expected: rule.expected,
+        ...(path === undefined ? {} : { path })
+      })
+      : wrong(name, value, rule.expected, path)
   }
   return undefined
 }
@@ -312,7 +362,10 @@ const aclOf = (name: string, acl: Acl | undefined): Given => {
     const at = `${name}.aces[${i}]`
     given[`${at}.aceType`] = [u8, ace.aceType]
     given[`${at}.aceFlags`] = [u8, ace.aceFlags]
-    if (ace._tag === "Raw") continue
+    if (ace._tag === "Raw") {
+      given[`${at}.data`] = [required(bytes), ace.data]
+      continue
+    }
     given[`${at}.mask`] = [flags, ace.mask]
     given[`${at}.sid`] = [sid, ace.sid]
     if (ace._tag === "Basic") continue
@@ -356,7 +409,9 @@ export const openOptions = (options: Share.OpenOptions): Given => ({
   "appInstance.version.high": [u64, options.appInstance?.version?.high],
   "appInstance.version.low": [u64, options.appInstance?.version?.low],
   timewarp: [size, options.timewarp],
-  allocationSize: [size, options.allocationSize]
+  allocationSize: [size, options.allocationSize],
+  securityDescriptor: [bytes, options.securityDescriptor],
+  extendedAttributes: [bytes, options.extendedAttributes]
 })
 
 /** How many ranges one request can have: their count is a number of 16 bits (MS-SMB2 2.2.26). */
@@ -392,27 +447,38 @@ const information = (about: Operation.Information): Given => {
   }
 }
 
+/** The rules of what each operation has, made once: every request is checked. */
+const needed = { bytes: required(bytes), u32: required(u32), u64: required(u64) }
+
 const operationOf = (operation: Operation.Any): Given => {
   switch (operation._tag) {
     case "Read": {
       const { destination, length, offset } = operation
       return {
-        offset: [u64, offset],
-        length: [u32, length],
+        offset: [needed.u64, offset],
+        length: [needed.u32, length],
         destination: [
-          { holds: (value: Uint8Array) => value.length >= length, expected: `a buffer of ${length} bytes` },
+          {
+            holds: (value) => isBytes(value) && value.length >= length,
+            expected: `a Uint8Array of ${length} bytes`,
+            isContent: !isBytes(destination)
+          },
           destination
         ]
       }
     }
     case "Write":
-      return { offset: [u64, operation.offset] }
+      return { offset: [needed.u64, operation.offset], data: [needed.bytes, operation.data] }
     case "Flush":
       return {}
     case "QueryInfo":
-      return { ...information(operation.information), maximum: [u32, operation.maximum] }
+      return {
+        ...information(operation.information),
+        maximum: [u32, operation.maximum],
+        input: [bytes, operation.input]
+      }
     case "SetInfo":
-      return information(operation.information)
+      return { ...information(operation.information), data: [needed.bytes, operation.data] }
     case "QueryDirectory":
       return {
         fileInformationClass: [u8, operation.fileInformationClass],
@@ -425,7 +491,11 @@ const operationOf = (operation: Operation.Any): Given => {
     case "Unlock":
       return rangesOf(operation.ranges)
     case "Ioctl":
-      return { ctlCode: [flags, operation.ctlCode], maximum: [u32, operation.maximum] }
+      return {
+        ctlCode: [flags, operation.ctlCode],
+        maximum: [u32, operation.maximum],
+        input: [needed.bytes, operation.input]
+      }
   }
 }
 

@@ -24,7 +24,8 @@ const checks: Checks<Operations> = {
   open: (options) => options === undefined ? {} : Arguments.openOptions(options),
   readFile: (options) => ({ maximum: [Arguments.count(0), options?.maximum] }),
   readFileString: undefined,
-  writeFile: (_, options) => ({
+  writeFile: (data, options) => ({
+    data: [Arguments.required(Arguments.bytesOrText), data],
     lastWriteTime: [Arguments.time, options?.lastWriteTime],
     shareAccess: [Arguments.flags, options?.shareAccess],
     ...(options?.atomic === true ? { append: [Arguments.without("atomic"), options.append] } : {})
