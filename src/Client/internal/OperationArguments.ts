@@ -80,8 +80,11 @@ const eachOf = (operations: object, checks: object): Record<string, unknown> =>
         | undefined
       if (check === undefined) return [name, operation]
       if (typeof check !== "function") return [name, eachOf(operation as object, check)]
-      const find = (path: UncPath.PathInput, ...rest: ReadonlyArray<unknown>) =>
-        Arguments.objection((check as (...rest: ReadonlyArray<unknown>) => Given)(...rest), text(path))
+      const find = (path: UncPath.PathInput, ...rest: ReadonlyArray<unknown>) => {
+        const given = (check as (...rest: ReadonlyArray<unknown>) => Given)(...rest)
+        // The text of a path costs more than the checks.
+        return Arguments.objection(given) && Arguments.objection(given, text(path))
+      }
       return [name, checked(name, operation as () => unknown, find)]
     })
   )
