@@ -52,8 +52,9 @@ export interface ShareEntry {
 }
 
 /**
- * Attributes and times to set; absent ones stay unchanged. A time is a `DateTime`, a `Date`, or a number of 100 ns ticks
- * since 1601. `ArgumentError` for an invalid `Date`, and for ticks that a FILETIME cannot hold.
+ * Attributes and times to set; absent ones stay unchanged. A time is a `DateTime`, a `Date`, or a `bigint` of 100 ns
+ * ticks since 1601. `ArgumentError` for an invalid `Date`, for any other value such as a `number`, and for ticks that a
+ * FILETIME cannot hold.
  *
  * @since 0.1.0
  */

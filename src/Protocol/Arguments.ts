@@ -5,6 +5,7 @@
  * Without the check a wrong number would throw in the middle of an operation, or go on the wire as another number: a
  * field of 32 bits takes the lower bits of any number, and 0 for NaN.
  */
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -150,11 +151,14 @@ export const flags: Rule = {
  * @since 0.2.0
  */
 export const time: Rule = {
-  holds: (value: FileTime.Input) => {
+  holds: (value: unknown) => {
+    // A number could be ticks, milliseconds or seconds: it is no time.
+    if (typeof value !== "bigint" && !(value instanceof Date) && !DateTime.isDateTime(value)) return false
     const ticks = FileTime.fromInput(value)
     return Result.isSuccess(ticks) && ticks.success >= FileTime.thaw
   },
-  expected: `a valid date, or ticks of 100 ns since 1601 from 0 to ${FileTime.latest}, or -1 or -2 (FileTime)`
+  expected:
+    `a valid Date or DateTime, or a bigint of 100 ns ticks since 1601 from 0 to ${FileTime.latest}, or -1n or -2n (FileTime)`
 }
 
 /**
@@ -240,7 +244,7 @@ const longestName = 32_760
  * @since 0.2.0
  */
 export const text: Rule = {
-  holds: (value: string) => value.length <= longestName && !value.includes("\0"),
+  holds: (value) => typeof value === "string" && value.length <= longestName && !value.includes("\0"),
   expected: `a text of at most ${longestName} UTF-16 code units without a NUL`
 }
 
@@ -416,8 +420,9 @@ export const openOptions = (options: Share.OpenOptions): Given => ({
 
 /** How many ranges one request can have: their count is a number of 16 bits (MS-SMB2 2.2.26). */
 const ranges: Rule = {
-  holds: (value: ReadonlyArray<unknown>) => value.length <= 0xffff,
-  expected: "at most 65535 ranges"
+  holds: (value) =>
+    Array.isArray(value) && value.length <= 0xffff && value.every((one) => typeof one === "object" && one !== null),
+  expected: "a list of at most 65535 ranges, each with offset and length"
 }
 
 /**
@@ -428,13 +433,12 @@ const ranges: Rule = {
 export const rangesOf = (
   list: ReadonlyArray<{ readonly offset: bigint | number; readonly length: bigint | number }>
 ): Given =>
-  Object.fromEntries([
-    ["ranges", [ranges, list]],
-    ...list.flatMap(({ length, offset }, i) => [
-      [`ranges[${i}].offset`, [u64, offset]],
-      [`ranges[${i}].length`, [u64, length]]
-    ])
-  ])
+  ranges.holds(list)
+    ? Object.fromEntries(list.flatMap(({ length, offset }, i) => [
+      [`ranges[${i}].offset`, [needed.u64, offset]],
+      [`ranges[${i}].length`, [needed.u64, length]]
+    ]))
+    : { ranges: [required(ranges), list] }
 
 const information = (about: Operation.Information): Given => {
   switch (about._tag) {

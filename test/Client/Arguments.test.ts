@@ -342,6 +342,34 @@ describe("bytes that are no Uint8Array", () => {
   })
 })
 
+it.live("a value of another type is an ArgumentError, and never a defect", () =>
+  Effect.gen(function*() {
+    const smb = yield* SmbClient.SmbClient
+    const file = yield* smb.open(f, OpenMode.readWrite)
+    const any = <A>(value: A): any => value
+    const cases: ReadonlyArray<readonly [string, () => Run]> = [
+      ...[any(Date.now()), any("2020-01-01"), any(null), any({}), any(Number.NaN)].map((time) =>
+        ["lastWriteTime", () => smb.setAttributes(f, { lastWriteTime: time })] as const
+      ),
+      ["lastWriteTime", () => smb.writeFile(f, "x", { lastWriteTime: any(Date.now()) })],
+      ["pattern", () => drain(smb.list(base, { pattern: any(null) }))],
+      ["pattern", () => drain(smb.list(base, { pattern: any(1) }))],
+      ["size", () => smb.truncate(f, any(undefined))],
+      ["size", () => file.truncate(any(undefined))],
+      ["offset", () => file.read(any(undefined), 1)],
+      ["length", () => file.read(0, any(undefined))],
+      ["offset", () => file.write(any(undefined), new Uint8Array(1))],
+      ["ranges[0].length", () => Effect.scoped(file.lock([any({ offset: 0 })]))],
+      ["ranges[0].offset", () => Effect.scoped(file.lock([any({ length: 1 })]))],
+      ["ranges", () => Effect.scoped(file.lock([any(null)]))],
+      ["ranges", () => Effect.scoped(file.lock(any(undefined)))],
+      ["offset", () => file.run(any({ _tag: "Read", length: 1 }))]
+    ]
+    for (const [argument, run] of cases) {
+      assert.deepInclude(yield* failureOf(run, argument), { _tag: "ArgumentError", argument })
+    }
+  }).pipe(Effect.scoped, provide))
+
 it.effect("a size goes to the server as it is, no matter how long it is", () =>
   Effect.gen(function*() {
     const below = random(22)

@@ -45,21 +45,24 @@ export const checked = (
   }
 }
 
-const required = { bytes: Arguments.required(Arguments.bytes) }
+const required = { bytes: Arguments.required(Arguments.bytes), size: Arguments.required(Arguments.size) }
 
 const checks = {
-  read: (offset: Size, length: number) => ({ offset: [Arguments.size, offset], length: [Arguments.memory, length] }),
+  read: (offset: Size, length: number) => ({
+    offset: [required.size, offset],
+    length: [Arguments.required(Arguments.memory), length]
+  }),
   readInto: (offset: Size, destination: Uint8Array) => ({
-    offset: [Arguments.size, offset],
+    offset: [required.size, offset],
     destination: [required.bytes, destination]
   }),
   stream: range,
   readTo: (_: unknown, options: Range | undefined) => range(options),
-  write: (offset: Size, data: Uint8Array) => ({ offset: [Arguments.size, offset], data: [required.bytes, data] }),
+  write: (offset: Size, data: Uint8Array) => ({ offset: [required.size, offset], data: [required.bytes, data] }),
   append: (data: Uint8Array) => ({ data: [required.bytes, data] }),
   sink: writing,
   writeFrom: (_: unknown, options: Range | undefined) => writing(options),
-  truncate: (size: Size) => ({ size: [Arguments.size, size] }),
+  truncate: (size: Size) => ({ size: [required.size, size] }),
   lock: Arguments.rangesOf
 } as const satisfies Record<string, (...args: ReadonlyArray<any>) => Given>
 

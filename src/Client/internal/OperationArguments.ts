@@ -56,7 +56,7 @@ const checks: Checks<Operations> = {
     changeTime: [Arguments.time, changes.changeTime],
     fileAttributes: [Arguments.flags, changes.fileAttributes]
   }),
-  truncate: (size) => ({ size: [Arguments.size, size] }),
+  truncate: (size) => ({ size: [Arguments.required(Arguments.size), size] }),
   security: { get: undefined, permissions: undefined, set: Arguments.descriptorOf },
   namedStreams: undefined,
   readLink: undefined,
