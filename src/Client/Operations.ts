@@ -53,8 +53,9 @@ export interface ShareEntry {
 }
 
 /**
- * Attributes and times to set; absent ones stay unchanged. A time is a `DateTime`, a `Date`, or a number of 100 ns ticks
- * since 1601. `ArgumentError` for an invalid `Date`, and for ticks that a FILETIME cannot hold.
+ * Attributes and times to set; absent ones stay unchanged. A time is a `DateTime`, a `Date`, or a `bigint` of 100 ns
+ * ticks since 1601. `ArgumentError` for an invalid `Date`, for any other value such as a `number`, and for ticks that a
+ * FILETIME cannot hold.
  *
  * @since 0.1.0
  */
@@ -150,8 +151,8 @@ export interface ReadableFile {
 
 /**
  * The operations on paths. A path is a text such as `\\server\share\file` or an `UncPath`; sizes and offsets are bytes.
- * Every operation fails with one of `ClientError`. A number, a time or a text that cannot be used is an `ArgumentError`
- * (a path: `PathError`), and nothing is sent then.
+ * Every operation fails with one of `ClientError`. A number, a time, a text or bytes that cannot be used are an
+ * `ArgumentError` (a path: `PathError`), and nothing is sent then.
  *
  * @category models
  * @since 0.1.0

@@ -131,8 +131,8 @@ export interface SmbFile {
 /**
  * The end of file that an operation sets: FileEndOfFileInformation, FileAllocationInformation (MS-FSCC 2.4.14, 2.4.4).
  */
-const endOf = (operation: Operation.Any): { readonly at: bigint; readonly extends: boolean } | undefined =>
-  operation._tag === "SetInfo" && operation.information._tag === "File" && operation.data.length >= 8 &&
+const endOf = (operation: Operation.SetInfo): { readonly at: bigint; readonly extends: boolean } | undefined =>
+  operation.information._tag === "File" && operation.data.length >= 8 &&
     (operation.information.fileInformationClass === 20 || operation.information.fileInformationClass === 19)
     ? {
       at: new DataView(operation.data.buffer, operation.data.byteOffset).getBigInt64(0, true),
@@ -245,10 +245,12 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
         return count
       })
     }
-    const end = endOf(operation)
-    return end === undefined ? ran : Effect.map(ran, (done) => {
-      extent.cut(end.at)
-      if (end.extends) extent.extend(end.at)
+    if (operation._tag !== "SetInfo") return ran
+    // The end is read only now: the check of the data is a part of the operation.
+    return Effect.map(ran, (done) => {
+      const end = endOf(operation)
+      if (end !== undefined) extent.cut(end.at)
+      if (end?.extends === true) extent.extend(end.at)
       return done
     })
   }
@@ -263,7 +265,7 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
   }
   const append: SmbFile["append"] = (data) => Changes.whole(Appending.append(own, share.limits.write, lock, data))
   const path = UncName.format(share, share.name, file.path)
-  const numeric: Pick<SmbFile, FileArguments.Numeric> = {
+  const checked: Pick<SmbFile, FileArguments.Checked> = {
     read: (offset, length) =>
       Effect.flatMap(
         Arguments.encoded("length", length, path, () => new Uint8Array(length)),
@@ -283,11 +285,12 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
       return write(offset, options?.truncate)(PipelinedWrites.writeFrom(own, share.limits.write, offset, fill))
     },
     write: (offset, data) => Changes.whole(PipelinedWrites.writeBuffer(own, share.limits.write, BigInt(offset), data)),
+    append,
     sink: (options) => {
       const offset = BigInt(options?.offset ?? 0)
       if (options?.append === true) {
         return Sink.make<Uint8Array>()((chunks) =>
-          Changes.whole(PipelinedWrites.inOrder(share.limits.write, chunks, append))
+          Changes.whole(PipelinedWrites.inOrder(own, share.limits.write, chunks, append))
         )
       }
       return Sink.make<Uint8Array>()((chunks) =>
@@ -302,8 +305,7 @@ export const make = (share: Share.Share, file: Share.OpenFile): SmbFile => {
     share,
     opened: file.opened,
     caching: file.caching,
-    ...FileArguments.each(path, numeric),
-    append,
+    ...FileArguments.each(path, checked),
     flush: file.run<Operation.Flush>({ _tag: "Flush" }),
     run,
     close: file.close

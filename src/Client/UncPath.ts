@@ -64,6 +64,24 @@ export class PathError extends Schema.TaggedError<PathError>()("PathError", {
   }
 }
 
+/** Where the server's part of a text begins: behind `smb://`, two slashes, or the start of Windows' long form. */
+const beforeServer = /^\s*(?:(?:[a-z][a-z0-9+.-]*:[\\/]+|smb:)[\\/]*|[\\/]{2}(?:[?.][\\/]UNC[\\/]+)?[\\/]*)/i
+
+/**
+ * The text of a path for messages, with `***` for a user and a password. It does not have to be valid: a password with
+ * a character that a URL writes as an escape can end anywhere, so all text up to the last @ is left out.
+ */
+const withoutUser = (text: string): string => {
+  const start = beforeServer.exec(text)?.[0]
+  if (start === undefined) return text
+  const rest = text.slice(start.length)
+  const server = /^[^\\/]*/.exec(rest)![0]
+  const hasPort = /^\[[^\]@]*\](?::\d*)?$/.test(server) || (/^[^:]*:\d{1,5}$/.test(server) && !/^\s*smb:/i.test(start))
+  if (!/@|%40/.test(server) && (hasPort || !/:|%3a/i.test(server))) return text
+  const end = /^.*(?:@|%40)/s.exec(rest)
+  return end === null ? text : `${start}***@${rest.slice(end[0].length)}`
+}
+
 /**
  * A `PathError` with the reason `InvalidPath`.
  *
@@ -71,7 +89,7 @@ export class PathError extends Schema.TaggedError<PathError>()("PathError", {
  * @since 0.2.0
  */
 export const invalid = (path: string, detail: string): PathError =>
-  new PathError({ reason: new InvalidPath({ path, detail }) })
+  new PathError({ reason: new InvalidPath({ path: withoutUser(path), detail }) })
 
 /**
  * A `PathError` with the reason `AcrossShares`.
@@ -80,7 +98,7 @@ export const invalid = (path: string, detail: string): PathError =>
  * @since 0.2.0
  */
 export const acrossShares = (path: string, detail: string): PathError =>
-  new PathError({ reason: new AcrossShares({ path, detail }) })
+  new PathError({ reason: new AcrossShares({ path: withoutUser(path), detail }) })
 
 /**
  * A parsed path.
@@ -123,13 +141,13 @@ const named = /^([^:[\]@\\/]+)(?::(\d{1,5}))?$/
 type Authority = { readonly server: string; readonly port: number }
 
 /** The server and port, or the reason why the text is not valid. */
-const authority = (text: string): Authority | string => {
-  const quoted = JSON.stringify(text)
+const authority = (text: string, mayHoldUser: boolean): Authority | string => {
+  const quoted = mayHoldUser ? "the part for the server" : JSON.stringify(text)
   const match = bracketed.exec(text) ?? named.exec(text)
   if (match === null) {
     if (text.includes("@")) return `${quoted} names no server: in smb://, write %40 for an @ in a user's name`
     // An address without brackets has no port.
-    if (!text.includes("[") && isIPv6(text.split("%", 1)[0]!)) {
+    if (!mayHoldUser && !text.includes("[") && isIPv6(text.split("%", 1)[0]!)) {
       return `the IPv6 address ${text} has to stand in brackets: [${text}]`
     }
     return (text.match(/:/g)?.length ?? 0) > 1 && !text.includes("[")
@@ -155,7 +173,7 @@ const build = (
   parts: ReadonlyArray<string>,
   user?: string
 ): Result.Result<UncPath, PathError> => {
-  const place = authority(head)
+  const place = authority(head, withoutUser(text) !== text)
   if (typeof place === "string") return fail(text, place)
   // The share is optional. The first component after the server is the share, and `..` does not remove it.
   const first = parts.findIndex((part) => part !== "")
@@ -245,6 +263,19 @@ export const parse = (input: PathInput): Result.Result<UncPath, PathError> => {
     )
   }
   return build(input, match[2]!, match[3]!.split(/[\\/]/), match[1]?.replace(";", "\\"))
+}
+
+/**
+ * The path in a message: as the caller gave it, without a user and a password.
+ *
+ * @category conversions
+ * @since 0.2.0
+ */
+export const shown = (path: PathInput): string => {
+  if (typeof path !== "string") return format(path)
+  const parsed = parse(path)
+  if (Result.isFailure(parsed)) return withoutUser(path)
+  return parsed.success.user === undefined ? path : format(parsed.success)
 }
 
 /**

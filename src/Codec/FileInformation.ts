@@ -166,6 +166,9 @@ const fullEa: Codec.Codec<FullEa> = Codec.make(
   },
   (w, { flags, eaName, eaValue }) => {
     const name = eaNameBytes(eaName)
+    if (!ArrayBuffer.isView(eaValue) || eaValue.BYTES_PER_ELEMENT !== 1) {
+      throw new RangeError("the value of an extended attribute is a Uint8Array")
+    }
     if (eaValue.length > 0xffff) {
       throw new RangeError(`an extended attribute has at most 65535 bytes, not ${eaValue.length}`)
     }

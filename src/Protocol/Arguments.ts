@@ -5,6 +5,7 @@
  * Without the check a wrong number would throw in the middle of an operation, or go on the wire as another number: a
  * field of 32 bits takes the lower bits of any number, and 0 for NaN.
  */
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -24,6 +25,10 @@ import type * as Share from "./Share.ts"
 export interface Rule {
   readonly holds: (value: any) => boolean
   readonly expected: string
+  /** The caller has to give a value: `undefined` is a wrong one. Default: it is an option that the caller can leave out. */
+  readonly isRequired?: boolean | undefined
+  /** The value is the content of a file, or something like it: an error tells its type alone. Default: the value. */
+  readonly isContent?: boolean | undefined
 }
 
 /**
@@ -33,6 +38,43 @@ export interface Rule {
  * @since 0.2.0
  */
 export type Given = Readonly<Record<string, readonly [rule: Rule, value: unknown]>>
+
+/**
+ * The same rule for an argument that the caller has to give.
+ *
+ * @category rules
+ * @since 0.2.0
+ */
+export const required = (rule: Rule): Rule => ({ ...rule, isRequired: true })
+
+/** The type of a value in one word, such as `Uint16Array`. */
+const typeOf = (value: unknown): string =>
+  typeof value === "object" && value !== null ? Object.prototype.toString.call(value).slice(8, -1) : String(
+    value === null ? value : typeof value
+  )
+
+/** Also of another realm. Other typed arrays count elements where requests count bytes. */
+const isBytes = (value: unknown): value is Uint8Array => ArrayBuffer.isView(value) && typeOf(value) === "Uint8Array"
+
+/**
+ * Bytes. Any other value would go on the wire with a wrong length, or throw after its request has a MessageId.
+ *
+ * @category rules
+ * @since 0.2.0
+ */
+export const bytes: Rule = { holds: isBytes, expected: "a Uint8Array", isContent: true }
+
+/**
+ * Bytes, or a text that is written as UTF-8.
+ *
+ * @category rules
+ * @since 0.2.0
+ */
+export const bytesOrText: Rule = {
+  holds: (value) => typeof value === "string" || isBytes(value),
+  expected: "a Uint8Array or a text",
+  isContent: true
+}
 
 const isWhole = (value: unknown, minimum: bigint, maximum: bigint): boolean =>
   typeof value === "bigint"
@@ -109,11 +151,14 @@ export const flags: Rule = {
  * @since 0.2.0
  */
 export const time: Rule = {
-  holds: (value: FileTime.Input) => {
+  holds: (value: unknown) => {
+    // A number could be ticks, milliseconds or seconds: it is no time.
+    if (typeof value !== "bigint" && !(value instanceof Date) && !DateTime.isDateTime(value)) return false
     const ticks = FileTime.fromInput(value)
     return Result.isSuccess(ticks) && ticks.success >= FileTime.thaw
   },
-  expected: `a valid date, or ticks of 100 ns since 1601 from 0 to ${FileTime.latest}, or -1 or -2 (FileTime)`
+  expected:
+    `a valid Date or DateTime, or a bigint of 100 ns ticks since 1601 from 0 to ${FileTime.latest}, or -1n or -2n (FileTime)`
 }
 
 /**
@@ -199,7 +244,7 @@ const longestName = 32_760
  * @since 0.2.0
  */
 export const text: Rule = {
-  holds: (value: string) => value.length <= longestName && !value.includes("\0"),
+  holds: (value) => typeof value === "string" && value.length <= longestName && !value.includes("\0"),
   expected: `a text of at most ${longestName} UTF-16 code units without a NUL`
 }
 
@@ -220,8 +265,8 @@ export const port: Rule = integer(1, 65_535)
 export const without = (other: string): Rule => ({ holds: (value) => value !== true, expected: `it without ${other}` })
 
 const bytesOf = (length: number): Rule => ({
-  holds: (value: Uint8Array) => value.length === length,
-  expected: `${length} bytes`
+  holds: (value) => isBytes(value) && value.length === length,
+  expected: `${length} bytes in a Uint8Array`
 })
 
 /** The most characters of a value in a message. */
@@ -230,7 +275,8 @@ const longestShown = 80
 /** A value in words: what a person recognizes, and no more of it than that. */
 const shown = (value: unknown): string => {
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? "an invalid Date" : value.toISOString()
-  if (value instanceof Uint8Array) return `${value.length} bytes`
+  if (isBytes(value)) return `${value.length} bytes`
+  if (ArrayBuffer.isView(value)) return typeOf(value)
   const whole = typeof value === "string"
     ? JSON.stringify(value)
     : typeof value === "object" && value !== null
@@ -256,7 +302,15 @@ export const wrong = (argument: string, value: unknown, expected: string, path?:
 export const objection = (given: Given, path?: string): ArgumentError | undefined => {
   for (const name in given) {
     const [rule, value] = given[name]!
-    if (value !== undefined && !rule.holds(value)) return wrong(name, value, rule.expected, path)
+    if ((value === undefined && rule.isRequired !== true) || rule.holds(value)) continue
+    return rule.isContent === true
+      ? new ArgumentError({
+        argument: name,
+        value: typeOf(value),
+        expected: rule.expected,
+        ...(path === undefined ? {} : { path })
+      })
+      : wrong(name, value, rule.expected, path)
   }
   return undefined
 }
@@ -312,7 +366,10 @@ const aclOf = (name: string, acl: Acl | undefined): Given => {
     const at = `${name}.aces[${i}]`
     given[`${at}.aceType`] = [u8, ace.aceType]
     given[`${at}.aceFlags`] = [u8, ace.aceFlags]
-    if (ace._tag === "Raw") continue
+    if (ace._tag === "Raw") {
+      given[`${at}.data`] = [required(bytes), ace.data]
+      continue
+    }
     given[`${at}.mask`] = [flags, ace.mask]
     given[`${at}.sid`] = [sid, ace.sid]
     if (ace._tag === "Basic") continue
@@ -356,13 +413,16 @@ export const openOptions = (options: Share.OpenOptions): Given => ({
   "appInstance.version.high": [u64, options.appInstance?.version?.high],
   "appInstance.version.low": [u64, options.appInstance?.version?.low],
   timewarp: [size, options.timewarp],
-  allocationSize: [size, options.allocationSize]
+  allocationSize: [size, options.allocationSize],
+  securityDescriptor: [bytes, options.securityDescriptor],
+  extendedAttributes: [bytes, options.extendedAttributes]
 })
 
 /** How many ranges one request can have: their count is a number of 16 bits (MS-SMB2 2.2.26). */
 const ranges: Rule = {
-  holds: (value: ReadonlyArray<unknown>) => value.length <= 0xffff,
-  expected: "at most 65535 ranges"
+  holds: (value) =>
+    Array.isArray(value) && value.length <= 0xffff && value.every((one) => typeof one === "object" && one !== null),
+  expected: "a list of at most 65535 ranges, each with offset and length"
 }
 
 /**
@@ -373,13 +433,12 @@ const ranges: Rule = {
 export const rangesOf = (
   list: ReadonlyArray<{ readonly offset: bigint | number; readonly length: bigint | number }>
 ): Given =>
-  Object.fromEntries([
-    ["ranges", [ranges, list]],
-    ...list.flatMap(({ length, offset }, i) => [
-      [`ranges[${i}].offset`, [u64, offset]],
-      [`ranges[${i}].length`, [u64, length]]
-    ])
-  ])
+  ranges.holds(list)
+    ? Object.fromEntries(list.flatMap(({ length, offset }, i) => [
+      [`ranges[${i}].offset`, [needed.u64, offset]],
+      [`ranges[${i}].length`, [needed.u64, length]]
+    ]))
+    : { ranges: [required(ranges), list] }
 
 const information = (about: Operation.Information): Given => {
   switch (about._tag) {
@@ -392,27 +451,38 @@ const information = (about: Operation.Information): Given => {
   }
 }
 
+/** The rules of what each operation has, made once: every request is checked. */
+const needed = { bytes: required(bytes), u32: required(u32), u64: required(u64) }
+
 const operationOf = (operation: Operation.Any): Given => {
   switch (operation._tag) {
     case "Read": {
       const { destination, length, offset } = operation
       return {
-        offset: [u64, offset],
-        length: [u32, length],
+        offset: [needed.u64, offset],
+        length: [needed.u32, length],
         destination: [
-          { holds: (value: Uint8Array) => value.length >= length, expected: `a buffer of ${length} bytes` },
+          {
+            holds: (value) => isBytes(value) && value.length >= length,
+            expected: `a Uint8Array of ${length} bytes`,
+            isContent: !isBytes(destination)
+          },
           destination
         ]
       }
     }
     case "Write":
-      return { offset: [u64, operation.offset] }
+      return { offset: [needed.u64, operation.offset], data: [needed.bytes, operation.data] }
     case "Flush":
       return {}
     case "QueryInfo":
-      return { ...information(operation.information), maximum: [u32, operation.maximum] }
+      return {
+        ...information(operation.information),
+        maximum: [u32, operation.maximum],
+        input: [bytes, operation.input]
+      }
     case "SetInfo":
-      return information(operation.information)
+      return { ...information(operation.information), data: [needed.bytes, operation.data] }
     case "QueryDirectory":
       return {
         fileInformationClass: [u8, operation.fileInformationClass],
@@ -425,7 +495,11 @@ const operationOf = (operation: Operation.Any): Given => {
     case "Unlock":
       return rangesOf(operation.ranges)
     case "Ioctl":
-      return { ctlCode: [flags, operation.ctlCode], maximum: [u32, operation.maximum] }
+      return {
+        ctlCode: [flags, operation.ctlCode],
+        maximum: [u32, operation.maximum],
+        input: [needed.bytes, operation.input]
+      }
   }
 }
 

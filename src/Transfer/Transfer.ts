@@ -315,7 +315,10 @@ export const upload = (
     Effect.fnUntraced(function*(run) {
       const to = yield* Effect.fromResult(UncPath.parseInShare(target))
       const type = yield* LocalFile.typeOf(source)
-      if (type === undefined) return yield* new LocalError({ path: source, detail: notFound(source) })
+      if (type === undefined) {
+        const path = isRemote(source) ? UncPath.shown(source) : source
+        return yield* new LocalError({ path, detail: notFound(source) })
+      }
       yield* reach(to)
       const resume = options.resume === true && options.inPlace !== true
       const all = Upload.make(yield* SmbClient, run, complete(run, options, resume ? "different" : "replace"), {
@@ -417,7 +420,7 @@ const folder = Effect.fnUntraced(function*(path: UncPath.PathInput) {
   const smb = yield* SmbClient
   const { type } = yield* smb.stat(path)
   if (type !== "directory") {
-    return yield* fromStatus(NtStatus.STATUS_NOT_A_DIRECTORY, "CREATE", isText(path) ? path : UncPath.format(path))
+    return yield* fromStatus(NtStatus.STATUS_NOT_A_DIRECTORY, "CREATE", UncPath.shown(path))
   }
 })
 

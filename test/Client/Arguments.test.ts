@@ -17,7 +17,7 @@ import {
   TestTransport,
   UserStore
 } from "effect-smb"
-import { type SmbFile, UncPath } from "effect-smb/Client"
+import { Information, type SmbFile, UncPath } from "effect-smb/Client"
 import { Arguments } from "effect-smb/Protocol"
 import * as PathOperations from "../../src/Client/internal/PathOperations.ts"
 import * as FileTime from "../../src/Codec/FileTime.ts"
@@ -142,7 +142,12 @@ const failureOf = (run: () => Run, what: string) =>
     assert(Exit.isFailure(exit), `${what} was taken`)
     const [reason] = exit.cause.reasons
     assert(reason?._tag === "Fail", `${what}: ${String(exit.cause)}`)
-    return reason.error as { readonly _tag: string; readonly message: string; readonly argument: string }
+    return reason.error as {
+      readonly _tag: string
+      readonly message: string
+      readonly argument: string
+      readonly value: string
+    }
   })
 
 describe("a number that no request can carry", () => {
@@ -254,6 +259,116 @@ describe("a time", () => {
       }
     }))
 })
+
+/** Memory that is no bytes, with what its type is called. None of its content is in an error. */
+const noBytes: ReadonlyArray<readonly [unknown, string]> = [
+  [new Uint16Array(5000).fill(31_337), "Uint16Array"],
+  [new Uint16Array([31_337, 2, 3]), "Uint16Array"],
+  [new Float64Array([31_337]), "Float64Array"],
+  [new DataView(new ArrayBuffer(4)), "DataView"],
+  [new ArrayBuffer(31_337), "ArrayBuffer"],
+  [[31_337], "Array"],
+  [{ length: 31_337 }, "Object"],
+  [31_337, "number"],
+  [null, "null"],
+  [undefined, "undefined"]
+]
+
+describe("bytes that are no Uint8Array", () => {
+  it.live("are an ArgumentError that tells their type, nothing of them is sent, and the connection works on", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient
+      const file = yield* smb.open(f, OpenMode.readWrite)
+      const { commands, connections } = yield* TestTransport.TestServers
+      const ioctl = { _tag: "Ioctl", ctlCode: 1, maximum: 1 } as const
+      const set = { _tag: "SetInfo", information: { _tag: "File", fileInformationClass: 20 } } as const
+      const drop = <E>(sink: Sink.Sink<unknown, Uint8Array, unknown, E>, data: any) =>
+        Stream.run(Stream.make(data), sink)
+      const of = (data: any): Readonly<Record<string, () => Run>> => ({
+        writeFile: () => smb.writeFile(f, data),
+        "writeFile atomic": () => smb.writeFile(f, data, { atomic: true }),
+        "writeFile append": () => smb.writeFile(f, data, { append: true }),
+        sink: () => drop(smb.sink(f, { offset: 0 }), data),
+        "sink append": () => drop(smb.sink(f, { append: true }), data),
+        "file write": () => file.write(0, data),
+        "file append": () => file.append(data),
+        "file readInto": () => file.readInto(0, data),
+        "file sink": () => drop(file.sink(), data),
+        "file sink append": () => drop(file.sink({ append: true }), data),
+        "run Write": () => file.run({ _tag: "Write", offset: 0n, data }),
+        "run SetInfo": () => file.run({ ...set, data }),
+        "run Ioctl": () => file.run({ ...ioctl, input: data }),
+        batch: () =>
+          Effect.scoped(
+            smb.withShare(f, (share, path) => share.batch(path, OpenMode.write, [{ _tag: "Write", offset: 0n, data }]))
+          ),
+        control: () => Effect.scoped(smb.withShare(f, (share) => share.control({ ...ioctl, input: data }))),
+        "an entry of a list": () =>
+          smb.security.set(f, {
+            ...descriptor(1),
+            dacl: { aclRevision: 2, aces: [{ _tag: "Raw", aceType: 9, aceFlags: 0, data }] }
+          }),
+        ...(data === undefined ? {} : {
+          "run Read": () => file.run({ _tag: "Read", offset: 0n, length: 1, destination: data }),
+          extendedAttributes: () => Effect.scoped(smb.open(f, { ...OpenMode.read, extendedAttributes: data })),
+          securityDescriptor: () => Effect.scoped(smb.open(f, { ...OpenMode.read, securityDescriptor: data }))
+        })
+      })
+      for (const [data, type] of noBytes) {
+        for (const [name, run] of Object.entries(of(data))) {
+          const error = yield* failureOf(run, `${name} of ${type}`)
+          assert.deepInclude(error, { _tag: "ArgumentError", value: type }, name)
+          assert.notInclude(`${error.message} ${JSON.stringify(error)}`, "31337", name)
+        }
+      }
+      for (const [name, run] of Object.entries(of("31337"))) {
+        if (name.startsWith("writeFile")) continue
+        const error = yield* failureOf(run, `${name} of a text`)
+        assert.deepInclude(error, { _tag: "ArgumentError", value: "string" }, name)
+        assert.notInclude(`${error.message} ${JSON.stringify(error)}`, "31337", name)
+      }
+      assert.notInclude((yield* commands).join(), "WRITE")
+      assert.strictEqual(yield* connections(), 1)
+      assert.strictEqual(yield* smb.readFileString(f), "0123456789")
+    }).pipe(Effect.scoped, provide))
+
+  it("cannot be the value of an extended attribute", () => {
+    for (const eaValue of ["31337", new Uint16Array([31_337])] as ReadonlyArray<any>) {
+      assert.throws(
+        () => Information.setFile("FileFullEaInformation", [{ flags: 0, eaName: "a", eaValue }]),
+        "the value of an extended attribute is a Uint8Array"
+      )
+    }
+  })
+})
+
+it.live("a value of another type is an ArgumentError, and never a defect", () =>
+  Effect.gen(function*() {
+    const smb = yield* SmbClient.SmbClient
+    const file = yield* smb.open(f, OpenMode.readWrite)
+    const any = <A>(value: A): any => value
+    const cases: ReadonlyArray<readonly [string, () => Run]> = [
+      ...[any(Date.now()), any("2020-01-01"), any(null), any({}), any(Number.NaN)].map((time) =>
+        ["lastWriteTime", () => smb.setAttributes(f, { lastWriteTime: time })] as const
+      ),
+      ["lastWriteTime", () => smb.writeFile(f, "x", { lastWriteTime: any(Date.now()) })],
+      ["pattern", () => drain(smb.list(base, { pattern: any(null) }))],
+      ["pattern", () => drain(smb.list(base, { pattern: any(1) }))],
+      ["size", () => smb.truncate(f, any(undefined))],
+      ["size", () => file.truncate(any(undefined))],
+      ["offset", () => file.read(any(undefined), 1)],
+      ["length", () => file.read(0, any(undefined))],
+      ["offset", () => file.write(any(undefined), new Uint8Array(1))],
+      ["ranges[0].length", () => Effect.scoped(file.lock([any({ offset: 0 })]))],
+      ["ranges[0].offset", () => Effect.scoped(file.lock([any({ length: 1 })]))],
+      ["ranges", () => Effect.scoped(file.lock([any(null)]))],
+      ["ranges", () => Effect.scoped(file.lock(any(undefined)))],
+      ["offset", () => file.run(any({ _tag: "Read", length: 1 }))]
+    ]
+    for (const [argument, run] of cases) {
+      assert.deepInclude(yield* failureOf(run, argument), { _tag: "ArgumentError", argument })
+    }
+  }).pipe(Effect.scoped, provide))
 
 it.effect("a size goes to the server as it is, no matter how long it is", () =>
   Effect.gen(function*() {

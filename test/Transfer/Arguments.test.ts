@@ -14,6 +14,27 @@ const wrong: ReadonlyArray<readonly [keyof Transfer.SyncOptions, ReadonlyArray<u
   ["maximumDeletions", [Number.NaN, -1, 0.5]]
 ]
 
+const client = SmbClient.layer().pipe(
+  Layer.provideMerge(TestTransport.layerFiles({ data: { d: {}, e: {} } })),
+  Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password"))))
+)
+
+it.effect("a stream of something else than bytes is an ArgumentError that tells its type alone", () =>
+  Effect.gen(function*() {
+    for (const chunk of ["31337", new Uint16Array([31_337]), null, 31_337] as ReadonlyArray<any>) {
+      for (const inPlace of [false, true]) {
+        const exit = yield* Effect.exit(
+          Stream.runDrain(Transfer.uploadStream(Stream.make(chunk), "//nas/data/d/f", { inPlace }))
+        )
+        assert(Exit.isFailure(exit))
+        const [reason] = exit.cause.reasons
+        assert(reason?._tag === "Fail", String(exit.cause))
+        assert.deepInclude(reason.error, { _tag: "ArgumentError", expected: "a Uint8Array" })
+        assert.notInclude(JSON.stringify(exit), "31337")
+      }
+    }
+  }).pipe(Effect.provide(client)))
+
 it.effect("a wrong number or time is an ArgumentError of each transfer, and nothing is sent", () =>
   Effect.gen(function*() {
     const { commands } = yield* TestTransport.TestServers
@@ -42,9 +63,6 @@ it.effect("a wrong number or time is an ArgumentError of each transfer, and noth
   }).pipe(Effect.provide(
     Layer.mergeAll(
       FileSystem.layerNoop({}),
-      SmbClient.layer().pipe(
-        Layer.provideMerge(TestTransport.layerFiles({ data: { d: {}, e: {} } })),
-        Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password"))))
-      )
+      client
     )
   )))

@@ -1,4 +1,4 @@
-/** What the numbers of an open file's operations have to be. A wrong one is an `ArgumentError` before anything is sent. */
+/** What the numbers and the bytes of an open file's operations have to be. A wrong one is an `ArgumentError` before anything is sent. */
 import * as Effect from "effect/Effect"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
@@ -45,33 +45,42 @@ export const checked = (
   }
 }
 
+const required = { bytes: Arguments.required(Arguments.bytes), size: Arguments.required(Arguments.size) }
+
 const checks = {
-  read: (offset: Size, length: number) => ({ offset: [Arguments.size, offset], length: [Arguments.memory, length] }),
-  readInto: (offset: Size) => ({ offset: [Arguments.size, offset] }),
+  read: (offset: Size, length: number) => ({
+    offset: [required.size, offset],
+    length: [Arguments.required(Arguments.memory), length]
+  }),
+  readInto: (offset: Size, destination: Uint8Array) => ({
+    offset: [required.size, offset],
+    destination: [required.bytes, destination]
+  }),
   stream: range,
   readTo: (_: unknown, options: Range | undefined) => range(options),
-  write: (offset: Size) => ({ offset: [Arguments.size, offset] }),
+  write: (offset: Size, data: Uint8Array) => ({ offset: [required.size, offset], data: [required.bytes, data] }),
+  append: (data: Uint8Array) => ({ data: [required.bytes, data] }),
   sink: writing,
   writeFrom: (_: unknown, options: Range | undefined) => writing(options),
-  truncate: (size: Size) => ({ size: [Arguments.size, size] }),
+  truncate: (size: Size) => ({ size: [required.size, size] }),
   lock: Arguments.rangesOf
 } as const satisfies Record<string, (...args: ReadonlyArray<any>) => Given>
 
-/** The names of the operations that take numbers. */
-export type Numeric = keyof typeof checks
+/** The names of the operations that take numbers or bytes. */
+export type Checked = keyof typeof checks
 
 /**
  * Those operations of an open file, each with a check of its arguments. `path` is the name of the file in messages.
  *
  * @category combinators
  */
-export const each = <F extends { readonly [K in Numeric]?: (...args: any) => unknown }>(
+export const each = <F extends { readonly [K in Checked]?: (...args: any) => unknown }>(
   path: string,
   operations: F
 ): F =>
   Object.fromEntries(
     Object.entries(operations).map(([name, run]) => {
-      const check: (...args: ReadonlyArray<any>) => Given = checks[name as Numeric]
+      const check: (...args: ReadonlyArray<any>) => Given = checks[name as Checked]
       return [
         name,
         checked(

@@ -24,7 +24,8 @@ const checks: Checks<Operations> = {
   open: (options) => options === undefined ? {} : Arguments.openOptions(options),
   readFile: (options) => ({ maximum: [Arguments.count(0), options?.maximum] }),
   readFileString: undefined,
-  writeFile: (_, options) => ({
+  writeFile: (data, options) => ({
+    data: [Arguments.required(Arguments.bytesOrText), data],
     lastWriteTime: [Arguments.time, options?.lastWriteTime],
     shareAccess: [Arguments.flags, options?.shareAccess],
     ...(options?.atomic === true ? { append: [Arguments.without("atomic"), options.append] } : {})
@@ -55,7 +56,7 @@ const checks: Checks<Operations> = {
     changeTime: [Arguments.time, changes.changeTime],
     fileAttributes: [Arguments.flags, changes.fileAttributes]
   }),
-  truncate: (size) => ({ size: [Arguments.size, size] }),
+  truncate: (size) => ({ size: [Arguments.required(Arguments.size), size] }),
   security: { get: undefined, permissions: undefined, set: Arguments.descriptorOf },
   namedStreams: undefined,
   readLink: undefined,
@@ -80,8 +81,11 @@ const eachOf = (operations: object, checks: object): Record<string, unknown> =>
         | undefined
       if (check === undefined) return [name, operation]
       if (typeof check !== "function") return [name, eachOf(operation as object, check)]
-      const find = (path: UncPath.PathInput, ...rest: ReadonlyArray<unknown>) =>
-        Arguments.objection((check as (...rest: ReadonlyArray<unknown>) => Given)(...rest), text(path))
+      const find = (path: UncPath.PathInput, ...rest: ReadonlyArray<unknown>) => {
+        const given = (check as (...rest: ReadonlyArray<unknown>) => Given)(...rest)
+        // The text of a path costs more than the checks.
+        return Arguments.objection(given) && Arguments.objection(given, text(path))
+      }
       return [name, checked(name, operation as () => unknown, find)]
     })
   )

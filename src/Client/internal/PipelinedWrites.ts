@@ -8,17 +8,22 @@ import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import * as Allocate from "../../Codec/Allocate.ts"
 import * as Arguments from "../../Protocol/Arguments.ts"
-import type { RequestError } from "../../Protocol/Errors.ts"
+import type { ArgumentError, RequestError } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import * as Information from "../Information.ts"
 import { pieces, windowOf } from "./TransferWindow.ts"
 
+const isChunk = Arguments.required(Arguments.bytes)
+
 /**
  * Splits and joins chunks so that each has `size` bytes, the last one fewer. A chunk that fits is passed on without a
  * copy.
  */
-const regroup = (size: number) => <E, R>(chunks: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E, R> =>
+const regroup = (file: Share.OpenFile, size: number) =>
+<E, R>(
+  chunks: Stream.Stream<Uint8Array, E, R>
+): Stream.Stream<Uint8Array, E | ArgumentError, R> =>
   Stream.suspend(() => {
     let gathered: Uint8Array | undefined
     let fill = 0
@@ -46,7 +51,11 @@ const regroup = (size: number) => <E, R>(chunks: Stream.Stream<Uint8Array, E, R>
       return out
     }
     const rest = Stream.suspend(() => fill === 0 ? Stream.empty : Stream.succeed(gathered!.subarray(0, fill)))
-    return chunks.pipe(Stream.flatMap((chunk) => Stream.fromArray(cut(chunk))), Stream.concat(rest))
+    const checked = (chunk: Uint8Array): Stream.Stream<Uint8Array, ArgumentError> => {
+      const error = Arguments.objection({ "a chunk of the stream": [isChunk, chunk] }, file.path)
+      return error === undefined ? Stream.fromArray(cut(chunk)) : Stream.fail(error)
+    }
+    return chunks.pipe(Stream.flatMap(checked), Stream.concat(rest))
   })
 
 const writePiece = (file: Share.OpenFile, offset: bigint, data: Uint8Array): Effect.Effect<void, RequestError> =>
@@ -84,7 +93,7 @@ export const write = <E, R>(
   Effect.suspend(() => {
     let at = offset
     return chunks.pipe(
-      regroup(chunk),
+      regroup(file, chunk),
       Stream.map((data) => {
         const piece = { offset: at, data }
         at += BigInt(data.length)
@@ -98,12 +107,13 @@ export const write = <E, R>(
 
 /** Passes a stream of chunks to `write`, `chunk` bytes at a time and one after the other; returns the count of bytes. */
 export const inOrder = <E, R, E1>(
+  file: Share.OpenFile,
   chunk: number,
   chunks: Stream.Stream<Uint8Array, E, R>,
   write: (data: Uint8Array) => Effect.Effect<void, E1>
-): Effect.Effect<bigint, E | E1, R> =>
+): Effect.Effect<bigint, E | E1 | ArgumentError, R> =>
   Stream.runFoldEffect(
-    regroup(chunk)(chunks),
+    regroup(file, chunk)(chunks),
     () => 0n,
     (count, data) => Effect.as(write(data), count + BigInt(data.length))
   )

@@ -18,6 +18,7 @@ import * as ReplacementNotice from "../../Client/ReplacementNotice.ts"
 import { type Client, SmbClient } from "../../Client/SmbClient.ts"
 import * as UncPath from "../../Client/UncPath.ts"
 import { fold } from "../../Codec/UpCase.ts"
+import * as Arguments from "../../Protocol/Arguments.ts"
 import { isMissing, refusesShare, SmbError } from "../../Protocol/Errors.ts"
 import { FileAttributes } from "../../Smb2/Message/Constants.ts"
 import { LocalError } from "../LocalError.ts"
@@ -227,6 +228,8 @@ const take = Effect.fnUntraced(function*(
   yield* file(path, target, upload, isNew)
 })
 
+const isChunk = Arguments.required(Arguments.bytes)
+
 /** Writes from a source that can only be read from start to end: a pipe, a device. */
 export const flow = Effect.fnUntraced(function*<E, R>(
   data: Stream.Stream<Uint8Array, E, R>,
@@ -237,7 +240,10 @@ export const flow = Effect.fnUntraced(function*<E, R>(
   const { run, throttle } = upload
   run.only(undefined)
   const { advance } = yield* run.file(name, UncPath.format(target), undefined)
-  const watched = Stream.tap(data, (chunk) => throttle(chunk.length, advance(chunk.length)))
+  const watched = Stream.tap(data, (chunk) => {
+    const error = Arguments.objection({ "a chunk of the stream": [isChunk, chunk] }, UncPath.format(target))
+    return error === undefined ? throttle(chunk.length, advance(chunk.length)) : Effect.fail(error)
+  })
   const count = yield* send(target, upload, { _tag: "Flow", run: (to) => Stream.run(watched, to.sink()) })
   run.only(count)
   yield* run.copied(name, UncPath.format(target), count)
