@@ -73,7 +73,8 @@ export const place = (
   side: Side = "either"
 ): Result.Result<Place, UsageError> => {
   if (here === undefined) {
-    return Transfer.isRemote(text)
+    // A path that begins in this way is one on a server, also if it is written wrongly.
+    return Transfer.isRemote(text) || /^smb:/i.test(text)
       ? remotePlace(Remote.parse(text, { share: true }))
       : Result.succeed({ _tag: "Local", path: text })
   }
