@@ -12,6 +12,7 @@ import { fold } from "../Codec/UpCase.ts"
 import type { Difference } from "../Transfer/Difference.ts"
 import { LocalError, notFound } from "../Transfer/LocalError.ts"
 import * as LocalNames from "../Transfer/LocalNames.ts"
+import * as PlannedFolders from "../Transfer/PlannedFolders.ts"
 import * as Transfer from "../Transfer/Transfer.ts"
 import { destination } from "./Actions.ts"
 import { Differs, oneLine, UsageError } from "./Failure.ts"
@@ -35,6 +36,12 @@ export interface Common extends Format {
   /** What the flags for all transfers say. */
   readonly transfer?: Transfer.TransferOptions
 }
+
+/** The options for several copies: a dry run of one knows which folders those before it would have made. */
+const withPlanned = <A extends Common>(options: A) => ({
+  ...options,
+  transfer: { ...options.transfer, planned: PlannedFolders.make() }
+})
 
 /** A path of either kind, as the user wrote it. */
 export type Place =
@@ -66,7 +73,8 @@ export const place = (
   side: Side = "either"
 ): Result.Result<Place, UsageError> => {
   if (here === undefined) {
-    return Transfer.isRemote(text)
+    // A path that begins in this way is one on a server, also if it is written wrongly.
+    return Transfer.isRemote(text) || /^smb:/i.test(text)
       ? remotePlace(Remote.parse(text, { share: true }))
       : Result.succeed({ _tag: "Local", path: text })
   }
@@ -170,11 +178,14 @@ export const getAll = Effect.fnUntraced(function*(
   if (type !== "Directory" && !(type === undefined && isFolderText(folder))) {
     return yield* new UsageError({ detail: `${folder} is no folder, and several files are copied to it` })
   }
-  yield* Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeDirectory(folder, { recursive: true }))
+  const sharing = withPlanned(options)
+  const { dryRun, planned } = sharing.transfer
+  if (dryRun === true) planned.add(folder)
+  else yield* Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeDirectory(folder, { recursive: true }))
   yield* several.each(found, SeveralPaths.serverOf, (path) =>
     Effect.flatMap(
       LocalNames.checked(UncPath.name(path)),
-      (name) => get(path, Option.some(join(folder, name)), options)
+      (name) => get(path, Option.some(join(folder, name)), sharing)
     ))
 })
 
@@ -228,13 +239,14 @@ export const putAll = Effect.fnUntraced(function*(
   if (sources.includes("-")) return yield* new UsageError({ detail: "- goes alone: name the file to write" })
   yield* refuseTwins(found)
   yield* needDirectory(target)
+  const sharing = withPlanned(options)
   const several = SeveralPaths.make({ json: options.json, what: "copied" })
   yield* several.each(found, () => [target], (source) => {
     const name = basename(source)
     const there = Patterns.within(target, name)
     return Effect.andThen(
       LocalNames.checkedThere(source, options.mapped ?? false),
-      put(source, there, options)
+      put(source, there, sharing)
     )
   })
 })
@@ -272,12 +284,13 @@ export const copy = Effect.fnUntraced(function*(
   const here = (yield* Effect.forEach(local, Patterns.expandLocal)).flat()
   yield* refuseTwins([...here, ...found])
   if (!several.isLost(path)) yield* needDirectory(path)
+  const sharing = withPlanned(options)
   const serversOf = (source: Remote.Remote | string) => typeof source === "string" ? [path] : [source, path]
   yield* several.each([...here, ...found], serversOf, (source) =>
     Effect.gen(function*() {
-      if (typeof source !== "string") return yield* relay(source, Patterns.within(path, UncPath.name(source)), options)
+      if (typeof source !== "string") return yield* relay(source, Patterns.within(path, UncPath.name(source)), sharing)
       yield* LocalNames.checkedThere(source, options.mapped)
-      yield* put(source, Patterns.within(path, basename(source)), { ...options, inPlace: false })
+      yield* put(source, Patterns.within(path, basename(source)), { ...sharing, inPlace: false })
     }))
 })
 

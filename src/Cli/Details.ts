@@ -9,7 +9,7 @@ import * as PreviousVersion from "../Client/PreviousVersion.ts"
 import { SmbClient } from "../Client/SmbClient.ts"
 import * as UncPath from "../Client/UncPath.ts"
 import * as FileTime from "../Codec/FileTime.ts"
-import { isMissing } from "../Protocol/Errors.ts"
+import { isMissing, refusesShare } from "../Protocol/Errors.ts"
 import type * as Share from "../Protocol/Share.ts"
 import * as AccessWords from "./AccessWords.ts"
 import * as Attributes from "./Attributes.ts"
@@ -90,9 +90,11 @@ const lookAt = Effect.fnUntraced(function*(path: Remote, follow: boolean) {
   })))
   if (Result.isFailure(found)) {
     const { failure } = found
-    return failure._tag === "SmbError" && isMissing(failure)
-      ? yield* failure
-      : { entry: yield* smb.stat(path, { follow }), details: {} satisfies Details }
+    // No other request helps if the server refuses the account, the share or the path itself.
+    return failure._tag === "SmbError" && !isMissing(failure) && !refusesShare(failure) &&
+        failure.reason._tag !== "AccessDenied"
+      ? { entry: yield* smb.stat(path, { follow }), details: {} satisfies Details }
+      : yield* Effect.fail(failure)
   }
   const { opened, results } = found.success
   return { entry: entryOf(path, opened, follow ? undefined : results[4]), details: detailsFrom(opened, results) }

@@ -11,6 +11,7 @@ import { question, tellResolution } from "./Actions.ts"
 import { inFlags, oneLine, printable } from "./Failure.ts"
 import * as Output from "./Output.ts"
 import type { Remote } from "./Remote.ts"
+import * as SeveralPaths from "./SeveralPaths.ts"
 
 interface Format {
   readonly json: boolean
@@ -90,10 +91,18 @@ const forgotten = (
   return [...seen.values()]
 }
 
-/** Prints the cache after these paths have been resolved; fails after that if one of them could not be resolved. */
+/** Prints the cache after these paths have been resolved. Tells each path that could not be resolved, and fails at the end. */
 export const cache = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, options: Format) {
   const resolver = yield* DfsResolver.DfsResolver
-  const traces = yield* Effect.forEach(paths, (path) => resolver.trace(question(path)))
+  const several = SeveralPaths.make({ json: options.json, what: "resolved" })
+  const traces: Array<Effect.Success<ReturnType<typeof resolver.trace>>> = []
+  const resolved = yield* Effect.result(
+    several.each(paths, SeveralPaths.serverOf, (path) =>
+      Effect.flatMap(resolver.trace(question(path)), (one) => {
+        traces.push(one)
+        return Effect.asVoid(Effect.fromResult(one.result))
+      }))
+  )
   const now = yield* Clock.currentTimeMillis
   const { cache: { absences, entries }, health } = yield* resolver.knowledge
   const kept = [...entries.values()].map((entry) => entryObject(entry, health, now))
@@ -110,5 +119,5 @@ export const cache = Effect.fnUntraced(function*(paths: ReadonlyArray<Remote>, o
       : known.map(entryText).join("") +
         absent.map((one) => `${printable(one.prefix)}  no referral (${one.error}), ${one.timeToLive} s left\n`).join("")
   )
-  for (const { result } of traces) if (Result.isFailure(result)) return yield* Effect.fail(result.failure)
+  yield* Effect.fromResult(resolved)
 })

@@ -15,10 +15,11 @@ export const withoutPassword = (text: string): boolean => {
 }
 
 /**
- * Whether a text of any form may hold a password: a `:` and a later `@` after two separators. A user that writes a path
- * wrongly can have a separator in the password, or before the user.
+ * Whether a text of any form may hold a password: a `:` or a `%`, as other programs write it, and a later `@`. The colon of
+ * `smb://` is none of these. A user that writes a path wrongly can have a separator in the password, or before the user,
+ * or one too few.
  */
-export const mayHoldPassword = (text: string): boolean => /[\\/]{2}.*(?::|%3a).*@/is.test(text)
+export const mayHoldPassword = (text: string): boolean => /[:%].*@/s.test(text.replace(/\bsmb:(?=[\\/]{2})/gi, ""))
 
 /** Parses a path; with `share: true` it must name a share. Fails with the message for the user. */
 export const parse = (text: string, options: { readonly share: boolean }): Result.Result<Remote, string> => {

@@ -136,10 +136,11 @@ const over = (
   const connect: Client["connect"] = names === "mapped"
     ? (target) => Effect.map(connections.share(target), MappedShare.make)
     : connections.share
+  const located = names === "mapped" && locator !== Locator.plain ? MappedShare.locator(locator) : locator
   const checked = <A, E, R>(use: (target: Locator.Target) => Effect.Effect<A, E, R>) => (target: Locator.Target) =>
     Effect.andThen(checkTarget(target), use(target))
   return {
-    ...ChangeRecords.recordEach(PathOperations.operations({ connect, locator, base })),
+    ...ChangeRecords.recordEach(PathOperations.operations({ connect, locator: located, base })),
     connect: checked(connect),
     negotiate: checked(connections.negotiate),
     logOn: checked(connections.logOn),

@@ -14,7 +14,7 @@ import { isFull, LocalError } from "./LocalError.ts"
  */
 export class Incomplete extends Schema.TaggedError<Incomplete>()("Incomplete", {
   failures: Schema.Number,
-  what: Schema.Literals(["changed", "copied", "listed", "made", "moved", "read", "removed"])
+  what: Schema.Literals(["changed", "copied", "listed", "made", "moved", "read", "removed", "resolved"])
 }) {
   override get message(): string {
     return `${this.failures} ${this.failures === 1 ? "entry" : "entries"} could not be ${this.what}`

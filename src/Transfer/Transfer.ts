@@ -40,6 +40,7 @@ import { Run } from "./internal/Run.ts"
 import * as Side from "./internal/Side.ts"
 import * as Upload from "./internal/Upload.ts"
 import { LocalError, notFound } from "./LocalError.ts"
+import type { PlannedFolders } from "./PlannedFolders.ts"
 import type { EntryError, TransferEvent } from "./TransferEvent.ts"
 
 /**
@@ -88,6 +89,11 @@ export interface TransferOptions {
   readonly attributes?: boolean | undefined
   /** Changes nothing, and says by `Planned` what would be copied and removed. Default: false. */
   readonly dryRun?: boolean | undefined
+  /**
+   * With `dryRun`: folders that earlier dry runs would have made. A file alone can be copied into them, and this run adds
+   * its own. Default: none.
+   */
+  readonly planned?: PlannedFolders | undefined
   /** How many files of a tree are copied at once. Default: 8. */
   readonly concurrency?: number | undefined
   /** How often a file is tried again after a failure for which `isTransient` is true. Default: 2. */
@@ -182,7 +188,7 @@ const complete = (run: Run, options: TransferOptions, existing: Choice.Existing)
   times: options.times ?? true,
   attributes: options.attributes ?? false,
   dryRun: options.dryRun ?? false,
-  checks: DryRun.make(),
+  checks: DryRun.make(options.planned),
   concurrency: options.concurrency ?? usualConcurrency,
   throttle: Options.throttle(options.bandwidth),
   retry: Options.retry(options.retries ?? usualRetries, (warning) => run.warn(warning))
@@ -346,7 +352,9 @@ export const upload = (
 export const uploadStream = <E, R>(
   data: Stream.Stream<Uint8Array, E, R>,
   target: UncPath.PathInput,
-  options: Pick<UploadOptions, "bandwidth" | "inPlace" | "mapped"> & { readonly name?: string | undefined } = {}
+  options: Pick<UploadOptions, "bandwidth" | "dryRun" | "inPlace" | "mapped" | "planned"> & {
+    readonly name?: string | undefined
+  } = {}
 ): Stream.Stream<TransferEvent, TransferError | E, SmbClient | R> =>
   events(
     "uploadStream",

@@ -3,7 +3,7 @@
  * the same failures. The dry run changes nothing.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Result, Stream } from "effect"
+import { Context, Effect, Layer, Option, Result, Stdio, Stream } from "effect"
 import { SmbClient } from "effect-smb"
 import * as Fs from "node:fs"
 import { tmpdir } from "node:os"
@@ -97,6 +97,42 @@ const local = (...names: ReadonlyArray<string>) => ({ here }: World): string => 
   return here
 }
 
+const copying = (dryRun: boolean, how: { readonly recursive?: boolean; readonly existing?: "update" } = {}) => {
+  const { existing, recursive = false } = how
+  return {
+    json: false,
+    quiet: true,
+    recursive,
+    resume: false,
+    inPlace: false,
+    mapped: false,
+    transfer: { retries: 0, dryRun, existing }
+  }
+}
+
+type How = Parameters<typeof copying>[1]
+
+const get = (from: (world: World) => ReadonlyArray<string>, to: string, how?: How): Subcommand => (world, dryRun) =>
+  Copying.getAll(from(world).map(Served.path), Option.some(`${world.here}/${to}`), copying(dryRun, how))
+
+const put = (
+  from: ReadonlyArray<string>,
+  to: (world: World) => string,
+  { inPlace = false, ...how }: How & { readonly inPlace?: boolean } = {}
+): Subcommand =>
+(world, dryRun) => {
+  local(...from)(world)
+  const sources = from.map((name) => `${world.here}/${how?.recursive ? name.replace(/[/].*/, "") : name}`)
+  return Copying.putAll(sources, Served.path(to(world)), { ...copying(dryRun, how), inPlace })
+}
+
+const cp = (
+  from: (world: World) => ReadonlyArray<string>,
+  to: (world: World) => string,
+  how?: How
+): Subcommand =>
+(world, dryRun) => Copying.copy(from(world).map(place), place(to(world)), copying(dryRun, how))
+
 const refused: Readonly<Record<string, Subcommand>> = {
   "rm of a read-only file": rm(({ base }) => [`${base}/d/old`]),
   "rm of a file that does not exist": rm(({ base }) => [`${base}/none`]),
@@ -123,16 +159,70 @@ const refused: Readonly<Record<string, Subcommand>> = {
     ({ base }) => `${base}/open`,
     ({ base }) => `${base}/closed`
   ),
+  "put into a folder that does not exist": put(["q"], ({ base }) => `${base}/nope/x`),
+  "put --in-place into a folder that does not exist": put(["q"], ({ base }) => `${base}/nope/x`, { inPlace: true }),
+  "put --update into a folder that does not exist": put(["q"], ({ base }) => `${base}/nope/x`, { existing: "update" }),
+  "put into a folder of a folder that does not exist": put(["q"], ({ base }) => `${base}/nope/more/x`),
+  "put into a file as if it were a folder": put(["q"], ({ base }) => `${base}/taken/x`),
+  "put of a file's stream into a folder that does not exist": put(["q"], ({ base }) => `${base}/nope/x:s`),
+  "put of several files into a folder that does not exist": put(["q", "p"], ({ base }) => `${base}/new/`),
+  "put of a file, and then of a tree, into a folder that does not exist": put(
+    ["q", "tree/p"],
+    ({ base }) => `${base}/new/`,
+    { recursive: true }
+  ),
+  "cp into a folder that does not exist": cp(({ base }) => [`${base}/a`], ({ base }) => `${base}/nope/x`),
+  "cp of several files into a folder that does not exist": cp(
+    ({ base }) => [`${base}/a`, `${base}/taken`],
+    ({ base }) => `${base}/nope/`
+  ),
+  "get into a local folder that does not exist": get(({ base }) => [`${base}/a`], "nope/x"),
+  "get into a local file as if it were a folder": (world, dryRun) => {
+    local("file")(world)
+    return get(({ base }) => [`${base}/a`], "file/x")(world, dryRun)
+  },
+  "cp to this machine into a folder that does not exist": cp(
+    ({ base }) => [`${base}/a`],
+    ({ here }) => `${here}/nope/x`
+  ),
+  "get of a folder without -r": get(({ base }) => [`${base}/open`], "x"),
+  "get --update of a folder without -r": get(({ base }) => [`${base}/open`], "x", { existing: "update" }),
+  "get of a pattern that a folder matches, without -r": get(({ base }) => [`${base}/o*`], "x/"),
+  "get of several paths, one a folder, without -r": get(({ base }) => [`${base}/a`, `${base}/open`], "x/"),
+  "cp of a folder to this machine without -r": cp(({ base }) => [`${base}/open`], ({ here }) => `${here}/x`),
   "sync from a server over a local folder": sync(({ base }) => `${base}/open`, (world) => local("y/z")(world))
 }
 
+/** What changes the share. */
 const promised: Readonly<Record<string, Subcommand>> = {
   "rm -f of a read-only file": rm(({ base }) => [`${base}/d/old`], { force: true }),
   "mv of a read-only file": mv(({ base }) => [`${base}/d/old`], ({ base }) => `${base}/d/new`),
   "mv to another case of letters": mv(({ base }) => [`${base}/a`], ({ base }) => `${base}/A`),
   "mv --replace of a file": mv(({ base }) => [`${base}/a`], ({ base }) => `${base}/taken`, true),
   "mv of a folder to another one": mv(({ base }) => [`${base}/d`], ({ base }) => `${base}/open`),
+  "put of a tree, and then of a file, into a folder that does not exist": put(
+    ["tree/p", "q"],
+    ({ base }) => `${base}/new/`,
+    { recursive: true }
+  ),
+  "cp of a tree, and then of a file, into a folder that does not exist": cp(
+    ({ base }) => [`${base}/open`, `${base}/a`],
+    ({ base }) => `${base}/new/`,
+    { recursive: true }
+  ),
+  "put from a pipe": (world, dryRun) =>
+    Stdio.layerTest({ stdin: Stream.make(new TextEncoder().encode("piped")) }).pipe((stdin) =>
+      Effect.provide(Copying.put("-", Served.path(`${world.base}/piped`), copying(dryRun)), stdin)
+    ),
   "sync into a folder that does not exist": sync(local("x", "y/z"), ({ base }) => `${base}/made/here`)
+}
+
+/** What changes a folder of this machine. */
+const promisedHere: Readonly<Record<string, Subcommand>> = {
+  "get of several files into a folder that does not exist": get(({ base }) => [`${base}/a`, `${base}/taken`], "new/"),
+  "get of a pattern into folders that do not exist": get(({ base }) => [`${base}/?`], "new/more/", { recursive: true }),
+  "get of a tree into folders that do not exist": get(({ base }) => [`${base}/open`], "new/more", { recursive: true }),
+  "cp of several files to this machine": cp(({ base }) => [`${base}/a`, `${base}/taken`], ({ here }) => `${here}/new/`)
 }
 
 /** The names that lines of failures are about: the real run may tell more of each. */
@@ -167,6 +257,21 @@ describe("a dry run promises, and the real run does:", () => {
             const { err, failure } = yield* Served.printed(subcommand(world, dryRun))
             assert.deepStrictEqual([err, failure], ["", undefined])
             assert.strictEqual(dryRun, (yield* state(world)).join() === before.join())
+          }
+        })
+      ))
+  }
+})
+
+describe("a dry run promises, and the real run does on this machine:", () => {
+  for (const [name, subcommand] of Object.entries(promisedHere)) {
+    it.live(name, () =>
+      withWorld((world) =>
+        Effect.gen(function*() {
+          for (const dryRun of [true, false]) {
+            const { err, failure } = yield* Served.printed(subcommand(world, dryRun))
+            assert.deepStrictEqual([err, failure], ["", undefined])
+            assert.strictEqual(dryRun, Fs.readdirSync(world.here).length === 0)
           }
         })
       ))

@@ -170,6 +170,16 @@ describe("as a failure of a server counts", () => {
 })
 
 describe("with a server that refuses the logon", () => {
+  it.live("stat of one path tells the refusal of the only logon", () =>
+    Effect.gen(function*() {
+      const { logons, refusing } = yield* servers
+      const stat = Details.stat(remotes([`${refusing}/x`]), { json, follow: false })
+      const { failure } = yield* Effect.provide(Served.printed(stat), Served.client())
+      assert.match(failure!.message!, /password is wrong/)
+      assert.notMatch(failure!.message!, /not tried again/)
+      assert.strictEqual(logons(), 1)
+    }).pipe(Effect.scoped))
+
   const here = Effect.map(folder, (path) =>
     ["one", "two", "three"].map((name) => {
       Fs.writeFileSync(join(path, name), name)

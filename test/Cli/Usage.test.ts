@@ -51,7 +51,12 @@ const wrong: ReadonlyArray<readonly [args: ReadonlyArray<string>, pattern: RegEx
   [["serve", "--dialect", "nt1,3.1.1"], /no SMB 1/],
   [["serve", "-A", "file"], /--authentication-file is for clients/],
   [["mv", "smb://joe@h/s/a", "smb://ann@h/s/b"], /joe and ann/],
-  [["get", "smb://joe:hush@h/s/a"], /--password-file/]
+  [["get", "smb://joe:hush@h/s/a"], /--password-file/],
+  [["ls", "smb:/joe:hush@h/s/a"], /not shown.*--password-file/],
+  [["ls", "smb:joe%hush@h/s/a"], /not shown.*--password-file/],
+  [["ls", "joe:hush@h/s/a"], /not shown.*--password-file/],
+  [["ls", "smb://joe%hush@h/s/a"], /not shown.*--password-file/],
+  [["cp", "smb:/joe:hush@h/s/a", "b"], /not shown.*--password-file/]
 ]
 
 const helps: ReadonlyArray<readonly [args: ReadonlyArray<string>, text: string]> = [

@@ -449,3 +449,24 @@ describe("the client's referral requests", () => {
       )
     }))
 })
+
+describe("mapped names", () => {
+  it.effect("lead through links and to targets whose names have characters of the private use area", () =>
+    run(
+      {
+        ns: namespace({ "a\uf022b": { targets: ["\\\\one\\data\\in\uf025"] } }),
+        one: { shares: { data: { "in\uf025": { "who\uf022.txt": "one" } } } }
+      },
+      {},
+      (smb) =>
+        Effect.gen(function*() {
+          const mapped = smb.withNames("mapped")
+          assert.strictEqual(yield* mapped.readFileString("\\\\ns\\dfs\\a:b\\who:.txt"), "one")
+          assert.strictEqual(yield* mapped.readFileString("\\\\ns\\dfs\\root.txt"), "root")
+          const unchanged = yield* smb.readFileString("\\\\ns\\dfs\\a\uf022b\\who\uf022.txt")
+          assert.strictEqual(unchanged, "one")
+          const missing = yield* Effect.flip(mapped.readFile("\\\\ns\\dfs\\a:b\\no:ne"))
+          assert.include(missing.message, "\\\\one\\data\\in?\\no:ne")
+        })
+    ))
+})

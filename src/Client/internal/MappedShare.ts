@@ -14,6 +14,7 @@ import * as ReservedCharacters from "../../Codec/ReservedCharacters.ts"
 import { type RequestError, SmbError, type SymbolicLink } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
 import type * as Share from "../../Protocol/Share.ts"
+import type * as Locator from "../Locator.ts"
 
 const backslash = "\uf026"
 const escape = "\uf07f"
@@ -122,6 +123,21 @@ const openFile = (file: Share.OpenFile, path: string): Share.OpenFile => ({
     }) as Effect.Effect<any, RequestError>
   },
   close: Effect.mapError(file.close, shownError)
+})
+
+/**
+ * The locator for paths with mapped names. A server with DFS knows its links by the names that it sends, so the locator
+ * gets these. The target that it finds has the names of the caller again, as a mapped share expects.
+ *
+ * @category constructors
+ */
+export const locator = (of: Locator.Locator): Locator.Locator => ({
+  ...of,
+  use: (path, attempt) =>
+    of.use(
+      { ...path, path: sentPath(path.path) },
+      (target) => attempt({ ...target, path: shownPath(target.path) })
+    )
 })
 
 /**

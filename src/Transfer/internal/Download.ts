@@ -10,7 +10,9 @@ import type { Entry } from "../../Client/Entry.ts"
 import { SmbClient } from "../../Client/SmbClient.ts"
 import * as UncPath from "../../Client/UncPath.ts"
 import * as FileTime from "../../Codec/FileTime.ts"
+import { NtStatus } from "../../Codec/NtStatus.ts"
 import * as UpCase from "../../Codec/UpCase.ts"
+import { fromStatus } from "../../Protocol/Errors.ts"
 import { FileAttributes } from "../../Smb2/Message/Constants.ts"
 import { concernsOne } from "../Incomplete.ts"
 import { LocalError } from "../LocalError.ts"
@@ -144,19 +146,22 @@ export const single = Effect.fnUntraced(function*(source: UncPath.UncPath, targe
   }
   const smb = yield* SmbClient
   const entry = yield* smb.stat(source)
+  if (entry.type === "directory") {
+    return yield* fromStatus(NtStatus.STATUS_FILE_IS_A_DIRECTORY, "CREATE", text(source))
+  }
   run.only(entry.size)
-  yield* take(entry, target, options)
+  yield* take(entry, target, options, true)
 })
 
 /** Copies a found file, or says why not. */
-const take = Effect.fnUntraced(function*(entry: Entry, here: string, options: Download) {
+const take = Effect.fnUntraced(function*(entry: Entry, here: string, options: Download, isAlone = false) {
   const { dryRun, run } = options
   const choice = yield* Same.local(entry, here, options)
   if (choice !== "copy") {
     run.skipped(entry.size)
     yield* run.tell({ _tag: "Skipped", from: entry.path, to: here, size: entry.size, because: choice })
   } else if (dryRun) {
-    yield* options.checks.here(here)
+    yield* options.checks.here(here, { isAlone })
     yield* run.tell({ _tag: "Planned", action: "Copy", path: entry.path, to: here, size: entry.size })
   } else yield* file(entry.path, here, options, entry)
 })
@@ -189,6 +194,7 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
       if (other !== undefined) return yield* clash(path, other)
     }
   })
+  if (dryRun) options.checks.willMake(target)
   yield* makeDirectory([])
   // The target folder can be inside the source directory, if this machine serves the share.
   const mark = `.effect-smb-${randomBytes(6).toString("hex")}`

@@ -10,13 +10,13 @@ import * as FileReplacement from "../../Client/FileReplacement.ts"
 import * as OpenMode from "../../Client/OpenMode.ts"
 import { SmbClient } from "../../Client/SmbClient.ts"
 import * as UncPath from "../../Client/UncPath.ts"
+import { NtStatus } from "../../Codec/NtStatus.ts"
 import { fold } from "../../Codec/UpCase.ts"
-import { isMissing, refusesShare, SmbError } from "../../Protocol/Errors.ts"
+import { fromStatus, isMissing, refusesShare, SmbError } from "../../Protocol/Errors.ts"
 import { fromPlatform, LocalError } from "../LocalError.ts"
+import * as PlannedFolders from "../PlannedFolders.ts"
 import type { EntryError } from "../TransferEvent.ts"
 import * as LocalFile from "./LocalFile.ts"
-
-type Services = SmbClient | FileSystem.FileSystem
 
 /** The most folders whose answers are kept. */
 const mostFolders = 1000
@@ -25,14 +25,20 @@ const mostFolders = 1000
 export interface Checks {
   /**
    * Fails if a file of a server may not be written. `inPlace`: an existing file is not replaced, but written into.
-   * `mapped`: a colon is part of a name, and names no stream.
+   * `mapped`: a colon is part of a name, and names no stream. `isAlone`: the real run copies this file alone, and makes
+   * no folder for it.
    */
   readonly there: (
     target: UncPath.UncPath,
-    options: { readonly inPlace: boolean; readonly mapped: boolean }
-  ) => Effect.Effect<void, EntryError, Services>
-  /** Fails if a local file may not be written. */
-  readonly here: (target: string) => Effect.Effect<void, EntryError, Services>
+    options: { readonly inPlace: boolean; readonly mapped: boolean; readonly isAlone: boolean }
+  ) => Effect.Effect<void, EntryError, SmbClient>
+  /** Fails if a local file may not be written. `isAlone`: as for `there`. */
+  readonly here: (
+    target: string,
+    options: { readonly isAlone: boolean }
+  ) => Effect.Effect<void, EntryError, FileSystem.FileSystem>
+  /** The real run makes a folder, and those above it: a server's, or a local one. */
+  readonly willMake: (folder: UncPath.UncPath | string) => void
 }
 
 /** Whether this user may write in a local folder, or in the next folder above it that exists. */
@@ -61,9 +67,38 @@ const writableThere = (
       )
   )
 
-export const make = (): Checks => {
-  const known = new Map<string, Effect.Effect<void, EntryError, Services>>()
-  const once = (key: string, asked: Effect.Effect<void, EntryError, Services>) =>
+/** Fails if a folder, in which a file is written, is none. */
+const folderThere = (folder: UncPath.UncPath): Effect.Effect<void, EntryError, SmbClient> =>
+  Effect.flatMap(
+    SmbClient,
+    (smb) =>
+      Effect.scoped(smb.withShare(folder, (share, below) => Effect.asVoid(share.batch(below, OpenMode.addFile, []))))
+  ).pipe(
+    Effect.catchIf(
+      (error) => error._tag === "SmbError" && (isMissing(error) || error.reason._tag === "NotADirectory"),
+      // A server says this of the path of a file whose folder does not exist.
+      () => Effect.fail(fromStatus(NtStatus.STATUS_OBJECT_PATH_NOT_FOUND, "CREATE", UncPath.format(folder)))
+    )
+  )
+
+/** Fails if a local folder, in which a file is written, is none. */
+const folderHere = (folder: string): Effect.Effect<void, LocalError, FileSystem.FileSystem> =>
+  Effect.flatMap(
+    FileSystem.FileSystem,
+    (fs) => Effect.mapError(fs.access(folder, { writable: true }), (error) => fromPlatform(folder, error))
+  )
+
+/** The user knows the file, and not which folder was asked about. */
+const named = (target: UncPath.UncPath, asked: Effect.Effect<void, EntryError, SmbClient>) =>
+  Effect.mapError(asked, (error) =>
+    error._tag === "SmbError" && !refusesShare(error)
+      ? new SmbError({ ...error, path: UncPath.format(target) })
+      : error)
+
+/** Asks each folder once. */
+const once = <R>() => {
+  const known = new Map<string, Effect.Effect<void, EntryError, R>>()
+  return (key: string, asked: Effect.Effect<void, EntryError, R>) =>
     Effect.suspend(() =>
       known.get(key) ?? Effect.flatMap(Effect.cached(asked), (cached) => {
         if (known.size >= mostFolders) known.delete(known.keys().next().value!)
@@ -71,30 +106,39 @@ export const make = (): Checks => {
         return cached
       })
     )
+}
+
+/** `planned`: folders that earlier runs of the same caller would have made. */
+export const make = (planned: PlannedFolders.PlannedFolders = PlannedFolders.make()): Checks => {
+  const onThere = once<SmbClient>()
+  const onHere = once<FileSystem.FileSystem>()
   return {
-    there: Effect.fnUntraced(function*(target, { inPlace, mapped }) {
+    willMake: planned.add,
+    there: Effect.fnUntraced(function*(target, { inPlace, isAlone, mapped }) {
       // A named stream is always written in place, and its file is made if it is missing.
-      if (!mapped && UncPath.name(target).includes(":")) return
       const smb = yield* SmbClient
+      if (!mapped && UncPath.name(target).includes(":")) {
+        const file = { ...target, path: target.path.replace(/:[^\\]*$/, "") }
+        if (!isAlone || planned.has(UncPath.parent(target)) || (yield* smb.exists(file))) return
+        return yield* named(target, folderThere(UncPath.parent(target)))
+      }
       const found = yield* FileReplacement.look(smb, target)
       if (inPlace && found !== undefined) {
         yield* Effect.scoped(smb.withShare(target, (share, below) => share.batch(below, OpenMode.write, [])))
         return
       }
       const folder = UncPath.parent(target)
-      yield* once(fold(UncPath.format(folder)), writableThere(folder, OpenMode.addFile)).pipe(
-        Effect.mapError((error) =>
-          error._tag === "SmbError" && !refusesShare(error)
-            ? new SmbError({ ...error, path: UncPath.format(target) })
-            : error
-        )
-      )
+      const asked = isAlone && !planned.has(folder) ? folderThere(folder) : writableThere(folder, OpenMode.addFile)
+      yield* onThere(fold(UncPath.format(folder)), asked).pipe((answer) => named(target, answer))
     }),
-    here: Effect.fnUntraced(function*(target) {
+    here: Effect.fnUntraced(function*(target, { isAlone }) {
       const type = yield* LocalFile.typeOf(target)
       if (type === "Directory") return yield* new LocalError({ path: target, detail: "is a directory" })
       const folder = dirname(target)
-      yield* once(folder, writableHere(folder))
+      if (isAlone && !planned.has(folder)) {
+        return yield* Effect.mapError(folderHere(folder), ({ detail }) => new LocalError({ path: target, detail }))
+      }
+      yield* onHere(folder, writableHere(folder))
     })
   }
 }

@@ -137,7 +137,7 @@ export const single = Effect.fnUntraced(function*(entry: Entry, target: UncPath.
     : yield* smb.stat(target).pipe(
       Effect.catchTag("SmbError", (error) => isMissing(error) ? Effect.succeed(undefined) : Effect.fail(error))
     )
-  yield* take(entry, target, old, relay)
+  yield* take(entry, target, old, relay, true)
 })
 
 /** Copies a found file, or says why not. */
@@ -145,7 +145,8 @@ const take = Effect.fnUntraced(function*(
   entry: Entry,
   target: UncPath.UncPath,
   old: Entry | undefined,
-  relay: Relay
+  relay: Relay,
+  isAlone = false
 ) {
   const { dryRun, run } = relay
   const to = UncPath.format(target)
@@ -159,7 +160,7 @@ const take = Effect.fnUntraced(function*(
     return yield* run.tell({ _tag: "Skipped", from: entry.path, to, size: entry.size, because: choice })
   }
   if (dryRun) {
-    yield* relay.checks.there(target, { inPlace: false, mapped: false })
+    yield* relay.checks.there(target, { inPlace: false, mapped: false, isAlone })
     return yield* run.tell({ _tag: "Planned", action: "Copy", path: entry.path, to, size: entry.size })
   }
   yield* file(entry, target, relay)
@@ -251,6 +252,7 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
       : (yield* existing(names.slice(0, -1))).get(fold(entry.name))
     yield* take(entry, UncPath.join(target, names.join("\\")), old, relay)
   })
+  if (dryRun) relay.checks.willMake(target)
   yield* makeDirectory([])
   if (!dryRun && (yield* Mark.put(target, mark)) && (yield* Mark.isAt(source, mark))) {
     return yield* Mark.sameFolder(base, UncPath.format(target))

@@ -201,7 +201,7 @@ export const single = Effect.fnUntraced(function*(source: string, target: UncPat
   const there = yield* smb.stat(target).pipe(
     Effect.catchTag("SmbError", (error) => isMissing(error) ? Effect.succeed(undefined) : Effect.fail(error))
   )
-  yield* take({ path: source, facts }, target, there, upload, false)
+  yield* take({ path: source, facts }, target, there, upload, { isAlone: true })
 })
 
 /** Copies a found file, or says why not. */
@@ -210,7 +210,7 @@ const take = Effect.fnUntraced(function*(
   target: UncPath.UncPath,
   existing: Entry | undefined,
   upload: Upload,
-  isNew: boolean
+  { isAlone = false, isNew = false }: { readonly isAlone?: boolean; readonly isNew?: boolean }
 ) {
   const { dryRun, run } = upload
   const { facts, path } = source
@@ -222,7 +222,7 @@ const take = Effect.fnUntraced(function*(
     return yield* run.tell({ _tag: "Skipped", from: path, to, size: facts.size, because: choice })
   }
   if (dryRun) {
-    yield* upload.checks.there(target, upload)
+    yield* upload.checks.there(target, { ...upload, isAlone })
     return yield* run.tell({ _tag: "Planned", action: "Copy", path, to, size: facts.size })
   }
   yield* file(path, target, upload, isNew)
@@ -237,8 +237,12 @@ export const flow = Effect.fnUntraced(function*<E, R>(
   target: UncPath.UncPath,
   upload: Upload
 ) {
-  const { run, throttle } = upload
+  const { dryRun, run, throttle } = upload
   run.only(undefined)
+  if (dryRun) {
+    yield* upload.checks.there(target, { ...upload, isAlone: true })
+    return yield* run.tell({ _tag: "Planned", action: "Copy", path: name, to: UncPath.format(target) })
+  }
   const { advance } = yield* run.file(name, UncPath.format(target), undefined)
   const watched = Stream.tap(data, (chunk) => {
     const error = Arguments.objection({ "a chunk of the stream": [isChunk, chunk] }, UncPath.format(target))
@@ -358,9 +362,10 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
     yield* checkedThere(here, upload.mapped)
     const there = UncPath.join(target, names.join("\\"))
     const isNew = made.has(UncPath.format(UncPath.parent(there)))
-    yield* take({ path: here, facts }, there, existing, upload, isNew)
+    yield* take({ path: here, facts }, there, existing, upload, { isNew })
   })
 
+  if (dryRun) upload.checks.willMake(target)
   const first = yield* enter([])
   // The target directory can be inside the source folder, if this machine serves the share.
   if (!dryRun && (yield* Mark.put(target, mark)) && (yield* fs.exists(join(source, mark)))) {
