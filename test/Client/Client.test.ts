@@ -60,6 +60,18 @@ describe("a client's connections", () => {
       assert.strictEqual(yield* servers.connected, 2)
     }).pipe(provide(TestTransport.layerFiles(files))))
 
+  it.effect("are closed with the layer: an operation after that fails with ConnectionClosed, and is no interruption", () =>
+    Effect.gen(function*() {
+      const smb = yield* SmbClient.SmbClient.pipe(provide(TestTransport.layerFiles(files)))
+      for (
+        const operation of [smb.readFile(f), smb.stat(f), smb.shares("//nas"), Stream.runDrain(smb.list("//nas/data"))]
+      ) {
+        const error = yield* Effect.flip(operation)
+        assert.deepInclude(error, { _tag: "TransportError", reason: { _tag: "ConnectionClosed" } })
+        assert.include(error.message, "the layer of this client has ended")
+      }
+    }))
+
   it.effect("have files and errors whose paths contain a port other than 445, and can be used again", () =>
     Effect.gen(function*() {
       const smb = yield* SmbClient.SmbClient

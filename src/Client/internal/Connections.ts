@@ -11,7 +11,7 @@ import * as Authenticator from "../../Auth/Authenticator.ts"
 import { type Credential, CredentialProvider, type CredentialRequest } from "../../Auth/Credentials.ts"
 import type { Reason } from "../../Codec/NtStatus.ts"
 import type { ConnectedShare } from "../../Protocol/ConnectedShare.ts"
-import type { RequestError } from "../../Protocol/Errors.ts"
+import { type RequestError, TransportError } from "../../Protocol/Errors.ts"
 import { CurrentRequestMeter } from "../../Protocol/RequestMeter.ts"
 import type { ServerInformation } from "../../Protocol/ServerInformation.ts"
 import type * as Share from "../../Protocol/Share.ts"
@@ -344,10 +344,32 @@ export const make = Effect.fnUntraced(function*(
       return target.dfsName === undefined || !tree.share.isDfs ? tree.share : tree.share.withDfsName(target.dfsName)
     })
 
+  let isClosed = false
+  // The connections end after this.
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      isClosed = true
+    })
+  )
+  /** A map that is closed interrupts: the caller of a client that has ended would take that for somebody's interruption. */
+  const whileOpen = <A, E, R>({ port, server }: Target, effect: Effect.Effect<A, E, R>) =>
+    Effect.suspend((): Effect.Effect<A, E | TransportError, R> =>
+      isClosed
+        ? Effect.fail(
+          new TransportError({
+            reason: { _tag: "ConnectionClosed" },
+            server,
+            port,
+            detail: "the layer of this client has ended: use the client within its scope"
+          })
+        )
+        : effect
+    )
+
   return {
-    share,
-    negotiate,
-    logOn,
+    share: (target: Target) => whileOpen(target, share(target)),
+    negotiate: (target: Target) => whileOpen(target, negotiate(target)),
+    logOn: (target: Target) => whileOpen(target, logOn(target)),
     retryLogons: Effect.andThen(Effect.sync(() => refusals.clear()), credentials.clear)
   }
 })
