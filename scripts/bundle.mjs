@@ -41,6 +41,12 @@ const lazyBuiltins = {
   }
 }
 
+/** `CompiledScript` gives the program this function for `import()`, of which Node would print a warning there. */
+const withImportModule = {
+  name: "import-module",
+  renderChunk: (code) => code.replaceAll(/(?<![\w$.])import\(/g, "importModule(")
+}
+
 /** A script without other characters is read faster, and takes half of the memory. */
 const toAscii = (code) =>
   code.replace(/[\u0080-\uffff]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`)
@@ -54,13 +60,13 @@ const withoutWebSockets = {
 }
 
 /** Bundles one module, with all that it imports, as one CommonJS file. */
-const bundle = async (input, minify) => {
+const bundle = async (input, minify, ...plugins) => {
   const made = await rolldown({
     cwd: root,
     input,
     platform: "node",
     external: ["koffi", "@napi-rs/keyring", "ldapts"],
-    plugins: [withoutWebSockets, lazyBuiltins],
+    plugins: [withoutWebSockets, lazyBuiltins, ...plugins],
     // `ConfigProvider` looks for the environment of browsers there.
     transform: { define: { "import.meta.env": "undefined" } }
   })
@@ -72,7 +78,7 @@ const bundle = async (input, minify) => {
 /** Bundles the start and the command into a folder. Returns the paths of the command's modules. */
 const write = async (folder, start, program, minify) => {
   writeFileSync(join(folder, "bundled.cjs"), (await bundle(start, minify)).code)
-  const { code, moduleIds } = await bundle(program, minify)
+  const { code, moduleIds } = await bundle(program, minify, withImportModule)
   const params = {
     [constants.BROTLI_PARAM_QUALITY]: minify ? constants.BROTLI_MAX_QUALITY : constants.BROTLI_MIN_QUALITY,
     [constants.BROTLI_PARAM_LGWIN]: constants.BROTLI_MAX_WINDOW_BITS

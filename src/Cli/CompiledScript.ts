@@ -109,10 +109,13 @@ const write = (folder: string, path: string, { code, source, words }: Kept): voi
 
 const packed = /\.br$/
 
+/** For the imports of a script: Node warns of an `import()` in code that it has not loaded itself. */
+const importModule = (name: string): Promise<unknown> => import(name)
+
 /**
  * Runs a CommonJS script. A file whose name ends with `.br` holds its script packed by Brotli (RFC 7932), which only the
  * first run unpacks. `folder`: where the script and its compiled code are kept; `undefined` keeps none. `word`: the
- * subcommand, whose functions are added if no earlier run had it.
+ * subcommand, whose functions are added if no earlier run had it. A script can use `importModule` as `import()`.
  */
 export const run = (path: string, folder: string | undefined, word: string): void => {
   const content = readFileSync(path)
@@ -123,7 +126,7 @@ export const run = (path: string, folder: string | undefined, word: string): voi
   const source = kept?.source ?? (packed.test(path) ? Zlib.brotliDecompressSync(content) : content)
   const filename = path.replace(packed, "")
   const script = new Script(
-    `(function (exports, require, module, __filename, __dirname) {${source.toString("utf8")}\n})`,
+    `(function (exports, require, module, __filename, __dirname, importModule) {${source.toString("utf8")}\n})`,
     {
       filename,
       cachedData: kept?.code,
@@ -135,5 +138,5 @@ export const run = (path: string, folder: string | undefined, word: string): voi
     process.on("exit", () => write(folder, place, { words: [...words, word], source, code: script.createCachedData() }))
   }
   const module = { exports: {} }
-  script.runInThisContext()(module.exports, createRequire(filename), module, filename, dirname(filename))
+  script.runInThisContext()(module.exports, createRequire(filename), module, filename, dirname(filename), importModule)
 }

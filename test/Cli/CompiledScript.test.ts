@@ -71,6 +71,18 @@ describe("a compiled script", () => {
     }
   })
 
+  it("can import by importModule without a warning", () => {
+    const { folder, kept, script } = place(`importModule("node:path").then(({ sep }) => process.stdout.write(sep))`)
+    assert.strictEqual(existsSync(folder), true)
+    const { status, stderr, stdout } = spawnSync(process.execPath, [
+      "--input-type=module",
+      "-e",
+      `import { run } from ${JSON.stringify(module)}
+       run(${JSON.stringify(script)}, ${JSON.stringify(kept)}, "ls")`
+    ], { encoding: "utf8" })
+    assert.deepStrictEqual([status, stderr, stdout], [0, "", "/"])
+  })
+
   it("can be packed by Brotli, has the name of the unpacked file, and is known by its content", () => {
     const { folder, kept } = place(hello)
     const script = join(folder, "packed.cjs.br")
