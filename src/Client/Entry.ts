@@ -103,20 +103,19 @@ const entryOf = (
 })
 
 /**
- * From one entry of a listing of `directory`. `from` is the relative path of the directory.
+ * From the entries of a listing of `directory`. `from` is the relative path of the directory.
  *
  * @since 0.1.0
  */
-export const fromDirectory = (
-  directory: UncPath.UncPath,
-  found: DirectoryInformation.FileIdBothDirectoryInformation,
-  from = ""
-): Entry =>
-  entryOf(found, found.eaSize, {
-    name: found.fileName,
-    path: UncPath.format(UncPath.join(directory, found.fileName)),
-    relativePath: from === "" ? found.fileName : `${from}/${found.fileName}`
-  })
+export const fromDirectory = (directory: UncPath.UncPath, from = "") => {
+  const below = UncPath.format(directory).replace(/\\?$/, "\\")
+  return (found: DirectoryInformation.FileIdFullDirectoryInformation): Entry =>
+    entryOf(found, found.eaSize, {
+      name: found.fileName,
+      path: below + found.fileName,
+      relativePath: from === "" ? found.fileName : `${from}/${found.fileName}`
+    })
+}
 
 /**
  * From the attributes that an open returns.
