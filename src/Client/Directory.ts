@@ -75,11 +75,14 @@ const pages = (share: Share.Share, file: Share.OpenFile, pattern: string): Strea
     return Stream.unfold(
       undefined,
       () =>
-        Effect.flatMap(Fiber.join(ahead), (page) =>
-          page.length === 0 ? Effect.succeed(undefined) : Effect.map(request(false), (next) => {
-            ahead = next
-            return [page, undefined] as const
-          }))
+        Effect.flatMap(
+          Fiber.join(ahead),
+          (page) =>
+            page.length === 0 ? Effect.succeed(undefined) : Effect.map(request(false), (next) => {
+              ahead = next
+              return [page, undefined] as const
+            })
+        )
     )
   }))
 
