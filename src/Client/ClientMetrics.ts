@@ -72,6 +72,17 @@ export const logons = counter("logons", "{logon}", "Logons, by outcome: succeede
  * @category sessions
  * @since 0.2.0
  */
+export const reauthentications = counter(
+  "reauthentications",
+  "{logon}",
+  "Logons on sessions that had expired, by outcome: succeeded or failed",
+  ["outcome"]
+)
+
+/**
+ * @category sessions
+ * @since 0.2.0
+ */
 export const trees = gauge("trees", "{share}", "Shares that are connected")
 
 /**

@@ -35,6 +35,7 @@ import {
 import { Fsctl } from "./Message/Fsctl.ts"
 import * as TreeConnect from "./Message/TreeConnect.ts"
 import * as Open from "./Open.ts"
+import * as Reauthentication from "./Reauthentication.ts"
 import type { Session } from "./Session.ts"
 import * as SymbolicLink from "./SymbolicLink.ts"
 import * as ValidateNegotiate from "./ValidateNegotiate.ts"
@@ -93,9 +94,11 @@ class Tree extends ConnectedShare.Tree implements Connection.Owner {
     operation: O,
     fileId: FileId,
     path: string,
-    lockSequence?: LockSequences.LockSequence
+    lockSequence?: LockSequences.LockSequence,
+    refusals = 0
   ): Effect.Effect<Operation.Output<O>, RequestError> {
     const outgoing = this.encode(operation, fileId, lockSequence)
+    const seen = Reauthentication.countOf(this)
     return Effect.flatMap(
       Connection.request(
         this.session.connection,
@@ -103,8 +106,22 @@ class Tree extends ConnectedShare.Tree implements Connection.Owner {
         // closed.
         operation._tag === "Lock" ? { ...outgoing, orphan: () => this.unlockLater(operation, fileId) } : outgoing
       ),
-      (reply) => Effect.fromResult(Commands.decode(operation, reply, this.full(path)))
+      (reply) =>
+        Reauthentication.isNeeded(reply)
+          ? Reauthentication.resend(
+            this,
+            seen,
+            refusals + 1,
+            () => this.expired(Commands.commandName(outgoing.command), path),
+            (refusals) => this.run(operation, fileId, path, lockSequence, refusals)
+          )
+          : Effect.fromResult(Commands.decode(operation, reply, this.full(path)))
     )
+  }
+
+  /** The server's refusal of a request because the session has expired. */
+  expired(command: string, path: string): SmbError {
+    return fromStatus(NtStatus.STATUS_NETWORK_SESSION_EXPIRED, command, this.full(path))
   }
 
   private unlockLater({ ranges }: Operation.Lock, fileId: FileId): void {
@@ -130,10 +147,20 @@ class Tree extends ConnectedShare.Tree implements Connection.Owner {
     this.session.connection.submit([this.encode(before, fileId)], [() => this.closeLater(fileId)])
   }
 
-  close(fileId: FileId, path: string): Effect.Effect<void, RequestError> {
+  close(fileId: FileId, path: string, refusals = 0): Effect.Effect<void, RequestError> {
+    const seen = Reauthentication.countOf(this)
     return Effect.flatMap(
       Connection.request(this.session.connection, this.closeOutgoing(fileId)),
-      (reply) => ConnectedShare.closed(reply.header.status, this.full(path))
+      (reply) =>
+        Reauthentication.isNeeded(reply)
+          ? Reauthentication.resend(
+            this,
+            seen,
+            refusals + 1,
+            () => this.expired("CLOSE", path),
+            (refusals) => this.close(fileId, path, refusals)
+          )
+          : ConnectedShare.closed(reply.header.status, this.full(path))
     )
   }
 }
@@ -264,10 +291,12 @@ const openFile = (
   tree: Tree,
   dfs: ConnectedShare.DfsName | undefined,
   path: string,
-  options: Share.OpenOptions
+  options: Share.OpenOptions,
+  refusals = 0
 ): Effect.Effect<Share.OpenFile, RequestError, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) => {
     const { createGuid, outgoing } = createOutgoing(tree, dfs, path, options)
+    const seen = Reauthentication.countOf(tree)
     const request = Connection.request(tree.session.connection, {
       ...outgoing,
       orphan: (reply) => {
@@ -276,6 +305,15 @@ const openFile = (
       }
     })
     return Effect.flatMap(restore(request), (reply): Effect.Effect<Share.OpenFile, RequestError, Scope.Scope> => {
+      if (Reauthentication.isNeeded(reply)) {
+        return restore(Reauthentication.resend<Share.OpenFile, Scope.Scope>(
+          tree,
+          seen,
+          refusals + 1,
+          () => refused(tree, path, reply),
+          (refusals) => openFile(tree, dfs, path, options, refusals)
+        ))
+      }
       if (reply.header.status !== 0) return Effect.fail(refused(tree, path, reply))
       return Effect.flatMap(Effect.fromResult(Open.decode(reply, createGuid)), (open) =>
         options.reclaim === undefined
@@ -334,9 +372,11 @@ const batch = (
   dfs: ConnectedShare.DfsName | undefined,
   path: string,
   options: Share.OpenOptions,
-  operations: ReadonlyArray<Operation.Any>
+  operations: ReadonlyArray<Operation.Any>,
+  refusals = 0
 ): Effect.Effect<OpenLife.Batched, RequestError> => {
   const { createGuid, outgoing } = createOutgoing(tree, dfs, path, options)
+  const seen = Reauthentication.countOf(tree)
   const encoded = operations.map((operation) => tree.encode(operation, anyFileId))
   const outgoings: ReadonlyArray<Connection.Outgoing> = [
     outgoing,
@@ -352,6 +392,15 @@ const batch = (
     Connection.compound(connection, outgoings),
     (replies): Effect.Effect<OpenLife.Batched, RequestError> => {
       const created = replies[0]!
+      if (Reauthentication.isNeeded(created)) {
+        return Reauthentication.resend(
+          tree,
+          seen,
+          refusals + 1,
+          () => refused(tree, path, created),
+          (refusals) => batch(tree, dfs, path, options, operations, refusals)
+        )
+      }
       if (areRefused(replies)) return oneByOne(tree, openFile(tree, dfs, path, options), options, operations)
       if (created.header.status !== 0) return Effect.fail(refused(tree, path, created))
       const open = Open.decode(created, createGuid)
@@ -408,7 +457,7 @@ const connect = Effect.fnUntraced(function*(session: Session, share: string, bre
       session.encrypted || demandsEncryption(response),
       breaks
     )
-  const reply = yield* Connection.request(connection, {
+  const outgoing: Connection.Outgoing = {
     command: Command.TREE_CONNECT,
     body: Codec.encode(TreeConnect.Request)({
       flags: 0,
@@ -424,7 +473,17 @@ const connect = Effect.fnUntraced(function*(session: Session, share: string, bre
       if (Result.isFailure(response)) return
       connection.submit([disconnectOutgoing(make(reply, response.success))], [() => {}])
     }
-  })
+  }
+  const refused = () => fromStatus(NtStatus.STATUS_NETWORK_SESSION_EXPIRED, "TREE_CONNECT", uncPath)
+  const send = (refusals: number): Effect.Effect<Connection.Reply, RequestError> => {
+    const owner = { session, onLost: () => {} }
+    const seen = Reauthentication.countOf(owner)
+    return Effect.flatMap(Connection.request(connection, outgoing), (reply) =>
+      Reauthentication.isNeeded(reply)
+        ? Reauthentication.resend(owner, seen, refusals + 1, refused, send)
+        : Effect.succeed(reply))
+  }
+  const reply = yield* send(0)
   const { status } = reply.header
   if (status !== 0) {
     // smbd says the same where the share demands encryption and the session has no key for it.
