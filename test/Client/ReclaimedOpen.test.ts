@@ -98,7 +98,7 @@ describe("an open file whose connection is cut", () => {
       Effect.scoped(Effect.flatMap(smb.open(f, OpenMode.write), (file) => file.write(0, bytes(5, 3))))
   }
   it.live.each(Object.entries(changes))(
-    "fails with FileDiffers, and gives no byte, if the file %s meanwhile",
+    "fails with FileDiffers, and gives no byte, if the file %s after the cut",
     ([, change]) =>
       Effect.scoped(Effect.gen(function*() {
         const { base, line, other, smb, told } = yield* world({}, forgetful)
