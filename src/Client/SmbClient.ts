@@ -9,7 +9,7 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Schedule from "effect/Schedule"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
 import * as Authenticator from "../Auth/Authenticator.ts"
@@ -104,12 +104,13 @@ export type Names = "mapped" | "unchanged"
 export class SmbClient extends Context.Service<SmbClient, Client>()("effect-smb/Client/SmbClient") {}
 
 /**
- * When a client tries again after a lost connection; the schedule gets the error of the last attempt.
+ * When a client tries again after a lost connection. A time: with growing pauses for about so long. A schedule: its
+ * pauses, and it gets the error of the last attempt.
  *
  * @category models
  * @since 0.2.0
  */
-export type Reconnect = Schedule.Schedule<unknown, ClientError> | "never"
+export type Reconnect = Duration.Input | Schedule.Schedule<unknown, ClientError> | "never"
 
 /**
  * The options of a client; `Settings.Settings` describes each setting. A number or a time that cannot be used is a defect
@@ -135,8 +136,9 @@ export interface Options extends Defaults.Given<Settings.Settings> {
   readonly names?: Names | undefined
   /**
    * When the client tries again after a connection was lost while it was in use: open files, transfers and watches then
-   * go on. The first attempt comes at once, and each other one after a pause of this schedule. Default: pauses that grow
-   * from a quarter of a second to ten, for about a minute. `never`: an operation fails with the connection.
+   * go on. The first attempt comes at once, and the others after pauses that grow from a quarter of a second to ten, for
+   * about this time; or after the pauses of a `Schedule`. Default: 1 minute. `never`: an operation fails with the
+   * connection.
    */
   readonly reconnect?: Reconnect | undefined
   /** Is told of each lost connection, and of how each open file went on. */
@@ -212,6 +214,9 @@ export const make = (
     Arguments.assertOptions({
       idle: [Arguments.duration, idle],
       credentialTimeToLive: [Arguments.duration, credentialTimeToLive],
+      ...(reconnect === "never" || Schedule.isSchedule(reconnect)
+        ? {}
+        : { reconnect: [Arguments.duration, reconnect] }),
       ...Settings.rules(settings)
     })
     return Effect.gen(function*() {
@@ -224,7 +229,7 @@ export const make = (
         ? undefined
         : yield* Reconnection.make(
           connections.share,
-          reconnect ?? Pauses.usual,
+          Pauses.from(reconnect),
           yield* ReconnectEvents.make(onReconnect)
         )
       return over(connections, reconnection, Locator.plain, names ?? "unchanged", undefined)
@@ -283,13 +288,14 @@ export const configWithPrefix = (prefix: string): Config.Config<Options> =>
     credentialTimeToLive: Environment.time(`${prefix}_CREDENTIAL_TIME_TO_LIVE`),
     credits: Environment.integer(`${prefix}_CREDITS`, 1, 65_535),
     maximumTransfer: Environment.integer(`${prefix}_MAXIMUM_TRANSFER`, 65_536, 16 * 1024 * 1024),
-    names: Environment.optional(Config.Literals(["mapped", "unchanged"], `${prefix}_NAMES`))
+    names: Environment.optional(Config.Literals(["mapped", "unchanged"], `${prefix}_NAMES`)),
+    reconnect: Environment.timeOr(`${prefix}_RECONNECT`, "never")
   })
 
 /**
  * Options from the configuration: SMB_SIGNING, SMB_ENCRYPTION, SMB_DIALECTS (`3.0,3.1.1`), SMB_REQUEST_TIMEOUT
  * (`30 seconds`), SMB_PENDING_TIMEOUT, SMB_KEEP_ALIVE, SMB_IDLE, SMB_CREDENTIAL_TIME_TO_LIVE, SMB_CREDITS (units of
- * 64 KiB), SMB_MAXIMUM_TRANSFER (bytes) and SMB_NAMES.
+ * 64 KiB), SMB_MAXIMUM_TRANSFER (bytes), SMB_NAMES and SMB_RECONNECT (`never` or `5 minutes`).
  *
  * @category config
  * @since 0.2.0

@@ -53,7 +53,7 @@ export const make = (
         count(notice, context)
         const { port, server, share } = notice
         return logged(notice).pipe(
-          Effect.annotateLogs({ server, port, share }),
+          Effect.annotateLogs({ reconnect: notice._tag, server, port, share }),
           Effect.andThen(listener === undefined ? Effect.void : listener(notice))
         )
       })
