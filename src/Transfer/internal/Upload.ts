@@ -33,6 +33,7 @@ import * as ResumedUpload from "./ResumedUpload.ts"
 import type { Run } from "./Run.ts"
 import * as Same from "./Same.ts"
 import * as Warnings from "./Warnings.ts"
+import * as Workers from "./Workers.ts"
 
 /** The options, and the state that all files of a run share. */
 export interface Upload extends Options.Options {
@@ -118,14 +119,23 @@ const readOnlyAt = Effect.fnUntraced(function*(target: UncPath.UncPath) {
 /** The largest size that one round trip writes, in bytes. */
 const smallSize = 60_000
 
-/** Reads up to one byte more than the small size: files like those of /proc report no size, and devices have no end. */
-const readSmall = Effect.fnUntraced(function*(local: FileSystem.File) {
-  const buffer = new Uint8Array(smallSize + 1)
+/**
+ * Reads a file of this size, up to one byte more than the small size: files like those of /proc report no size, devices
+ * have no end, and a file can grow.
+ */
+const readSmall = Effect.fnUntraced(function*(local: FileSystem.File, size: number) {
+  let buffer = new Uint8Array((size === 0 ? smallSize : size) + 1)
   let length = 0
-  while (length < buffer.length) {
+  for (;;) {
     const count = yield* local.read(buffer.subarray(length))
-    if (count === 0) break
     length += count
+    // There was room for more than the file had when it was opened: this is its end.
+    if (count === 0 || (size > 0 && length >= size && length < buffer.length)) break
+    if (length < buffer.length) continue
+    if (length > smallSize) break
+    const larger = new Uint8Array(smallSize + 1)
+    larger.set(buffer)
+    buffer = larger
   }
   return buffer.subarray(0, length)
 })
@@ -159,7 +169,7 @@ const once = Effect.fnUntraced(function*(
   // more.
   const whole = (count: bigint) => count < size ? Effect.fail(shorter(source, count, size)) : Effect.succeed(count)
   // In one round trip, if the file really is as small as its size.
-  const begin = size <= smallSize ? yield* readSmall(local) : undefined
+  const begin = size <= smallSize ? yield* readSmall(local, Number(size)) : undefined
   if (begin !== undefined && begin.length <= smallSize) {
     yield* whole(BigInt(begin.length))
     const bytes = { _tag: "Bytes", bytes: begin } as const
@@ -371,14 +381,13 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
   if (!dryRun && (yield* Mark.put(target, mark)) && (yield* fs.exists(join(source, mark)))) {
     return yield* Mark.sameFolder(source, UncPath.format(target))
   }
-  yield* below([], first).pipe(
-    Stream.onEnd(Effect.sync(() => run.scanned())),
-    Stream.buffer(Options.ahead),
-    Stream.mapEffect((found) => {
+  yield* Workers.forEach(
+    Stream.onEnd(below([], first), Effect.sync(() => run.scanned())),
+    { ...Options.ahead, concurrency: upload.concurrency },
+    (found) => {
       const here = join(source, ...found.names)
       if (!found.isFile) return run.warn(Warnings.noFile(here))
       return run.alone(here, takeFound(found, here), undefined)
-    }, { concurrency: upload.concurrency, unordered: true }),
-    Stream.runDrain
+    }
   )
 }, Effect.scoped)
