@@ -15,16 +15,32 @@ const count = 200
 const names = Array.from({ length: count }, (_, i) => `f${i}`)
 const text = "small ".repeat(100)
 
-const provide = (files: TestTransport.Files = {}) =>
+const provide = (files: TestTransport.Files = {}, asked: Array<string> = []) =>
   Effect.provide(
     SmbClient.layer().pipe(
       Layer.provideMerge(
-        TestTransport.layer({ nas: { user: "joe", password: "secret", shares: { data: files } } })
+        TestTransport.layer({
+          nas: {
+            user: "joe",
+            password: "secret",
+            shares: { data: files },
+            // Fails nothing: it takes down what is opened.
+            faults: [{
+              when: ({ request }) => {
+                if (request._tag === "CREATE") asked.push(request.body.name)
+                return false
+              },
+              is: { status: "STATUS_NOT_SUPPORTED" }
+            }]
+          }
+        })
       ),
       Layer.provide(Credentials.layer(Credentials.password("joe", Redacted.make("secret")))),
       Layer.provideMerge(NodeServices.layer)
     )
   )
+
+const asked: Array<string> = []
 
 const folder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
 
@@ -114,6 +130,39 @@ describe("a small file of a tree", () => {
       assert.strictEqual(events.at(-1)!.progress.done.bytes, 0)
       assert.deepStrictEqual(Fs.readdirSync(join(here, "all")), [])
     }).pipe(provide({ a: "new" })))
+
+  for (
+    const { old, title, perFile } of [
+      { title: "an empty folder", old: {}, perFile: 1 },
+      { title: "a folder with other files", old: { other: "" }, perFile: 1 },
+      {
+        title: "a folder with so many others that their names cost more than the questions",
+        old: Object.fromEntries(Array.from({ length: 20 * 16 + 1 }, (_, i) => [`other${i}`, ""])),
+        perFile: 2
+      }
+    ]
+  ) {
+    const asked: Array<string> = []
+    it.effect(`takes ${perFile === 1 ? "one open" : "two opens"} when it is sent into ${title}`, () =>
+      Effect.gen(function*() {
+        const here = yield* folder
+        for (const name of names.slice(0, 20)) Fs.writeFileSync(join(here, name), text)
+        yield* Stream.runDrain(Transfer.upload(here, `${data}\\to`, { concurrency: 1 }))
+        const opened = asked.filter((name) => /\\f\d+(?:\.|$)/.test(name))
+        assert.strictEqual(opened.length, 20 * perFile)
+      }).pipe(provide({ to: old }, asked)))
+  }
+
+  it.effect("is looked for at the target if it is there, or if its name can be the short name of another", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      for (const name of ["a", "b", "LONG~1.TXT"]) Fs.writeFileSync(join(here, name), "new")
+      const smb = yield* SmbClient.SmbClient
+      yield* Stream.runDrain(Transfer.upload(here, `${data}\\to`))
+      assert.includeMembers(asked, ["to\\a", "to\\LONG~1.TXT"])
+      assert.notInclude(asked, "to\\b")
+      assert.strictEqual(yield* smb.readFileString(`${data}\\to\\a`), "new")
+    }).pipe(provide({ to: { a: "old" } }, asked)))
 
   for (const more of [1, 1000, 70_000]) {
     it.effect(`arrives whole if it grew by ${more} bytes after its size was read`, () =>

@@ -277,9 +277,28 @@ interface Found {
   readonly names: ReadonlyArray<string>
   readonly isFile: boolean
   readonly facts: Facts
-  /** The entry that the target has under this name. */
+  /** The entry that the target has under this name, if the rules need it. */
   readonly there: Entry | undefined
+  /** The target has no entry of this name. */
+  readonly isNew: boolean
 }
+
+/** What a directory of the target had before this run. */
+interface Before {
+  /** Its entries by their folded names, as far as the rules need them. */
+  readonly entries: ReadonlyMap<string, Entry>
+  /** Its names, folded, if all of them are known. */
+  readonly names: ReadonlySet<string> | undefined
+}
+
+const nothing: Before = { entries: new Map(), names: new Set() }
+
+/** A directory is listed for the names alone if it has at most so many times the files that go into it. */
+const mostNames = 16
+
+/** Whether a directory has no entry of this name. A name with a tilde can be the short name of an entry (MS-FSCC 2.1.5.2.1). */
+const isFree = (name: string, { names }: Before): boolean =>
+  names !== undefined && !names.has(fold(name)) && (names.size === 0 || !name.includes("~"))
 
 /** The entries of a folder: each with its type, and with what the target has under its name. */
 type Listed = ReadonlyArray<Omit<Found, "names" | "isFile"> & { readonly name: string; readonly type: string }>
@@ -290,12 +309,20 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
   const fs = yield* FileSystem.FileSystem
   const { dryRun, filter, run } = upload
   const mark = Mark.name()
-  /** Directories that were created for this copy: they only contain its entries. */
-  const made = new Set<string>()
 
-  /** Makes the directory on the server, and returns what was in it, if the rules need that. */
-  const makeThere = Effect.fnUntraced(function*(there: UncPath.UncPath) {
-    const none = new Map<string, Entry>()
+  /** The names in a directory: one listing costs less than a question for each file that goes into it. */
+  const namesIn = (there: UncPath.UncPath, files: number): Effect.Effect<Before> =>
+    smb.list(there).pipe(
+      Stream.take(files * mostNames + 1),
+      Stream.runFold(() => new Set<string>(), (names, { name }) => names.add(fold(name))),
+      Effect.map((names) => names.size > files * mostNames ? undefined : names),
+      // A directory can allow new files, and not be listed.
+      Effect.orElseSucceed(() => undefined),
+      Effect.map((names): Before => ({ entries: nothing.entries, names }))
+    )
+
+  /** Makes the directory on the server for so many files, and returns what was in it. */
+  const makeThere = Effect.fnUntraced(function*(there: UncPath.UncPath, files: number) {
     if (!dryRun) {
       const isMade = yield* smb.makeDirectory(there).pipe(
         Effect.as(true),
@@ -304,18 +331,18 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
           () => Effect.as(smb.makeDirectory(there, { recursive: true }), false)
         )
       )
-      if (isMade) {
-        made.add(UncPath.format(there))
-        return none
-      }
+      if (isMade) return nothing
     }
-    if (upload.rules.existing === "replace") return none
+    if (upload.rules.existing === "replace") {
+      return dryRun || files < 2 ? { ...nothing, names: undefined } : yield* namesIn(there, files)
+    }
     return yield* smb.list(there).pipe(
-      Stream.runFold(() => none, (all, entry) => all.set(fold(entry.name), entry)),
+      Stream.runFold(() => new Map<string, Entry>(), (all, entry) => all.set(fold(entry.name), entry)),
+      Effect.map((entries): Before => ({ entries, names: new Set(entries.keys()) })),
       // A dry run makes no directory.
       Effect.catchIf(
         (error) => dryRun && error._tag === "SmbError" && isMissing(error),
-        () => Effect.succeed(none)
+        () => Effect.succeed(nothing)
       )
     )
   })
@@ -330,7 +357,7 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
         return []
       }
     }
-    const taken: Array<Omit<Listed[number], "there">> = []
+    const taken: Array<Omit<Listed[number], "there" | "isNew">> = []
     for (const { name, type } of yield* fs.readDirectoryEntries(here)) {
       const below = [...names, name]
       if (name === mark || (type !== "File" && !filter.enters(below))) continue
@@ -348,30 +375,30 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
       const path = join(here, name)
       yield* run.fail(path, new LocalError({ path, detail: CaseClash.notCopied(other) }))
     }
-    const there = yield* upload.retry(here, makeThere(UncPath.join(target, names.join("\\"))))
+    const files = taken.filter(({ type }) => type === "File").length
+    const before = yield* upload.retry(here, makeThere(UncPath.join(target, names.join("\\")), files))
     const listed: Array<Listed[number]> = []
     for (const entry of taken) {
       if (clashes.has(entry.name)) continue
       if (entry.type === "File") run.found(entry.facts.size)
-      listed.push({ ...entry, there: there.get(fold(entry.name)) })
+      listed.push({ ...entry, there: before.entries.get(fold(entry.name)), isNew: isFree(entry.name, before) })
     }
     return listed
   })
   const below = (names: ReadonlyArray<string>, entries: Listed): Stream.Stream<Found, EntryError> =>
     Stream.fromIterable(entries).pipe(
-      Stream.flatMap(({ facts, name, there, type }) => {
+      Stream.flatMap(({ facts, isNew, name, there, type }) => {
         const found = [...names, name]
         return type === "Directory"
           ? Stream.unwrap(
             Effect.map(run.alone(join(source, ...found), enter(found), []), (entries) => below(found, entries))
           )
-          : Stream.succeed({ names: found, isFile: type === "File", facts, there })
+          : Stream.succeed({ names: found, isFile: type === "File", facts, there, isNew })
       })
     )
-  const takeFound = Effect.fnUntraced(function*({ facts, names, there: existing }: Found, here: string) {
+  const takeFound = Effect.fnUntraced(function*({ facts, isNew, names, there: existing }: Found, here: string) {
     yield* checkedThere(here, upload.mapped)
     const there = UncPath.join(target, names.join("\\"))
-    const isNew = made.has(UncPath.format(UncPath.parent(there)))
     yield* take({ path: here, facts }, there, existing, upload, { isNew })
   })
 
