@@ -48,15 +48,19 @@ const asNamedUser = <A, E, R>(
   attempt: Effect.Effect<A, E | UserChanged, R>
 ): Effect.Effect<A, E | AuthenticationError, R> => {
   const isChange = (error: E | UserChanged): error is UserChanged => error === userChanged
-  return Effect.retry(attempt, { times: mostChanges, while: isChange }).pipe(
-    Effect.catchIf(isChange, () =>
-      Effect.fail(
-        new AuthenticationError({
-          reason: { _tag: "NoCredential" },
-          detail:
-            `the credential provider names another user for ${server} each time that it is asked: let it keep to one`
-        })
-      ))
+  // The first attempt is nearly always the last one, and each operation makes it: it costs nothing of a retry.
+  return Effect.catchIf(
+    attempt,
+    isChange,
+    () =>
+      Effect.catchIf(Effect.retry(attempt, { times: mostChanges - 1, while: isChange }), isChange, () =>
+        Effect.fail(
+          new AuthenticationError({
+            reason: { _tag: "NoCredential" },
+            detail:
+              `the credential provider names another user for ${server} each time that it is asked: let it keep to one`
+          })
+        ))
   ) as Effect.Effect<A, E | AuthenticationError, R>
 }
 
@@ -107,6 +111,25 @@ interface TreeSource {
 
 /** The most sessions that are remembered after their connection was lost. The server ends a forgotten one by itself. */
 const mostPrevious = 1024
+
+/** A share, and the session that it belongs to. */
+interface Tree {
+  readonly share: ConnectedShare
+  readonly session: ProtocolChoice.LoggedOn
+}
+
+/** A tree that was given, and the answer of the credential provider that it was given for. */
+interface Latest {
+  readonly tree: Tree
+  readonly treeKey: Key<TreeSource>
+  readonly answer: CredentialCache.Answer
+  /** The account, as refusals name it. */
+  readonly account: string
+}
+
+/** A target without its path, as text. Each letter counts: two texts for one share cost a search only. */
+const placeOf = ({ domain, port, server, share }: Target): string =>
+  `${server}${separator}${port}${separator}${share}${separator}${domain ?? ""}`
 
 /** A client that gets one of these has no session any more, no matter which command it answers. */
 const endsSession: ReadonlySet<string> = new Set<Reason>(["UserSessionDeleted", "NetworkSessionExpired"])
@@ -299,15 +322,21 @@ export const make = Effect.fnUntraced(function*(
       return Effect.andThen(forget(key, kept), RcMap.get(sessions, key))
     })
 
+  /** The tree that each share gave last, by `placeOf`: until the tree ends, operations on it look for nothing else. */
+  const latest = new Map<string, Latest>()
+
   const trees = yield* RcMap.make({
     idleTimeToLive: idle,
     lookup: Effect.fnUntraced(function*(
       { from: { sessionKey, share } }: Key<TreeSource>
-    ): Effect.fn.Return<
-      { readonly share: ConnectedShare; readonly session: ProtocolChoice.LoggedOn },
-      ConnectError | UserChanged,
-      Scope.Scope
-    > {
+    ): Effect.fn.Return<Tree, ConnectError | UserChanged, Scope.Scope> {
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          for (const [place, { treeKey }] of latest) {
+            if (treeKey.text === sessionKey.text + separator + share) latest.delete(place)
+          }
+        })
+      )
       const session = yield* getSession(sessionKey)
       const { port, server } = sessionKey.from.target
       const connected = yield* Spans.effect(meter.treeConnecting(session.tree(share)), "SmbClient.treeConnect", {
@@ -367,7 +396,13 @@ export const make = Effect.fnUntraced(function*(
       })
     )
 
-  const share = (target: Target): Effect.Effect<Share.Share, ConnectError, Scope.Scope> =>
+  /** The share of a tree, as the target's operations see it. */
+  const shareOf = ({ share }: Tree, { dfsName }: Target): Share.Share =>
+    // Only a share that says it is in DFS gets the flag (MS-SMB2 3.2.4.3).
+    dfsName === undefined || !share.isDfs ? share : share.withDfsName(dfsName)
+
+  /** Finds the tree of a target by its keys, and makes what does not exist. */
+  const searched = (target: Target): Effect.Effect<Share.Share, ConnectError, Scope.Scope> =>
     Effect.gen(function*() {
       const forget = (treeKey: Key<TreeSource>) =>
         Effect.andThen(RcMap.invalidate(trees, treeKey), forgetConnection(treeKey.from.sessionKey))
@@ -391,15 +426,37 @@ export const make = Effect.fnUntraced(function*(
         })
       )
       const first = yield* get
-      let { tree } = first
+      let { tree, treeKey } = first
       const isLost = tree.share.lost()
       if (isLost === "session") lost.add(tree.session)
       if (tree.session.failed() !== undefined || isLost !== undefined) {
         yield* RcMap.invalidate(trees, first.treeKey)
-        tree = (yield* get).tree
+        ;({ tree, treeKey } = yield* get)
       }
-      // Only a share that says it is in DFS gets the flag (MS-SMB2 3.2.4.3).
-      return target.dfsName === undefined || !tree.share.isDfs ? tree.share : tree.share.withDfsName(target.dfsName)
+      const { answer } = treeKey.from.sessionKey.from
+      const account = accountOf(target.server, target.port, accountName(answer.credential))
+      latest.set(placeOf(target), { tree, treeKey, answer, account })
+      return shareOf(tree, target)
+    })
+
+  const share = (target: Target): Effect.Effect<Share.Share, ConnectError, Scope.Scope> =>
+    Effect.suspend(() => {
+      // A credential that is kept for a time can be another one for each operation: the search asks for it once.
+      const found = credentialTimeToLive === undefined ? latest.get(placeOf(target)) : undefined
+      if (found === undefined || isOver(found.tree.session) || found.tree.share.lost() !== undefined) {
+        return searched(target)
+      }
+      const { account, answer, tree, treeKey } = found
+      return Effect.flatMap(
+        credentials.get(treeKey.from.sessionKey.from.credentialKey),
+        (now): Effect.Effect<Share.Share, ConnectError, Scope.Scope> =>
+          now !== answer || refusals.find(account, now.credential) !== undefined
+            ? searched(target)
+            : Effect.matchEffect(RcMap.get(trees, treeKey), {
+              onFailure: () => searched(target),
+              onSuccess: (kept) => kept === tree ? Effect.succeed(shareOf(kept, target)) : searched(target)
+            })
+      )
     })
 
   let isClosed = false
