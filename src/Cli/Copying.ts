@@ -58,8 +58,6 @@ const remotePlace = (found: Result.Result<Remote.Remote, string>): Result.Result
 export const localPath = (text: string): string =>
   /^~(?:[\\/]|$)/.test(text) ? `${HomeFolder.known() ?? "~"}${text.slice(1)}` : text
 
-const localPlace = (text: string): Place => ({ _tag: "Local", path: localPath(text) })
-
 /** Which side a word of a shell's line is on; `either`: on the server, unless `file:` is written before it. */
 export type Side = "local" | "remote" | "either"
 
@@ -79,12 +77,29 @@ export const place = (
       : Result.succeed({ _tag: "Local", path: text })
   }
   if (side === "either" && text.startsWith("file:")) {
-    return Result.succeed(localPlace(text.replace(/^file:(?:\/\/(?=\/))?/, "")))
+    return localPlace(text.replace(/^file:(?:\/\/(?=\/))?/, ""))
   }
   return side === "local" && !Transfer.isRemote(text)
-    ? Result.succeed(localPlace(text))
+    ? localPlace(text)
     : remotePlace(CurrentDirectory.resolve(here, text, { share: true }))
 }
+
+/**
+ * Fails if a path that has to be on this machine is written as one on a server: with a slash too few, such a path would
+ * be the name of a local file, and messages would show its password. `./smb:x` is a local file.
+ */
+export const checkLocal = (path: string): Result.Result<string, UsageError> =>
+  !/^smb:/i.test(path) ? Result.succeed(path) : Result.fail(
+    new UsageError({
+      detail: Remote.mayHoldPassword(path)
+        ? "a path on this machine is wanted. The given one begins with smb:, and is not shown because it may hold a " +
+          "password: use SMB_PASSWORD or --password-file"
+        : `${path}: a path on this machine is wanted, and one that begins with smb: is on a server (./smb: is not)`
+    })
+  )
+
+const localPlace = (text: string): Result.Result<Place, UsageError> =>
+  Result.map(checkLocal(localPath(text)), (path): Place => ({ _tag: "Local", path }))
 
 /** The type of a local file, links followed; `undefined` if nothing is there. */
 const typeOf = Effect.fnUntraced(function*(path: string) {
@@ -234,6 +249,7 @@ export const putAll = Effect.fnUntraced(function*(
   target: Remote.Remote,
   options: PutOptions
 ) {
+  for (const source of sources) yield* Effect.fromResult(checkLocal(source))
   const found = (yield* Effect.forEach(sources, Patterns.expandLocal)).flat()
   if (sources.length === 1 && found[0] === sources[0]) return yield* put(found[0]!, target, options)
   if (sources.includes("-")) return yield* new UsageError({ detail: "- goes alone: name the file to write" })

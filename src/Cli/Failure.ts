@@ -57,6 +57,9 @@ export const oneLine = (text: string): string => printable(text.replace(/\s*\n\s
 /** A URL's text before its last `@`, if it may hold a password. */
 const secret = /:\/\/(?=[^\s@]*(?::|%3a))\S*@/gi
 
+/** The same for `smb:` with a slash too few. A blank in the password does not end it. */
+const secretOfScheme = /\bsmb:(?![\\/]{2})(?=[^@\n]*[:%])[^\n]*@/gi
+
 /** The same without a scheme, in either direction of the separators. A later part of a path is no password. */
 const secretOfPath = /([\\/]{2})[^\\/\s@"]*(?::|%3a)[^\\/\s@]*@/gi
 
@@ -71,7 +74,7 @@ const secretOfUser = /(?<=^|[\s"'=])((?:smb:\/\/)?[^\s"'=:%]+%)[^\s"']+/gi
  * `usage`: the text repeats words of the command line, where a password can be in a wrong place.
  */
 export const withoutSecrets = (text: string, { usage = false }: { readonly usage?: boolean } = {}): string => {
-  const paths = text.replace(secret, "://...@").replace(secretOfPath, "$1...@")
+  const paths = text.replace(secret, "://...@").replace(secretOfScheme, "smb:...@").replace(secretOfPath, "$1...@")
   return usage ? paths.replace(secretOfWord, "...@").replace(secretOfUser, "$1...") : paths
 }
 

@@ -8,7 +8,8 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import { isIP, isIPv6 } from "node:net"
+import { isIPv6 } from "node:net"
+import * as SrvQuery from "../Dfs/SrvQuery.ts"
 import type { Address } from "../Layers/TcpTransport.ts"
 import { allDialects, type Dialect } from "../Smb2/Settings.ts"
 import { UsageError } from "./Failure.ts"
@@ -32,13 +33,6 @@ export const dialectsOf = (text: string): Result.Result<ReadonlyArray<Dialect>, 
 
 const parseDialects = (text: string): Effect.Effect<ReadonlyArray<Dialect>, CliError.UserError> =>
   Effect.mapError(Effect.fromResult(dialectsOf(text)), (message) => wrong(`--dialect: ${message}`))
-
-/** Whether a text is an address, with or without a port, as the resolver takes it. */
-const isNameServer = (text: string): boolean => {
-  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text) ?? []
-  if (Number(port ?? 53) > 0xffff) return false
-  return bracketed !== undefined ? isIPv6(bracketed) : isIP(plain ?? text) !== 0
-}
 
 /** `NAME=ADDRESS[:PORT]`, or only the address for every server. */
 export const parseAddress = (
@@ -136,7 +130,7 @@ export const shared = {
         "servers too; system (the default); none"
     ),
     Flag.filter(
-      (text) => text === "system" || text === "none" || isNameServer(text),
+      (text) => text === "system" || text === "none" || SrvQuery.isNameServer(text),
       (text) => `the address of a name server, such as 10.0.0.1 or [fe80::1]:53, system or none, not ${text}`
     ),
     Flag.optional

@@ -8,8 +8,8 @@ import * as Flags from "./Flags.ts"
 const seconds = Schema.Finite.check(Schema.isBetween({ minimum: 0.001, maximum: 86_400 }))
 
 const dialects = Schema.String.check(Schema.makeFilter((text: string) => {
-  const read = Flags.dialectsOf(text)
-  return Result.isFailure(read) ? read.failure : undefined
+  // Without the text itself: a person can have put anything here, also a password.
+  return Result.isFailure(Flags.dialectsOf(text)) ? `${allDialects.join(", ")} or nt1, with commas` : undefined
 }))
 
 /** The fields of an entry. Each has the meaning of the flag. */

@@ -84,7 +84,13 @@ const accountsOf = Effect.fnUntraced(function*(options: ServeOptions.ServeOption
         "--authentication-file is for clients: give serve its users by --users, or one by --user and --password-file"
     })
   }
-  if (usersFile !== undefined) return { users: yield* UserStore.fromFile(usersFile) } satisfies Accounts as Accounts
+  if (usersFile !== undefined) {
+    const users = yield* Effect.mapError(
+      UserStore.fromFile(usersFile),
+      (error) => error.reason._tag === "FileNotFound" ? ServeOptions.missing("--users", usersFile) : error
+    )
+    return { users } satisfies Accounts as Accounts
+  }
   if (user !== undefined) {
     const users = UserStore.inMemory({ [user]: yield* passwordOf(user, shared) })
     return { users, user } satisfies Accounts as Accounts
@@ -115,9 +121,13 @@ const withAdministrators = (users: UserStore.Users, names: ReadonlyArray<string>
 const largestKeytab = 16 * 1024 * 1024
 
 /** Reads a keytab. A user that has its keys can log on as anyone, so the file must be private. */
-const keysOf = (keytab: string): Effect.Effect<KerberosKeys.KerberosKeys, LocalError> =>
+const keysOf = (keytab: string): Effect.Effect<KerberosKeys.KerberosKeys, LocalError | UsageError> =>
   PrivateFile.read(keytab, largestKeytab).pipe(
-    Effect.mapError((reason) => new LocalError({ path: keytab, detail: fileReasons[reason] })),
+    Effect.mapError((reason) =>
+      reason === "FileNotFound"
+        ? ServeOptions.missing("--keytab", keytab)
+        : new LocalError({ path: keytab, detail: fileReasons[reason] })
+    ),
     Effect.andThen(Effect.mapError(
       KerberosKeys.fromKeytab(keytab),
       (error) => new LocalError({ path: keytab, detail: error.detail })

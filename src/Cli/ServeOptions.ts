@@ -105,7 +105,17 @@ const readText = (path: string): Effect.Effect<string | undefined, LocalError> =
     catch: (cause) => new LocalError({ path, detail: oneLine((cause as Error).message) })
   })
 
-const missing = (path: string) => new LocalError({ path, detail: "there is no such file" })
+/**
+ * The error of a file that a flag names and that does not exist. A person can give the flag a user with a password, as
+ * other programs take it; such a name is not shown.
+ */
+export const missing = (flag: string, path: string): LocalError | UsageError =>
+  /[:%]./.test(path) && !/^[A-Za-z]:[\\/]/.test(path)
+    ? new UsageError({
+      detail: `${flag} takes the name of a file, and there is no file with the given name. The name is not shown ` +
+        "because it may hold a password"
+    })
+    : new LocalError({ path, detail: "there is no such file" })
 
 const wrong = (path: string, error: { readonly message: string }) =>
   new LocalError({ path, detail: oneLine(error.message) })
@@ -122,12 +132,12 @@ export interface Configured {
  */
 export const readConfiguration = Effect.fnUntraced(function*(
   named: Option.Option<string>
-): Effect.fn.Return<Configured, LocalError> {
+): Effect.fn.Return<Configured, LocalError | UsageError> {
   const path = Option.getOrElse(named, PlatformPaths.configurationFile)
   const folder = dirname(resolvePath(path))
   const text = yield* TrustedFile.read(path, { isOwn: Option.isNone(named), group: true })
   if (text === undefined) {
-    return Option.isSome(named) ? yield* missing(path) : { configuration: {}, folder }
+    return Option.isSome(named) ? yield* missing("--config", path) : { configuration: {}, folder }
   }
   const decoded = decode(text)
   return Result.isSuccess(decoded)
@@ -136,9 +146,9 @@ export const readConfiguration = Effect.fnUntraced(function*(
 })
 
 /** Reads a namespace from a file. */
-export const readNamespace = (path: string): Effect.Effect<Namespace.Namespace, LocalError> =>
+export const readNamespace = (path: string): Effect.Effect<Namespace.Namespace, LocalError | UsageError> =>
   Effect.flatMap(readText(path), (text) => {
-    if (text === undefined) return Effect.fail(missing(path))
+    if (text === undefined) return Effect.fail(missing("--namespace", path))
     const decoded = Namespace.fromJson(text)
     return Result.isSuccess(decoded) ? Effect.succeed(decoded.success) : Effect.fail(wrong(path, decoded.failure))
   })

@@ -214,9 +214,22 @@ const decodeUser = (user: string): string =>
     }`
     : decodeURIComponent(user)
 
+/**
+ * Whether a URL with a port, and an @ in its path, can also be one with a password: `smb://joe:12/x@host`. A client cannot
+ * tell which is meant. A part of the password would be the name of a share, which a server and messages get.
+ */
+const mayHidePassword = (text: string): boolean => /^smb:\/\/[^/\\@[\]]*:\d*[/\\].*@/isu.test(text)
+
 /** The text is split before it is decoded: an escaped separator does not separate components. */
 const parseUrl = (text: string): Result.Result<UncPath, PathError> => {
   const [, user, head, rest] = /^smb:\/\/(?:([^/\\@]*)@)?([^/\\]*)(.*)$/isu.exec(text)!
+  if (user === undefined && mayHidePassword(text)) {
+    return fail(
+      text,
+      "what stands behind the first colon can be a port, or a password with a / in it: write %40 for an @ in a file's " +
+        "name, and no password in a path"
+    )
+  }
   let parts: ReadonlyArray<string>
   let decoded: readonly [head: string, user: string | undefined]
   try {

@@ -148,6 +148,8 @@ const flags = [
   ["NP", AceFlags.NO_PROPAGATE_INHERIT_ACE],
   ["IO", AceFlags.INHERIT_ONLY_ACE],
   ["ID", AceFlags.INHERITED_ACE],
+  // MS-DTYP has neither the flag nor its letters. Windows' winnt.h and sddl.h have both.
+  ["CR", AceFlags.CRITICAL_ACE_FLAG],
   ["SA", AceFlags.SUCCESSFUL_ACCESS_ACE_FLAG],
   ["FA", AceFlags.FAILED_ACCESS_ACE_FLAG]
 ] as const
@@ -202,8 +204,6 @@ const maskText = (aceType: number, mask: number): string => {
   return (mask & ~known) !== 0 ? `0x${mask.toString(16)}` : bitsText(mask, rights)
 }
 
-const namedBits = flags.reduce((all, [, bit]) => all | bit, 0)
-
 type Letters = ReadonlyMap<Sid, string>
 
 const sidText = (sid: Sid, letters: Letters): string => letters.get(sid) ?? sid
@@ -212,8 +212,7 @@ const guidText = (bytes: Uint8Array | undefined): string => (bytes === undefined
 
 const aceText = (ace: Ace, letters: Letters): string | undefined => {
   const type = types[ace.aceType]
-  // Text without a flag that has no letters (0x20) would be another entry.
-  if (ace._tag === "Raw" || type === undefined || (ace.aceFlags & ~namedBits) !== 0) return undefined
+  if (ace._tag === "Raw" || type === undefined) return undefined
   const inherit = flags.filter(([, bit]) => (ace.aceFlags & bit) !== 0).map(([text]) => text).join("")
   const guids = ace._tag === "Object" ? [guidText(ace.objectType), guidText(ace.inheritedObjectType)] : ["", ""]
   return `(${[type, inherit, maskText(ace.aceType, ace.mask), ...guids, sidText(ace.sid, letters)].join(";")})`
@@ -244,7 +243,7 @@ const part = (
 }
 
 /**
- * The descriptor's SDDL; `undefined` if an entry, or one of its flags, has no text.
+ * The descriptor's SDDL; `undefined` if an entry has no text.
  *
  * @category conversions
  * @since 0.1.0

@@ -106,6 +106,8 @@ export const AceFlags = {
   NO_PROPAGATE_INHERIT_ACE: 0x04,
   INHERIT_ONLY_ACE: 0x08,
   INHERITED_ACE: 0x10,
+  /** Of Windows' winnt.h; MS-DTYP leaves this bit out. */
+  CRITICAL_ACE_FLAG: 0x20,
   SUCCESSFUL_ACCESS_ACE_FLAG: 0x40,
   FAILED_ACCESS_ACE_FLAG: 0x80
 } as const

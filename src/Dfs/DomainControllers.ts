@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Dns from "effect/net/Dns"
 import { getServers } from "node:dns"
+import * as Arguments from "../Protocol/Arguments.ts"
 import * as SrvQuery from "./SrvQuery.ts"
 
 /**
@@ -57,15 +58,24 @@ export interface DnsOptions {
   readonly nameServers?: ReadonlyArray<string> | undefined
 }
 
+const nameServers: Arguments.Rule = {
+  holds: (value) => Array.isArray(value) && value.every((one) => typeof one === "string" && SrvQuery.isNameServer(one)),
+  expected: "a list of addresses, such as 10.0.0.1, 10.0.0.1:53 or [fe80::1]:53"
+}
+
 /**
  * A finder over the DNS: the controllers of the site first (`_ldap._tcp.SITE._sites.dc._msdcs.DOMAIN`), then the others
  * (`_ldap._tcp.dc._msdcs.DOMAIN`), each by priority and weight. A name without a dot is no DNS domain, and the DNS is
- * not asked for it.
+ * not asked for it. Throws `ArgumentError` for a time or a name server that cannot be used.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const makeDns = (dns: Dns.Dns["Service"], options: DnsOptions = {}): DomainControllers["Service"] => {
+  Arguments.assertOptions({
+    timeout: [Arguments.duration, options.timeout],
+    nameServers: [nameServers, options.nameServers]
+  })
   type Records = ReadonlyArray<Pick<Dns.Srv, "priority" | "weight"> & { readonly target: string }>
   const none = (why: string): Effect.Effect<Records> => Effect.as(Effect.logDebug(why), [])
   const records = (name: string): Effect.Effect<Records> =>
@@ -102,7 +112,8 @@ export const makeDns = (dns: Dns.Dns["Service"], options: DnsOptions = {}): Doma
 }
 
 /**
- * Finds controllers by the DNS, by default within 2 seconds.
+ * Finds controllers by the DNS, by default within 2 seconds. `ArgumentError` is a defect of the layer, for a time or a
+ * name server that cannot be used.
  *
  * @category layers
  * @since 0.1.0

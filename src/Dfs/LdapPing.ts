@@ -17,6 +17,7 @@ import { createSocket } from "node:dgram"
 import { lookup as systemLookup } from "node:dns"
 import type { LookupFunction } from "node:net"
 import { Malformed } from "../Codec/Malformed.ts"
+import * as Arguments from "../Protocol/Arguments.ts"
 import * as Spans from "../Protocol/Spans.ts"
 import { reasonOf } from "./internal/Transitions.ts"
 import * as Netlogon from "./Netlogon.ts"
@@ -221,9 +222,16 @@ const exchange = (
     })
   })
 
+/** Throws the error of the first option that cannot be used: Node would end the process for a wrong port. */
+const assertOptions = (options: Options): void =>
+  Arguments.assertOptions({
+    timeout: [Arguments.duration, options.timeout],
+    port: [Arguments.port, options.port]
+  })
+
 /**
  * Asks a controller about a domain and this machine's place in it. Fails with `LdapPingError`, or `Malformed` with the
- * server's name.
+ * server's name. `ArgumentError` is a defect, for a port or a time that cannot be used.
  *
  * @category requests
  * @since 0.1.0
@@ -246,10 +254,14 @@ export const ping = (
     if (value === undefined) return yield* new LdapPingError({ reason: { _tag: "DomainNotServed" }, server, domain })
     return yield* Effect.mapError(Effect.fromResult(Netlogon.decode(value)), said)
   }).pipe(
-    Effect.timeoutOrElse({
-      duration: options.timeout ?? "1 second",
-      orElse: () => Effect.fail(new LdapPingError({ reason: { _tag: "TimedOut" }, server, domain }))
-    }),
+    (asking) =>
+      Effect.suspend(() => {
+        assertOptions(options)
+        return Effect.timeoutOrElse(asking, {
+          duration: options.timeout ?? "1 second",
+          orElse: () => Effect.fail(new LdapPingError({ reason: { _tag: "TimedOut" }, server, domain }))
+        })
+      }),
     (pinging) =>
       Spans.effect(pinging, "LdapPing.ping", {
         kind: "client",

@@ -11,7 +11,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { randomInt } from "node:crypto"
 import { createSocket } from "node:dgram"
-import { isIPv6 } from "node:net"
+import { isIP, isIPv6 } from "node:net"
 import * as Codec from "../Codec/Codec.ts"
 import { Reader } from "../Codec/Cursor.ts"
 import type { Malformed } from "../Codec/Malformed.ts"
@@ -157,6 +157,18 @@ const parts = (server: string): { readonly host: string; readonly port: number }
   return { host: bracketed ?? plain ?? server, port: Number(port ?? 53) }
 }
 
+/**
+ * Whether a text is an address, with or without a port, as `resolve` takes it.
+ *
+ * @category predicates
+ * @since 0.2.0
+ */
+export const isNameServer = (text: string): boolean => {
+  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text) ?? []
+  if (Number(port ?? 53) > 0xffff) return false
+  return bracketed !== undefined ? isIPv6(bracketed) : isIP(plain ?? text) !== 0
+}
+
 const exchange = (server: string, name: string, question: Uint8Array): Effect.Effect<Uint8Array, SrvQueryError> =>
   Effect.callback<Uint8Array, SrvQueryError>((resume) => {
     const { host, port } = parts(server)
@@ -194,6 +206,10 @@ export const resolve = (
   servers: ReadonlyArray<string>
 ): Effect.Effect<ReadonlyArray<Srv>, SrvQueryError> => {
   const ask = Effect.fnUntraced(function*(server: string): Effect.fn.Return<ReadonlyArray<Srv>, SrvQueryError> {
+    if (!isNameServer(server)) {
+      const detail = "it is no address: write it as 10.0.0.1, 10.0.0.1:53, fe80::1 or [fe80::1]:53"
+      return yield* new SrvQueryError({ name, reason: { _tag: "QueryFailed", server, detail } })
+    }
     const id = randomInt(0x1_0000)
     const question = yield* Effect.try({
       try: () => encodeQuery(id, name),

@@ -7,6 +7,7 @@ import { Effect } from "effect"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as KnownServers from "../../src/Cli/KnownServers.ts"
 import * as History from "../../src/Cli/Shell/History.ts"
 import * as CommandLine from "./commandLine.ts"
 
@@ -70,7 +71,20 @@ const lines: ReadonlyArray<ReadonlyArray<string>> = [
   ["login", "//joe:hush@nas"],
   ["login", path, "--user", "joe%hush"],
   ["dfs", "resolve", "//joe:hush@nas/s"],
-  ["mv", path + "/a", "//joe:hush@nas/s"]
+  ["mv", path + "/a", "//joe:hush@nas/s"],
+  ["ls", "smb://joe:12/hush@127.0.0.1:1/s"],
+  ["ls", "smb://127.0.0.1:1/hush@127.0.0.1:1/s"],
+  ["put", "smb:/joe:hush@nas/s", path],
+  ["put", "smb:joe%hush@nas/s", path],
+  ["put", "smb:/joe:hu sh@nas/hush*", path],
+  ["get", path + "/a", "smb:/joe:hush@nas/s"],
+  ["serve", "smb:/joe:hush@nas/s"],
+  ["serve", "--share", "data=smb:/joe:hush@nas/s"],
+  ["serve", "/tmp", "--users", "joe%hush"],
+  ["serve", "/tmp", "--users", "joe:hush"],
+  ["serve", "/tmp", "--keytab", "joe%hush"],
+  ["serve", "--config", "joe%hush"],
+  ["serve", "--namespace", "joe%hush"]
 ]
 
 /** Fails if the run was no failure, or shows the password. */
@@ -81,6 +95,11 @@ const shows = ({ code, stderr, stdout }: CommandLine.Run, pattern = /^effect-smb
 }
 
 const env = { SMB_USER: "ann", SMB_PASSWORD: "x" }
+
+const fieldsOfEntries = Object.keys(KnownServers.KnownServer.fields)
+
+/** `servers.json` with one field. */
+const entry = (field: string, value: unknown) => JSON.stringify({ servers: { "*": { [field]: value } } })
 
 describe("a password in a wrong place is not shown", () => {
   it.live.each(lines.map((line) => ({ line, what: line.join(" ") })))("by $what", ({ line }) =>
@@ -112,7 +131,12 @@ describe("a password in a wrong place is not shown", () => {
     ["a field of another name", `{"servers":{"nas":{"user":"joe","pass":"hush"}}}`],
     ["a command as one text", `{"servers":{"nas":{"passwordCommand":"echo hush"}}}`],
     ["a comma too many", `{"servers":{"nas":{"password":"hush",}}}`],
-    ["no quotes", `{"pass": hush}`]
+    ["no quotes", `{"pass": hush}`],
+    ...fieldsOfEntries.map((field) => [`a list as ${field}`, entry(field, ["hush", { hush: 1 }])]),
+    // Any text can be a user, a site or a name of a server.
+    ...fieldsOfEntries.filter((field) => !["user", "site", "dns"].includes(field)).map(
+      (field) => [`a text as ${field}`, entry(field, "joe%hush hush")]
+    )
   ])("if servers.json has %s", ([_, text]) =>
     Effect.scoped(Effect.gen(function*() {
       const files = yield* folder({ "effect-smb/servers.json": text! })
@@ -124,6 +148,14 @@ describe("a password in a wrong place is not shown", () => {
     ["--config", `{"password": hush}`],
     ["--config", `{"users":{"joe":"hush"}}`],
     ["--config", `{"shares":{"data":{"password":"hush"}}}`],
+    ...["host", "port", "name", "administrators", "signing", "encryption", "guest", "limits", "shares"].map((
+      field
+    ) => ["--config", JSON.stringify({ port: -1, [field]: field === "host" ? ["hush"] : "hush hush hush hush" })]),
+    ["--config", `{"limits":{"storeTime":"hush"}}`],
+    ["--config", `{"shares":{"data":{"security":"hush"}}}`],
+    ["--config", `{"shares":{"data":{"security":"D:(A;;hush;;;BA)"}}}`],
+    ["--namespace", `{"roots":"hush"}`],
+    ["--namespace", `{"roots":{"a":{"links":{"b":"hush"}}}}`],
     ["--users", "hush\n"]
   ])("if the file of serve %s has %s", ([flag, text]) =>
     Effect.scoped(Effect.gen(function*() {

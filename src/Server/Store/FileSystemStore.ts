@@ -20,6 +20,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { randomUUID } from "node:crypto"
+import * as Arguments from "../../Protocol/Arguments.ts"
 import type {
   ShareStore,
   StoreError,
@@ -62,8 +63,14 @@ export interface FileSystemStoreOptions {
   readonly changedByOthers?: boolean | undefined
 }
 
+const bytesOfVolume: Arguments.Rule = {
+  holds: (value) => typeof value === "bigint" && Arguments.size.holds(value),
+  expected: `a bigint of bytes from 0 to ${Arguments.largestSize}`
+}
+
 /**
- * Serves the files below `root`. Fails if `root` is not a directory. Stores over the same root of the same `fs` have one
+ * Serves the files below `root`. Fails if `root` is not a directory. `ArgumentError` is a defect, for a capacity or a
+ * label that cannot be used. Stores over the same root of the same `fs` have one
  * `origin`: shares of them have the same share modes, locks and caches.
  *
  * @category constructors
@@ -74,6 +81,11 @@ export const make = Effect.fnUntraced(function*(
   root: string,
   options: FileSystemStoreOptions = {}
 ) {
+  Arguments.assertOptions({
+    label: [Arguments.text, options.label],
+    "capacity.total": [bytesOfVolume, options.capacity?.total],
+    "capacity.free": [bytesOfVolume, options.capacity?.free]
+  })
   const links = options.symbolicLinks ?? true
   const real = links ? yield* ask(fs.realPath(root)) : root
   const info = yield* ask(fs.stat(real))

@@ -13,6 +13,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Path from "node:path"
+import * as Arguments from "../../Protocol/Arguments.ts"
 import type {
   ShareStore,
   StoreError,
@@ -77,7 +78,8 @@ export interface LocalStoreOptions {
  *
  * Fails with `NotFound`, `NotDirectory` or `AccessDenied` if the folder cannot be used. Fails with `Busy` if the folder
  * lies in a served folder or contains one, or if another process serves it. Fails with `Failed` if the hidden folder is
- * damaged, or belongs to another folder, as after a copy or a restore. The `cause` says what to do.
+ * damaged, or belongs to another folder, as after a copy or a restore. The `cause` says what to do. `ArgumentError` is a
+ * defect, for a count or a label that cannot be used.
  *
  * @category constructors
  * @since 0.1.0
@@ -88,14 +90,22 @@ export const make = (
 ): Effect.Effect<ShareStore, StoreError, Scope.Scope> =>
   Effect.flatMap(
     Effect.acquireRelease(
-      Local.run(() =>
-        LocalFolders.acquire(folder, {
-          directories: options.directories ?? 128,
-          names: options.names ?? 1_000_000,
-          byPath: options.byPath ?? false,
-          descriptors: options.descriptors ?? 512
-        }, options.readOnly ?? false)
-      ),
+      Effect.suspend(() => {
+        Arguments.assertOptions({
+          label: [Arguments.text, options.label],
+          descriptors: [Arguments.count(1), options.descriptors],
+          directories: [Arguments.count(1), options.directories],
+          names: [Arguments.count(0), options.names]
+        })
+        return Local.run(() =>
+          LocalFolders.acquire(folder, {
+            directories: options.directories ?? 128,
+            names: options.names ?? 1_000_000,
+            byPath: options.byPath ?? false,
+            descriptors: options.descriptors ?? 512
+          }, options.readOnly ?? false)
+        )
+      }),
       (served) => Effect.promise(() => LocalFolders.release(served))
     ),
     (served) =>

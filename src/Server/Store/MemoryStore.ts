@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as FileTime from "../../Codec/FileTime.ts"
+import * as Arguments from "../../Protocol/Arguments.ts"
 import type { ShareStore, StoreNaming, StoreOpen, StoreOpened, StorePath, StoreVolume } from "../ShareStore.ts"
 import * as MemoryHandle from "./internal/MemoryHandle.ts"
 import * as MemoryTree from "./internal/MemoryTree.ts"
@@ -37,13 +38,21 @@ export interface MemoryStoreOptions {
 const listPiece = 64
 
 /**
- * An empty store.
+ * An empty store. `ArgumentError` is a defect, for a capacity or a label that cannot be used.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = (options: MemoryStoreOptions = {}): Effect.Effect<ShareStore> =>
-  Clock.clockWith((clock) => Effect.sync(() => build(options, FileTime.fromNanos(clock.currentTimeNanosUnsafe()))))
+  Clock.clockWith((clock) =>
+    Effect.sync(() => {
+      Arguments.assertOptions({
+        capacity: [Arguments.memory, options.capacity],
+        label: [Arguments.text, options.label]
+      })
+      return build(options, FileTime.fromNanos(clock.currentTimeNanosUnsafe()))
+    })
+  )
 
 const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
   const capacity = options.capacity ?? 1024 * 1024 * 1024
