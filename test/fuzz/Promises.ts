@@ -59,7 +59,8 @@ const isRefusal = (failure: unknown, length: number): void => {
 export const isStable = <A, E>(
   input: Uint8Array,
   decode: (bytes: Uint8Array) => Result.Result<A, E>,
-  encode?: (value: A) => Uint8Array,
+  /** Gives nothing for a value that it cannot encode. */
+  encode?: (value: A) => Uint8Array | undefined,
   same: (one: A, other: A) => boolean = isDeepStrictEqual
 ): A | undefined => {
   const first = decode(input)
@@ -69,9 +70,10 @@ export const isStable = <A, E>(
   }
   const value = first.success
   isJustified(value, input)
-  if (encode === undefined) return value
+  const bytes = encode?.(value)
+  if (bytes === undefined) return value
   // Not a Buffer, whose views are Buffers too and no longer equal.
-  const again = decode(new Uint8Array(encode(value)))
+  const again = decode(new Uint8Array(bytes))
   holds(
     Result.isSuccess(again),
     `what was decoded is refused after it was encoded: ${Result.isFailure(again) ? String(again.failure) : ""}; ${

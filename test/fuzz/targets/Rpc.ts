@@ -15,7 +15,7 @@ const fixture = <A>(name: string): A =>
 
 const hex = (digits: string): Uint8Array => new Uint8Array(Buffer.from(digits, "hex"))
 
-const pdus = fixture<{ readonly samples: ReadonlyArray<{ readonly bytes: string }> }>("rpc.json").samples
+export const pdus = fixture<{ readonly samples: ReadonlyArray<{ readonly bytes: string }> }>("rpc.json").samples
   .map(({ bytes }) => hex(bytes))
 
 const { calls } = fixture<{ readonly calls: ReadonlyArray<{ readonly request: string; readonly response: string }> }>(

@@ -1,5 +1,6 @@
 /** All targets by their names. */
 import type { Target } from "../Engine.ts"
+import { server } from "../sessions/Server.ts"
 import { logon, tokensOfLogons } from "./Auth.ts"
 import { dfs } from "./Dfs.ts"
 import { framing } from "./Frames.ts"
@@ -28,6 +29,6 @@ export const decoders: ReadonlyArray<Target> = [
 ]
 
 /** Whole sessions: one execution is one connection with many packets. */
-export const sessions: ReadonlyArray<Target> = []
+export const sessions: ReadonlyArray<Target> = [server]
 
 export const targets: ReadonlyArray<Target> = [...decoders, ...sessions]
