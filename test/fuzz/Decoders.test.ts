@@ -31,7 +31,7 @@ describe("an input that broke a promise once", () => {
     async (_, name, line) => {
       const target = targets.find((one) => one.name === name) ?? assert.fail(`no target has the name ${name}`)
       const running = await target.open()
-      await running.run(Corpus.parse(target, line) ?? assert.fail(`no decoder of ${name} is in ${line}`))
+      await running.run(Corpus.parse(target, line) ?? assert.fail(`no decoder of ${name} is in ${line}`), 0)
       await running.close?.()
     }
   )

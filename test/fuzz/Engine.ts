@@ -11,7 +11,7 @@ import { mutate } from "./Mutation.ts"
 /** A target that is ready. */
 export interface Running {
   /** Fails if the input breaks a promise of the code: an error that is not typed, an unstable value, a lost server. */
-  readonly run: (input: Uint8Array) => void | Promise<void>
+  readonly run: (input: Uint8Array, lane: number) => void | Promise<void>
   /** Packets that were exchanged so far, for targets with a connection. */
   readonly packets?: () => number
   readonly close?: () => Promise<void>
@@ -28,6 +28,11 @@ export interface Target {
   readonly words?: ReadonlyArray<Uint8Array>
   /** Bytes of the longest input. Default: 4096. */
   readonly most?: number
+  /**
+   * How many inputs run at one time, for a target that mostly waits. Each has a number below this one. Such a target limits
+   * the time of an input itself. Default: 1.
+   */
+  readonly lanes?: number
   readonly open: () => Running | Promise<Running>
 }
 
@@ -88,24 +93,41 @@ export const fuzz = async (target: Target, options: Options): Promise<Report> =>
   let executions = 0
   let slowest = 0
 
-  const execute = async (input: Uint8Array): Promise<void> => {
+  const lanes = target.lanes ?? 1
+
+  const execute = async (input: Uint8Array, lane = 0): Promise<void> => {
     options.before?.(input)
     executions++
     const began = performance.now()
     try {
-      const pending = running.run(input)
+      const pending = running.run(input, lane)
       if (pending !== undefined) await pending
     } catch (error) {
       findings.push({ input, error: describe(error) })
       return
     }
-    if (performance.now() - began <= longest) return
+    if (lanes > 1 || performance.now() - began <= longest) return
     // The machine may have been busy with others: only the processor's time of a second execution counts.
     const before = processorMillis()
-    await running.run(input)
+    await running.run(input, lane)
     const took = processorMillis() - before
     slowest = Math.max(slowest, took)
     if (took > longest) findings.push({ input, error: `it takes ${took.toFixed(0)} ms of processor time` })
+  }
+
+  /** Runs inputs in their order, as many at one time as there are lanes. */
+  const executeAll = async (inputs: ReadonlyArray<Uint8Array>): Promise<void> => {
+    if (lanes === 1) {
+      for (const input of inputs) {
+        if (findings.length < most) await execute(input)
+      }
+      return
+    }
+    let at = 0
+    const lane = async (number: number): Promise<void> => {
+      while (at < inputs.length && findings.length < most) await execute(inputs[at++]!, number)
+    }
+    await Promise.all(Array.from({ length: lanes }, (_, number) => lane(number)))
   }
 
   /** Finds the inputs of a batch that reach these blocks, by running its halves again. */
@@ -119,7 +141,7 @@ export const fuzz = async (target: Target, options: Options): Promise<Report> =>
     }
     const middle = batch.length >> 1
     for (const half of [batch.slice(0, middle), batch.slice(middle)]) {
-      for (const input of half) await execute(input)
+      await executeAll(half)
       const reached = new Set(coverage!.take().filter((block) => blocks.has(block)))
       if (reached.size > 0) await locate(half, reached)
     }
@@ -131,20 +153,17 @@ export const fuzz = async (target: Target, options: Options): Promise<Report> =>
   }
 
   try {
-    for (const input of corpus) {
-      if (findings.length >= most) break
-      await execute(input)
-    }
+    await executeAll(corpus)
     coverage?.learn(coverage.take())
     let size = 8
     while (executions < options.executions && findings.length < most) {
       const batch: Array<Uint8Array> = []
       const began = performance.now()
-      while (batch.length < size && executions < options.executions && findings.length < most) {
-        const input = mutate(next, pick(), { others: corpus, words: target.words ?? [], most: target.most ?? 4096 })
-        batch.push(input)
-        await execute(input)
+      const room = Math.min(Math.max(size, lanes * 2), options.executions - executions)
+      for (let i = 0; i < room; i++) {
+        batch.push(mutate(next, pick(), { others: corpus, words: target.words ?? [], most: target.most ?? 4096 }))
       }
+      await executeAll(batch)
       if (coverage === undefined) continue
       const ended = performance.now()
       const fresh = coverage.learn(coverage.take())

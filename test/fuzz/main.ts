@@ -40,8 +40,8 @@ const fail = (message: string): never => {
 const whole = (text: string, name: string): number =>
   /^\d{1,12}$/.test(text) ? Number(text) : fail(`--${name} is a whole number, not ${text}`)
 
-/** Milliseconds without an execution after which a thread counts as hanging, also on a busy machine. */
-const hang = 20_000
+/** Milliseconds without an execution after which a thread hangs: a client may wait long for a hostile server. */
+const hang = 120_000
 
 /** Megabytes of the heap of a thread: more than any target needs. */
 const heap = 512
@@ -91,7 +91,7 @@ const main = async (): Promise<void> => {
     if (chosen.length !== 1) fail("--input needs one target")
     const input = Corpus.parse(chosen[0]!, values.input) ?? fail("no decoder has that name")
     const running = await chosen[0]!.open()
-    await running.run(input)
+    await running.run(input, 0)
     await running.close?.()
     return console.log("this input keeps all promises")
   }

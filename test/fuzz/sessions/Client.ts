@@ -192,7 +192,7 @@ export class Client {
     this.raw(Buffer.concat(messages))
   }
 
-  /** The response to a request; `undefined` if the connection ended before. A server that does neither has hung. */
+  /** The response to a request; `undefined` if the connection ended before. A server that does not do either of the two hangs. */
   async ask(request: Message.Request): Promise<Reply | undefined> {
     if (this.closed) return undefined
     const [message] = this.compound([{ command: Command[request._tag], body: Message.encodeRequest(request) }])

@@ -136,7 +136,7 @@ const bearWitness = async (
 }
 
 /** Waits until nothing is left of the connections that have ended. */
-const settle = async (world: World, empty: object): Promise<void> => {
+export const settle = async (world: World, empty: object): Promise<void> => {
   const wanted = JSON.stringify(empty)
   const until = performance.now() + 20_000
   for (let i = 0;; i++) {

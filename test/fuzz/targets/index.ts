@@ -1,5 +1,6 @@
 /** All targets by their names. */
 import type { Target } from "../Engine.ts"
+import { client } from "../sessions/HostileServer.ts"
 import { server } from "../sessions/Server.ts"
 import { logon, tokensOfLogons } from "./Auth.ts"
 import { dfs } from "./Dfs.ts"
@@ -29,6 +30,6 @@ export const decoders: ReadonlyArray<Target> = [
 ]
 
 /** Whole sessions: one execution is one connection with many packets. */
-export const sessions: ReadonlyArray<Target> = [server]
+export const sessions: ReadonlyArray<Target> = [server, client]
 
 export const targets: ReadonlyArray<Target> = [...decoders, ...sessions]

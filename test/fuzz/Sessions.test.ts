@@ -1,0 +1,29 @@
+/**
+ * Proves, with a fixed seed and few programs, what the fuzzers of whole sessions promise: requests that are changed before
+ * they are signed or encrypted leave nothing at the server and cause no defect, and a server's lies cause no defect of the
+ * client. Also that these fuzzers would notice it: the changed packets reach the handlers.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Corpus from "./Corpus.ts"
+import { fuzz, type Target } from "./Engine.ts"
+import { client } from "./sessions/HostileServer.ts"
+import { server } from "./sessions/Server.ts"
+
+const run = async (target: Target, executions: number) => {
+  const report = await fuzz(target, { seed: 20_261_130, executions, coverage: false })
+  const [first] = report.findings
+  if (first !== undefined) assert.fail(`${first.error}\n${Corpus.format(target, first.input)}`)
+  return report
+}
+
+describe("a program of changed packets", () => {
+  it("leaves nothing at the server, which serves other clients", async () => {
+    const { packets } = await run(server, 120)
+    assert.isAbove(packets, 1200)
+  })
+
+  it("of a hostile server ends every operation of the client with a value or a typed error", async () => {
+    const { packets } = await run(client, 60)
+    assert.isAbove(packets, 300)
+  })
+})
