@@ -45,6 +45,8 @@ export interface Finding {
 export interface Options {
   readonly seed: number
   readonly executions: number
+  /** No more inputs are made after so many minutes. Default: no limit. */
+  readonly minutes?: number | undefined
   /** Whether inputs that reach new blocks are kept. */
   readonly coverage: boolean
   /** Further inputs to begin with. */
@@ -156,7 +158,8 @@ export const fuzz = async (target: Target, options: Options): Promise<Report> =>
     await executeAll(corpus)
     coverage?.learn(coverage.take())
     let size = 8
-    while (executions < options.executions && findings.length < most) {
+    const until = performance.now() + (options.minutes ?? Number.POSITIVE_INFINITY) * 60_000
+    while (executions < options.executions && findings.length < most && performance.now() < until) {
       const batch: Array<Uint8Array> = []
       const began = performance.now()
       const room = Math.min(Math.max(size, lanes * 2), options.executions - executions)

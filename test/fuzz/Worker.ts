@@ -9,6 +9,7 @@ export interface Work {
   readonly target: string
   readonly seed: number
   readonly executions: number
+  readonly minutes: number | undefined
   readonly coverage: boolean
   /** A count of executions and the length of the current input, 4 bytes each, then the input. */
   readonly shared: SharedArrayBuffer

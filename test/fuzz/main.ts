@@ -3,16 +3,18 @@
  * options and the figures.
  */
 import { parseArgs } from "node:util"
-import { Worker } from "node:worker_threads"
+import { SHARE_ENV, Worker } from "node:worker_threads"
 import * as Corpus from "./Corpus.ts"
 import type { Report, Target } from "./Engine.ts"
 import { sessions, targets } from "./targets/index.ts"
+import { hasKerberos } from "./targets/Kerberos.ts"
 
 const usage = `npm run fuzz -- [target ...] [options]
 
 targets: ${targets.map(({ name }) => name).join(", ")}; none: all
 
   --executions N  inputs of each target; default: 100000, and 1000 for ${sessions.map(({ name }) => name).join(", ")}
+  --minutes M     the most time for each target; without --executions, that alone
   --seed S        default: another one each time; it is printed
   --no-coverage   changes the recorded inputs alone, and keeps none: twice as fast, and the same again for a seed
   --input LINE    runs one target with one input, as it was printed
@@ -23,6 +25,7 @@ const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: {
     executions: { type: "string" },
+    minutes: { type: "string" },
     seed: { type: "string" },
     "no-coverage": { type: "boolean", default: false },
     input: { type: "string" },
@@ -50,14 +53,16 @@ type Ended =
   | { readonly _tag: "Report"; readonly report: Report & { readonly heap: number } }
   | { readonly _tag: "Broken"; readonly error: string; readonly input: Uint8Array }
 
-const run = (target: Target, seed: number, executions: number): Promise<Ended> =>
+const run = (target: Target, seed: number, executions: number, minutes: number | undefined): Promise<Ended> =>
   new Promise((resolve) => {
     const shared = new SharedArrayBuffer(8 + 64 * 1024)
     const head = new Int32Array(shared, 0, 2)
     const input = () => new Uint8Array(shared, 8).slice(0, head[1])
     const worker = new Worker(new URL("Worker.ts", import.meta.url), {
-      workerData: { target: target.name, seed, executions, coverage: !values["no-coverage"], shared },
-      resourceLimits: { maxOldGenerationSizeMb: heap }
+      workerData: { target: target.name, seed, executions, minutes, coverage: !values["no-coverage"], shared },
+      resourceLimits: { maxOldGenerationSizeMb: heap },
+      // The Kerberos library reads the environment of the process.
+      env: SHARE_ENV
     })
     let [count, since] = [0, performance.now()]
     const end = (ended: Ended) => {
@@ -96,12 +101,16 @@ const main = async (): Promise<void> => {
     return console.log("this input keeps all promises")
   }
   const seed = values.seed === undefined ? 1 + Math.floor(Math.random() * 0x7fff_fffe) : whole(values.seed, "seed")
+  if (positionals.length === 0 && !hasKerberos) {
+    console.error("kerberos is left out: this machine has no Kerberos library (libgssapi-krb5-2)")
+  }
+  const minutes = values.minutes === undefined ? undefined : whole(values.minutes, "minutes")
   if (!values.json) console.log(`seed ${seed}`)
   for (const target of chosen) {
-    const usual = sessions.includes(target) ? 1000 : 100_000
+    const usual = minutes !== undefined ? Number.MAX_SAFE_INTEGER : sessions.includes(target) ? 1000 : 100_000
     const executions = values.executions === undefined ? usual : whole(values.executions, "executions")
     const began = performance.now()
-    const ended = await run(target, seed, executions)
+    const ended = await run(target, seed, executions, minutes)
     const seconds = (performance.now() - began) / 1000
     if (ended._tag === "Broken") {
       tell(target, ended.input, ended.error)

@@ -6,13 +6,14 @@ import { logon, tokensOfLogons } from "./Auth.ts"
 import { dfs } from "./Dfs.ts"
 import { framing } from "./Frames.ts"
 import { informationClasses, sddl, security } from "./Information.ts"
+import { hasKerberos, kerberos } from "./Kerberos.ts"
 import { rpc } from "./Rpc.ts"
 import { smb1 } from "./Smb1.ts"
 import { smb2 } from "./Smb2.ts"
 import { stores } from "./Stores.ts"
 import { files, texts } from "./Text.ts"
 
-/** Decoders and parsers: one execution is one input. */
+/** Decoders and parsers: one execution is one input. Tickets need a library of the system. */
 export const decoders: ReadonlyArray<Target> = [
   smb2,
   smb1,
@@ -20,6 +21,7 @@ export const decoders: ReadonlyArray<Target> = [
   dfs,
   tokensOfLogons,
   logon,
+  ...hasKerberos ? [kerberos] : [],
   rpc,
   informationClasses,
   security,
