@@ -8,6 +8,7 @@ import * as Corpus from "./Corpus.ts"
 import { fuzz, type Target } from "./Engine.ts"
 import { client } from "./sessions/HostileServer.ts"
 import { server } from "./sessions/Server.ts"
+import { smb1Client } from "./sessions/Smb1Server.ts"
 
 const run = async (target: Target, executions: number) => {
   const report = await fuzz(target, { seed: 20_261_130, executions, coverage: false, corpus: Corpus.read(target) })
@@ -28,5 +29,10 @@ describe("a program of changed packets", () => {
   it("of a hostile server ends every operation of the client with a value or a typed error", async () => {
     const { packets } = await run(client, 80)
     assert.isAbove(packets, 300)
+  }, patience)
+
+  it("of a hostile server of SMB 1 does so too", async () => {
+    const { packets } = await run(smb1Client, 64)
+    assert.isAbove(packets, 500)
   }, patience)
 })

@@ -17,7 +17,7 @@ import { change, Decisions } from "./Decisions.ts"
 import { makeServer, settle } from "./Server.ts"
 
 /** Statuses that a client acts on. */
-const statuses = [
+export const statuses = [
   0,
   0x103,
   0x10b,
@@ -178,7 +178,7 @@ const options: ReadonlyArray<Partial<Smb.ConnectionOptions>> = [
 const account = { user: "joe", password: Redacted.make("secret") }
 
 /** Times after which a client gives up, so that an answer that never comes costs little. */
-const times = { requestTimeout: "60 millis", pendingTimeout: "120 millis", idle: "1 second" } as const
+export const times = { requestTimeout: "60 millis", pendingTimeout: "120 millis", idle: "1 second" } as const
 
 /** How long one operation may take in all, on a busy machine. A READ of a pipe alone waits up to 30 seconds. */
 const longestOperation = "100 seconds"
@@ -186,7 +186,14 @@ const longestOperation = "100 seconds"
 /** Megabytes of buffers that a client may hold on to after an operation: more than any of its limits. */
 const mostMemory = 512
 
-const seeds = (): ReadonlyArray<Uint8Array> =>
+/** Checks that the client has let go of its buffers. */
+export const isModest = (): void => {
+  const { arrayBuffers } = process.memoryUsage()
+  holds(arrayBuffers < mostMemory * 1024 * 1024, `the client holds ${arrayBuffers >> 20} MiB of buffers`)
+}
+
+/** Programs to begin with. */
+export const seeds = (): ReadonlyArray<Uint8Array> =>
   Array.from(
     { length: 56 },
     (_, i) =>
@@ -208,7 +215,7 @@ const nothing = { connections: 0, opens: 0, sessions: 0, waitingLogons: 0 }
 const silent = Logger.layer([])
 
 /** Runs the operations of a program, one after the other, and checks how each one ends. */
-const run = async (
+export const run = async (
   decisions: Decisions,
   operations: number,
   layer: Layer.Layer<SmbClient.SmbClient>
@@ -286,8 +293,7 @@ export const client: Target = {
           lane.lies = undefined
         }
         await settle(world, nothing)
-        const { arrayBuffers } = process.memoryUsage()
-        holds(arrayBuffers < mostMemory * 1024 * 1024, `the client holds ${arrayBuffers >> 20} MiB of buffers`)
+        isModest()
         holds(world.faults.length === 0, `the server's log has ${world.faults[0]}`)
       },
       packets: () => answers,

@@ -2,6 +2,7 @@
 import type { Target } from "../Engine.ts"
 import { client } from "../sessions/HostileServer.ts"
 import { server } from "../sessions/Server.ts"
+import { smb1Client } from "../sessions/Smb1Server.ts"
 import { logon, tokensOfLogons } from "./Auth.ts"
 import { dfs } from "./Dfs.ts"
 import { framing } from "./Frames.ts"
@@ -32,6 +33,6 @@ export const decoders: ReadonlyArray<Target> = [
 ]
 
 /** Whole sessions: one execution is one connection with many packets. */
-export const sessions: ReadonlyArray<Target> = [server, client]
+export const sessions: ReadonlyArray<Target> = [server, client, smb1Client]
 
 export const targets: ReadonlyArray<Target> = [...decoders, ...sessions]
