@@ -1,4 +1,4 @@
-/** What this process holds: memory after a garbage collection, buffers, and open files of the system. */
+/** What this process holds and uses: memory after a garbage collection, open files of the system, processor time. */
 import { readdirSync } from "node:fs"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
@@ -15,6 +15,8 @@ export interface Held {
   readonly files: number
   /** Timers, sockets, servers and requests under way in Node. */
   readonly resources: number
+  /** Milliseconds of processor time since its start. */
+  readonly processor: number
 }
 
 const openFiles = (): number => {
@@ -28,11 +30,13 @@ const openFiles = (): number => {
 export const held = (): Held => {
   collect()
   const { arrayBuffers, heapUsed, rss } = process.memoryUsage()
+  const { system, user } = process.cpuUsage()
   return {
     heap: heapUsed,
     buffers: arrayBuffers,
     rss,
     files: openFiles(),
-    resources: process.getActiveResourcesInfo().length
+    resources: process.getActiveResourcesInfo().length,
+    processor: (system + user) / 1000
   }
 }

@@ -45,7 +45,7 @@ const samples = 120
 const mebibyte = 1024 * 1024
 
 /** Each value, how much it may grow over the whole run without its beginning, and the plot that shows it. */
-const rules: Readonly<Record<string, Tolerance & { readonly plot: "memory" | "handles" | "latency" }>> = {
+const rules: Readonly<Record<string, Tolerance & { readonly plot: "memory" | "handles" | "latency" | "processor" }>> = {
   "client heap, MiB": { part: 0.1, absolute: 2, plot: "memory" },
   "client buffers, MiB": { part: 0.25, absolute: 8, plot: "memory" },
   "client RSS, MiB": { part: 0.1, absolute: 16, plot: "memory" },
@@ -57,6 +57,8 @@ const rules: Readonly<Record<string, Tolerance & { readonly plot: "memory" | "ha
   "server files": { part: 0, absolute: 2, plot: "handles" },
   "server resources": { part: 0, absolute: 2, plot: "handles" },
   "server opens": { part: 0, absolute: 2, plot: "handles" },
+  "client processor, ms a piece of work": { part: 0.25, absolute: 0.5, plot: "processor" },
+  "server processor, ms a piece of work": { part: 0.25, absolute: 0.5, plot: "processor" },
   "p50, ms": { part: 0.25, absolute: 1, plot: "latency" },
   "p95, ms": { part: 0.5, absolute: 2, plot: "latency" },
   "p99, ms": { part: 0.5, absolute: 5, plot: "latency" }
@@ -130,16 +132,21 @@ const main = async (): Promise<void> => {
       state.over = true
     }))
   const began = performance.now()
+  let [client, there] = [held(), await server.held()]
   for (let i = 1; i <= samples && !state.over; i++) {
     await sleep(Math.max(began + i * minutes * 60_000 / samples - performance.now(), 1))
     const taken = times.splice(0)
-    const there = await server.held()
+    const [clientBefore, serverBefore] = [client, there]
+    there = await server.held()
+    client = held()
     const now: ReadonlyArray<readonly [string, number]> = [
-      ...sizes("client", held()),
+      ...sizes("client", client),
       ...sizes("server", there),
       ["server opens", there.opens],
       // A short run on a busy machine has intervals in which nothing ended.
       ...taken.length === 0 ? [] : [
+        ["client processor, ms a piece of work", (client.processor - clientBefore.processor) / taken.length],
+        ["server processor, ms a piece of work", (there.processor - serverBefore.processor) / taken.length],
         ["p50, ms", percentile(taken, 0.5)],
         ["p95, ms", percentile(taken, 0.95)],
         ["p99, ms", percentile(taken, 0.99)]
@@ -169,7 +176,12 @@ const main = async (): Promise<void> => {
 /** Draws the plots, prints a row for each value, and fails for one that grew. */
 const report = (series: ReadonlyMap<string, ReadonlyArray<Sample>>, done: number): void => {
   mkdirSync(values.out, { recursive: true })
-  const titles = { memory: "MiB after a garbage collection", handles: "files and sockets", latency: "time of work, ms" }
+  const titles = {
+    memory: "MiB after a garbage collection",
+    handles: "files and sockets",
+    latency: "time of work, ms",
+    processor: "processor time, ms"
+  }
   for (const [plot, title] of Object.entries(titles)) {
     const shown = [...series].filter(([name]) => rules[name]!.plot === plot).map(([name, points]) => ({
       name,

@@ -1,5 +1,6 @@
 /** Texts of users and of files: paths, patterns, URLs, words of the shell, sizes, times, and all files that are read. */
-import { Redacted, Result, Schema } from "effect"
+import { Cause, type Config, ConfigProvider, Effect, Exit, Redacted, Result, Schema } from "effect"
+import { inspect } from "node:util"
 import * as AclChange from "../../../src/Cli/AclChange.ts"
 import * as AuthenticationFile from "../../../src/Cli/AuthenticationFile.ts"
 import * as UrlPath from "../../../src/Cli/Http/UrlPath.ts"
@@ -13,7 +14,9 @@ import * as Guid from "../../../src/Codec/Guid.ts"
 import * as ShortName from "../../../src/Codec/ShortName.ts"
 import * as DfsPath from "../../../src/Dfs/DfsPath.ts"
 import * as Namespace from "../../../src/Dfs/Namespace.ts"
+import * as SmbServer from "../../../src/Server/SmbServer.ts"
 import * as SidecarRecord from "../../../src/Server/Store/internal/SidecarRecord.ts"
+import * as Smb from "../../../src/Smb/Smb.ts"
 import * as RecordedTransport from "../../../src/Testing/RecordedTransport.ts"
 import { family, holds, text, words } from "../Promises.ts"
 
@@ -232,8 +235,44 @@ const recording = text("recording", (input) => {
   })
 ])
 
-export const files = family("files", [authentication, known, namespace, record, recording], {
+/** Variables of the environment, a line each. A value is a setting or a ConfigError, and never shown if it is a secret. */
+const configuration = text("configuration", (input) => {
+  const env = Object.fromEntries(
+    input.split("\n").filter((line) => line.includes("=")).map((line) => {
+      const cut = line.indexOf("=")
+      return [line.slice(0, cut), line.slice(cut + 1)]
+    })
+  )
+  // In another variable it is no secret.
+  const hides = Object.entries(env).every(([name, value]) =>
+    name === "SMB_PASSWORD" || !`${name}${value}`.includes(secret)
+  )
+  const provider = ConfigProvider.fromEnv({ env })
+  for (const config of [Smb.config("SMB"), SmbServer.config] as ReadonlyArray<Config.Config<unknown>>) {
+    const exit = Effect.runSyncExit(config.parse(provider))
+    if (Exit.isSuccess(exit)) {
+      holds(!hides || !inspect(exit.value, { depth: 9 }).includes(secret), "a setting shows the password")
+    } else {
+      holds(!Cause.hasDies(exit.cause), `a defect: ${Cause.pretty(exit.cause)}`)
+      const failed = Cause.findErrorOption(exit.cause)
+      holds(failed._tag === "Some", "a refusal without an error of its type")
+      holds(!hides || !failed.value.message.includes(secret), "a refusal shows the password")
+    }
+  }
+}, [
+  `SMB_USER=joe\nSMB_PASSWORD=${secret}\nSMB_DFS=true\nSMB_DIALECTS=3.1.1,2.1\nSMB_REQUEST_TIMEOUT=10 seconds`,
+  "SMB_SERVER_PORT=4455\nSMB_SERVER_NAME=NAS\nSMB_SERVER_DIALECTS=3.0,3.1.1\nSMB_SERVER_LIMIT_CONNECTIONS=10\n" +
+  "SMB_SERVER_LIMIT_IDLE_TIME=1 minute\nSMB_SERVER_SIGNING=required"
+])
+
+export const files = family("files", [authentication, known, namespace, record, recording, configuration], {
   words: words(
+    "SMB_",
+    "SMB_SERVER_LIMIT_",
+    "=",
+    "Infinity",
+    "-0",
+    "1 second",
     "{",
     "}",
     "[",
