@@ -56,6 +56,8 @@ export interface Proxy {
   readonly port: number
   /** The number of connections that it has accepted so far. */
   readonly connections: () => number
+  /** The number of its own sockets that are open: two for each connection. */
+  readonly sockets: () => number
   /** Cuts every connection with a reset. */
   readonly cut: Effect.Effect<void>
   /** From now on the proxy resets each new connection (`true`), or serves connections again. */
@@ -73,13 +75,14 @@ export interface Proxy {
 
 /** Starts a proxy for the length of the scope. */
 export const proxy = (options: ProxyOptions): Effect.Effect<Proxy, LabError, Scope.Scope> =>
-  Effect.acquireRelease(attempt(() => open(options)), ({ close }) => Effect.promise(close)).pipe(
+  Effect.acquireRelease(attempt(() => start(options)), ({ close }) => Effect.promise(close)).pipe(
     Effect.map(({ handle }) => handle)
   )
 
-const open = (options: ProxyOptions) =>
+const start = (options: ProxyOptions) =>
   new Promise<{ readonly handle: Proxy; readonly close: () => Promise<void> }>((resolve, reject) => {
     const pairs = new Set<{ readonly cut: () => void; readonly flush: () => void }>()
+    const open = new Set<Socket>()
     let accepted = 0
     let refusing = false
     let stalled = false
@@ -108,6 +111,13 @@ const open = (options: ProxyOptions) =>
       ]
       const pair = { cut, flush: () => lines.forEach((flush) => flush()) }
       pairs.add(pair)
+      for (const socket of [client, server]) {
+        open.add(socket)
+        socket.on("close", () => {
+          open.delete(socket)
+          if (client.destroyed && server.destroyed) pairs.delete(pair)
+        })
+      }
       return undefined
     }
 
@@ -189,6 +199,8 @@ const open = (options: ProxyOptions) =>
       from.on("error", cut)
       from.on("close", () => clearTimeout(timer))
       to.on("drain", () => from.resume())
+      // Nothing drains any more, and the end of a paused socket would never be read.
+      to.on("close", () => from.resume())
       return flush
     }
 
@@ -204,6 +216,7 @@ const open = (options: ProxyOptions) =>
           address: options.listen.address,
           port,
           connections: () => accepted,
+          sockets: () => open.size,
           cut: Effect.sync(cutAll),
           refuse: (value) =>
             Effect.sync(() => {

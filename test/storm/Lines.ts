@@ -20,6 +20,8 @@ export interface Line {
 /** The lines of all clients. */
 export interface Lines {
   readonly of: (client: number) => Line
+  /** The sockets of the proxies themselves. */
+  readonly sockets: () => number
   readonly cutAll: () => Promise<void>
   /** Ends all faults. What a stalled line still held arrives. */
   readonly heal: () => Promise<void>
@@ -57,6 +59,7 @@ export const make = async (target: string, prefix: string, first: number, count:
         await Effect.runPromise(Effect.andThen(before.refuse(true), before.cut))
       }
     }),
+    sockets: () => pairs.flat().reduce((sum, one) => sum + one.sockets(), 0),
     cutAll: () => each((one) => one.cut),
     heal: () =>
       each((one) => Effect.all([one.strike(undefined), one.setDelay(0), one.stall(false)], { discard: true })),

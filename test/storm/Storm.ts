@@ -66,9 +66,9 @@ const within = async <A>(promise: Promise<A>, milliseconds: number): Promise<A |
   }
 }
 
-/** What keeps this process alive, by kind. */
-const resources = (): Record<string, number> => {
-  const counts: Record<string, number> = {}
+/** What keeps this process alive, by kind, without the sockets of the lines. */
+const resources = (lines: Lines.Lines): Record<string, number> => {
+  const counts: Record<string, number> = { TCPSocketWrap: -lines.sockets() }
   for (const kind of process.getActiveResourcesInfo()) counts[kind] = (counts[kind] ?? 0) + 1
   return counts
 }
@@ -85,9 +85,9 @@ const settled = async (find: () => Record<string, number>): Promise<string | und
 }
 
 /** Resources of this process that were not there before. */
-const more = (before: Record<string, number>) => () =>
+const more = (lines: Lines.Lines, before: Record<string, number>) => () =>
   Object.fromEntries(
-    Object.entries(resources())
+    Object.entries(resources(lines))
       .filter(([kind, count]) => /TCP|Timeout|Immediate|GetAddrInfo/.test(kind) && count > (before[kind] ?? 0))
   )
 
@@ -145,7 +145,7 @@ const storm = async (
     return ids
   }
   let states = Objects.look(target, lengths)
-  const idle = resources()
+  const idle = resources(lines)
   let clients: ReadonlyArray<Clients.StormClient> = []
   const ours = pairing.startsWith("client-")
   const access = (i: number): Programs.Access => ({
@@ -225,7 +225,7 @@ const storm = async (
         if (left !== undefined) wrong(`client ${i} has left ${left}`)
       }
       clients = []
-      const left = await settled(more(idle))
+      const left = await settled(more(lines, idle))
       if (left !== undefined) wrong(`this process still has ${left}`)
     }
 
