@@ -179,12 +179,27 @@ export const smallSize = (index: number): number => (1 + (index * 37) % 64) * 10
 export const smallBytes = (count: number): number =>
   Array.from({ length: count }, (_, i) => smallSize(i)).reduce((sum, size) => sum + size, 0)
 
+/** The most small files in one folder. smbd looks through the whole folder for each new name. */
+const mostInFolder = 1000
+
+/** The folders that `count` small files are in, below the folder of all; none if one folder holds them. */
+export const smallFolders = (count: number): ReadonlyArray<string> =>
+  count <= mostInFolder ? [] : Array.from({ length: Math.ceil(count / mostInFolder) }, (_, i) => `part-${i}`)
+
+/** The names from the folder of all down to a small file. */
+export const smallNames = (index: number, count: number): ReadonlyArray<string> => {
+  const name = `file-${index}.txt`
+  return count <= mostInFolder ? [name] : [`part-${Math.floor(index / mostInFolder)}`, name]
+}
+
 /** Writes small files into a folder on this machine, which every user can read and change. */
 export const makeSmall = async (folder: string, count: number): Promise<void> => {
-  await mkdir(folder, { recursive: true })
-  await chmod(folder, 0o777)
+  for (const path of [folder, ...smallFolders(count).map((name) => join(folder, name))]) {
+    await mkdir(path, { recursive: true })
+    await chmod(path, 0o777)
+  }
   for (let i = 0; i < count; i++) {
-    await writeFile(join(folder, `file-${i}.txt`), Buffer.alloc(smallSize(i), "small "), { mode: 0o666 })
+    await writeFile(join(folder, ...smallNames(i, count)), Buffer.alloc(smallSize(i), "small "), { mode: 0o666 })
   }
 }
 

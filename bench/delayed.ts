@@ -8,7 +8,7 @@ import { join } from "node:path"
 import * as Lab from "../test/lab/Lab.ts"
 import { withLarge } from "./large.ts"
 import * as Peer from "./Peer.ts"
-import { gibibyte, makeSmall, mebibyte, type Served, type Setting } from "./Setting.ts"
+import { gibibyte, makeSmall, mebibyte, modes, type Served, type Setting } from "./Setting.ts"
 import { emptied, expectFiles, mget } from "./small.ts"
 import { rate, type Workload } from "./Workload.ts"
 
@@ -22,6 +22,9 @@ const slowed = (server: Served, delay: number) =>
     { ...server, host: address, share: `\\\\${address}\\data` } satisfies Served
   )
 
+/** The command demands signatures if it is not told otherwise, so smbclient does too. */
+const signed = modes.signed.args
+
 type Slow = (delay: number) => Effect.Effect<Served, Lab.LabError, Scope.Scope>
 
 const listing = (rounds: number, delay: number, slow: Slow) =>
@@ -34,7 +37,7 @@ const listing = (rounds: number, delay: number, slow: Slow) =>
       yield* emptied(join(folder, "empty"))
       return [
         { name: "effect-smb", round: Peer.effectSmb(["ls", `//${host}/data/empty`]) },
-        { name: "smbclient", round: Peer.smbclient(share, "ls empty/*") }
+        { name: "smbclient", round: Peer.smbclient(share, "ls empty/*", signed) }
       ]
     })
   )
@@ -56,7 +59,7 @@ const transfers = ({ local, rounds }: Setting, delay: number, slow: Slow) =>
           const got = join(target, "got.bin")
           return [
             { name: "effect-smb", round: Peer.effectSmb(["get", `//${host}/data/${name}`, got]), before },
-            { name: "smbclient", round: Peer.smbclient(share, `get ${name} ${got}`), before }
+            { name: "smbclient", round: Peer.smbclient(share, `get ${name} ${got}`, signed), before }
           ]
         })
       ),
@@ -68,7 +71,7 @@ const transfers = ({ local, rounds }: Setting, delay: number, slow: Slow) =>
           const before = emptied(join(folder, "created"))
           return [
             { name: "effect-smb", round: Peer.effectSmb(["put", source, `//${host}/data/created/put.bin`]), before },
-            { name: "smbclient", round: Peer.smbclient(share, `put ${source} created/put.bin`), before }
+            { name: "smbclient", round: Peer.smbclient(share, `put ${source} created/put.bin`, signed), before }
           ]
         })
       )
@@ -86,7 +89,7 @@ const smallFiles = ({ local, rounds }: Setting, delay: number, slow: Slow) =>
       const folder = `small-${small}`
       return [
         { name: "effect-smb", round: Peer.effectSmb(["get", "-r", `//${host}/data/${folder}`, target]), ...around },
-        { name: "smbclient", round: Peer.smbclient(share, mget(folder, target)), ...around }
+        { name: "smbclient", round: Peer.smbclient(share, mget(folder, target), signed), ...around }
       ]
     })
   )

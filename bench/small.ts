@@ -8,7 +8,18 @@ import { join } from "node:path"
 import * as SmbClient from "../src/Client/SmbClient.ts"
 import * as UncPath from "../src/Client/UncPath.ts"
 import * as Peer from "./Peer.ts"
-import { client, makeSmall, modes, type Served, type Setting, smallBytes, smallSize, smb1Modes } from "./Setting.ts"
+import {
+  client,
+  makeSmall,
+  modes,
+  type Served,
+  type Setting,
+  smallBytes,
+  smallFolders,
+  smallNames,
+  smallSize,
+  smb1Modes
+} from "./Setting.ts"
 import { rate, type Workload } from "./Workload.ts"
 
 /** So many operations are under way at once: about as many as a window of credits holds. */
@@ -17,7 +28,8 @@ const concurrency = 64
 const fetchAll = (share: string, folder: string, options: SmbClient.Options, count: number) =>
   Effect.gen(function*() {
     const smb = yield* SmbClient.SmbClient
-    const bytes = yield* smb.list(`${share}\\${folder}`).pipe(
+    const bytes = yield* smb.walk(`${share}\\${folder}`).pipe(
+      Stream.filter((entry) => entry.type === "file"),
       Stream.mapEffect((entry) => smb.readFile(entry.path), { concurrency, unordered: true }),
       Stream.runFold(() => 0, (sum, data) => sum + data.length)
     )
@@ -28,9 +40,10 @@ const createAll = (share: string, folder: string, options: SmbClient.Options, co
   Effect.gen(function*() {
     const smb = yield* SmbClient.SmbClient
     const base = yield* Effect.fromResult(UncPath.parse(`${share}\\${folder}`))
+    yield* Effect.forEach(smallFolders(count), (name) => smb.makeDirectory(UncPath.join(base, name)), { discard: true })
     yield* Effect.forEach(
       Array.from({ length: count }, (_, i) => i),
-      (i) => smb.writeFile(UncPath.join(base, `file-${i}.txt`), Buffer.alloc(smallSize(i), "small ")),
+      (i) => smb.writeFile(UncPath.join(base, smallNames(i, count).join("/")), Buffer.alloc(smallSize(i), "small ")),
       { concurrency, discard: true }
     )
   }).pipe(Effect.provide(client(options)))
@@ -46,9 +59,11 @@ export const emptied = (folder: string): Effect.Effect<void> =>
 /** Dies if a folder does not have so many files. */
 export const expectFiles = (folder: string, count: number): Effect.Effect<void> =>
   Effect.flatMap(
-    Effect.promise(() => readdir(folder)),
-    ({ length }) =>
-      length === count ? Effect.void : Effect.die(new Error(`${folder} has ${length} files instead of ${count}`))
+    Effect.promise(() => readdir(folder, { recursive: true, withFileTypes: true })),
+    (entries) => {
+      const { length } = entries.filter((entry) => entry.isFile())
+      return length === count ? Effect.void : Effect.die(new Error(`${folder} has ${length} files instead of ${count}`))
+    }
   )
 
 /** What is around a round that fills a folder: it is empty before, and has so many files after. */
@@ -59,9 +74,9 @@ const served = (server: Effect.Effect<Served>, count: number) =>
 
 const counts = [1000, 10_000] as const
 
-/** smbclient's commands that fetch a folder whole, and that send the files of a local folder. */
-export const mget = (folder: string, local: string): string => `cd ${folder}; lcd ${local}; prompt; mget *`
-export const mput = (folder: string, local: string): string => `cd ${folder}; lcd ${local}; prompt; mput *`
+/** smbclient's commands that fetch a folder and all below it, and that send the files of a local folder. */
+export const mget = (folder: string, local: string): string => `cd ${folder}; lcd ${local}; recurse; prompt; mget *`
+export const mput = (folder: string, local: string): string => `cd ${folder}; lcd ${local}; recurse; prompt; mput *`
 
 const protocol = modes.signed
 

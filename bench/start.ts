@@ -5,6 +5,8 @@
 import { Effect } from "effect"
 import { mkdir, symlink } from "node:fs/promises"
 import { basename, join } from "node:path"
+import * as Header from "../src/Smb2/Header.ts"
+import { Command } from "../src/Smb2/Message/Constants.ts"
 import * as Lab from "../test/lab/Lab.ts"
 import { inTurn, median } from "./Measure.ts"
 import * as Peer from "./Peer.ts"
@@ -85,16 +87,27 @@ const lsRow = (setting: Setting) =>
 
 const proxied = "127.0.20.7"
 
-/** How often a program waits for an answer: requests that are sent after an answer begin a new round trip. */
-const roundTrips = (server: string, program: Effect.Effect<void>) =>
+/** Whether a packet of the client begins with a request that ends its use of a share or its session. */
+const endsUse = (bytes: Uint8Array): boolean => {
+  const command = bytes.length >= 68 ? Header.read(Header.view(bytes.subarray(4))).command : undefined
+  return command === Command.TREE_DISCONNECT || command === Command.LOGOFF
+}
+
+/**
+ * How often a program waits for an answer: requests that are sent after an answer begin a new round trip. Our command
+ * does not wait for the answers to what it sends at its end, so that is not counted.
+ */
+const roundTrips = (server: string, program: Effect.Effect<void>, waitsAtEnd: boolean) =>
   Effect.gen(function*() {
     let turns = 0
+    let ended = false
     let last: Lab.Direction = "toClient"
     yield* Lab.proxy({
       listen: { address: proxied },
       target: { address: server },
       onPacket: ({ bytes, direction }) => {
-        if (direction === "toServer" && last === "toClient") turns++
+        ended ||= !waitsAtEnd && direction === "toServer" && endsUse(bytes)
+        if (direction === "toServer" && last === "toClient" && !ended) turns++
         last = direction
         return bytes
       }
@@ -116,8 +129,8 @@ const tripRows = (setting: Setting) =>
     return yield* Effect.forEach(commands, ([name, args, theirs]) =>
       Effect.map(
         Effect.all([
-          roundTrips(host, Peer.effectSmb(args)),
-          roundTrips(host, Peer.smbclient(share, theirs))
+          roundTrips(host, Peer.effectSmb(args), false),
+          roundTrips(host, Peer.smbclient(share, theirs), true)
         ]),
         ([ours, smbclient]): Row.Row => ({
           name: `round trips of ${name}`,

@@ -47,6 +47,21 @@ const withImportModule = {
   renderChunk: (code) => code.replaceAll(/(?<![\w$.])import\(/g, "importModule(")
 }
 
+/** Makes Effect's segmenter of graphemes when it is used for the first time: only help and tables need it. */
+const lazySegmenter = {
+  name: "lazy-segmenter",
+  transform(code, id) {
+    if (!id.endsWith(join("cli", "CliOutput.js"))) return undefined
+    const eager = /const graphemeSegmenter = (?:\/\*#__PURE__\*\/\s*)?(new Intl\.Segmenter\([^)]*\));/g
+    const changed = code.replace(
+      eager,
+      (_, made) => `const graphemeSegmenter = { segment(text) { return (this.made ??= ${made}).segment(text); } };`
+    )
+    if (changed === code) throw new Error("bundle.mjs: Effect's CliOutput.js has another graphemeSegmenter now")
+    return changed
+  }
+}
+
 /** A script without other characters is read faster, and takes half of the memory. */
 const toAscii = (code) =>
   code.replace(/[\u0080-\uffff]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`)
@@ -66,7 +81,7 @@ const bundle = async (input, minify, ...plugins) => {
     input,
     platform: "node",
     external: ["koffi", "@napi-rs/keyring", "ldapts"],
-    plugins: [withoutWebSockets, lazyBuiltins, ...plugins],
+    plugins: [withoutWebSockets, lazyBuiltins, lazySegmenter, ...plugins],
     // `ConfigProvider` looks for the environment of browsers there.
     transform: { define: { "import.meta.env": "undefined" } }
   })

@@ -2,6 +2,7 @@
  * Directories: their entries as a stream, and whole trees.
  */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -51,9 +52,9 @@ export const isDots = ({ name }: Listed): boolean => isDot(name)
 /** A server that lists names with separators in them wants to mislead the client: such an entry is skipped. */
 const isComponent = (name: string): boolean => name !== "" && !/[\\/\0]/.test(name)
 
-/** The next page of a listing. */
+/** The next page of a listing. The class has no 8.3 names, which cost a server time for each entry. */
 const page = ({ limits }: Share.Share, pattern: string, restart: boolean, size: number) =>
-  Information.queryDirectory("FileIdBothDirectoryInformation", {
+  Information.queryDirectory("FileIdFullDirectoryInformation", {
     pattern,
     restart,
     maximum: Math.min(size, limits.transact)
@@ -61,16 +62,41 @@ const page = ({ limits }: Share.Share, pattern: string, restart: boolean, size: 
 
 type Page = Operation.Output<ReturnType<typeof page>>
 
+/**
+ * The pages of a listing. The request for the next page is under way while a page is in use. It is sent only after the
+ * response with the page before: the server would carry out two at once in any order.
+ */
+const pages = (share: Share.Share, file: Share.OpenFile, pattern: string): Stream.Stream<Page, RequestError> =>
+  Stream.unwrap(Effect.gen(function*() {
+    const scope = yield* Effect.scope
+    const request = (restart: boolean) =>
+      Effect.forkIn(file.run(page(share, pattern, restart, pageSize)), scope, { startImmediately: true })
+    let ahead = yield* request(true)
+    return Stream.unfold(
+      undefined,
+      () =>
+        Effect.flatMap(
+          Fiber.join(ahead),
+          (page) =>
+            page.length === 0 ? Effect.succeed(undefined) : Effect.map(request(false), (next) => {
+              ahead = next
+              return [page, undefined] as const
+            })
+        )
+    )
+  }))
+
 /** The entries of pages. If the server lists `.` and `..`, they are first. */
 const entriesOf = (share: Share.Share, directory: UncPath.UncPath, from: string) => {
   const place = fold(UncPath.format({ server: share.server, port: share.port, share: share.name, path: "" }))
+  const toEntry = Entry.fromDirectory(directory, from)
   return (page: Page): ReadonlyArray<Listed> => {
     const self = page.find(({ fileName }) => fileName === ".")?.fileId
     // A file cannot be its own directory: the numbers of a server that says so are not used.
     const numbered = page.every(({ fileAttributes, fileId }) => fileId !== self || isDirectory(fileAttributes))
     const found = page.filter(({ fileName }) => isComponent(fileName)).map((one): Listed => ({
       name: one.fileName,
-      entry: Entry.fromDirectory(directory, one, from),
+      entry: toEntry(one),
       fileId: numbered ? one.fileId : 0n,
       place
     }))
@@ -92,11 +118,7 @@ export const listed = (
   from = ""
 ): Stream.Stream<Listed, RequestError> => {
   const entries = entriesOf(share, directory, from)
-  return Stream.unfold(true, (restart) =>
-    Effect.map(
-      file.run(page(share, pattern, restart, pageSize)),
-      (page) => page.length === 0 ? undefined : ([page, false] as const)
-    )).pipe(Stream.flatMap((page) => Stream.fromArray(entries(page))))
+  return Stream.flatMap(pages(share, file, pattern), (page) => Stream.fromArray(entries(page)))
 }
 
 /**

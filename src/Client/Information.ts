@@ -79,7 +79,7 @@ export const queryFileSystem = <N extends keyof FileSystemClasses>(
 }
 
 /**
- * The next entries of a directory: `queryDirectory("FileIdBothDirectoryInformation", { pattern: "*", ... })`.
+ * The next entries of a directory: `queryDirectory("FileIdFullDirectoryInformation", { pattern: "*", ... })`.
  *
  * @since 0.1.0
  */

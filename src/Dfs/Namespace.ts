@@ -78,14 +78,26 @@ export type Link = typeof Link.Type
 
 const names = (text: string): ReadonlyArray<string> => toPath(text)
 
-/** Checks that each link has a path, and that no link is at or below another link, where no client would find it. */
+/**
+ * Checks that each link has a path, and that no link is at or below another link, where no client would find it. A
+ * namespace can have 100,000 links, so each path is looked up, and not compared with all others.
+ */
 const wellNamed = (links: Readonly<Record<string, unknown>>): string | true => {
-  const paths = Object.keys(links).map(names)
+  const keys = Object.keys(links)
+  const paths = keys.map(names)
   const odd = paths.findIndex((path) => path.length === 0 || !path.every(DfsPath.isName))
-  if (odd >= 0) return `a link is named by a path below its root, and not ${JSON.stringify(Object.keys(links)[odd])}`
-  for (const [i, path] of paths.entries()) {
-    const above = paths.find((other, j) => i !== j && DfsPath.startsWith(path, other))
-    if (above !== undefined) return `the link ${path.join("\\")} lies on or below the link ${above.join("\\")}`
+  if (odd >= 0) return `a link is named by a path below its root, and not ${JSON.stringify(keys[odd])}`
+  const linkAt = new Map<string, ReadonlyArray<string>>()
+  for (const path of paths) {
+    const same = linkAt.get(DfsPath.key(path))
+    if (same !== undefined) return `the link ${path.join("\\")} lies on or below the link ${same.join("\\")}`
+    linkAt.set(DfsPath.key(path), path)
+  }
+  for (const path of paths) {
+    for (let length = 1; length < path.length; length++) {
+      const above = linkAt.get(DfsPath.key(path.slice(0, length)))
+      if (above !== undefined) return `the link ${path.join("\\")} lies on or below the link ${above.join("\\")}`
+    }
   }
   return true
 }

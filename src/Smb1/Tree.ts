@@ -208,6 +208,7 @@ const makeShare = (
     isDfs,
     limits: tree.limits,
     session: `NT1/${uid}`,
+    ended: () => connection.ended,
     dialect: "NT1",
     open: (dfs, path, options) => openFile(tree, dfs, path, options),
     batch: (dfs, path, options, operations) =>

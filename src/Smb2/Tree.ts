@@ -26,6 +26,8 @@ import {
   Command,
   Dialect,
   HeaderFlags,
+  LeaseState,
+  OplockLevel,
   ShareCapabilities,
   ShareFlags,
   ShareType
@@ -116,6 +118,8 @@ class Tree extends ConnectedShare.Tree implements Connection.Owner {
 
   /** Closes an open without waiting, if its owner no longer waits. */
   closeLater(fileId: FileId): void {
+    // The server has ended the open with its share. By the same FileId the client may have reclaimed it already.
+    if (this.lost !== undefined) return
     this.session.connection.submit([this.closeOutgoing(fileId)], [() => {}])
   }
 
@@ -135,20 +139,25 @@ class Tree extends ConnectedShare.Tree implements Connection.Owner {
 }
 
 /** Runs the operations of an open. If the open can outlive its connection, its LOCK requests have sequences. */
-const runOf = (tree: Tree, { fileId, opened }: Open.Open, path: string): Share.OpenFile["run"] => {
+const runOf = (
+  tree: Tree,
+  { fileId, opened }: Open.Open,
+  path: string,
+  kept: LockSequences.LockSequences | undefined
+): { readonly run: Share.OpenFile["run"]; readonly locks: () => LockSequences.LockSequences | undefined } => {
   const plain = tree.session.negotiated.dialect === Dialect.SMB_2_0_2
-  let sequences = opened.durable === undefined || plain ? undefined : new LockSequences.LockSequences()
-  return (operation) => {
+  let sequences = kept ?? (opened.durable === undefined || plain ? undefined : new LockSequences.LockSequences())
+  const run: Share.OpenFile["run"] = (operation) => {
     switch (operation._tag) {
       case "Lock":
       case "Unlock":
         return Effect.suspend(() => {
           if (sequences === undefined) return tree.run(operation, fileId, path)
           const known = sequences
-          const sequence = known.take()
+          const sequence = known.take(operation)
           return tree.run(operation, fileId, path, sequence).pipe(
-            Effect.tap(() => Effect.sync(() => known.answered(sequence))),
-            Effect.tapErrorTag("SmbError", () => Effect.sync(() => known.answered(sequence)))
+            Effect.tap(() => Effect.sync(() => known.answered(sequence, operation))),
+            Effect.tapErrorTag("SmbError", () => Effect.sync(() => known.answered(sequence, operation)))
           )
         })
       case "Ioctl":
@@ -162,7 +171,14 @@ const runOf = (tree: Tree, { fileId, opened }: Open.Open, path: string): Share.O
         return tree.run(operation, fileId, path)
     }
   }
+  return { run, locks: () => sequences }
 }
+
+/** Whether a server still keeps a durable open with this oplock or lease for its client (3.3.1.4, 3.3.7.1). */
+const isKept = ({ durable, lease }: Share.Opened, caching: Breaks.Caching): boolean =>
+  durable !== undefined && (durable.persistent || (lease === undefined
+    ? caching.oplockLevel === OplockLevel.SMB2_OPLOCK_LEVEL_BATCH
+    : (caching.leaseState & LeaseState.SMB2_LEASE_HANDLE_CACHING) !== 0))
 
 const makeFile = (
   tree: Tree,
@@ -189,12 +205,27 @@ const makeFile = (
         tree.closeLater(open.fileId)
       }
     })
-    const run = runOf(tree, open, path)
+    const { locks, run } = runOf(
+      tree,
+      open,
+      path,
+      options.reclaim?.locks as LockSequences.LockSequences | undefined
+    )
+    const { durable, lease } = open.opened
     return {
       path,
       opened: open.opened,
       caching: () => held.caching,
       run: (operation) => life.run(operation, run(operation)),
+      attempt: (operation) => life.attempt(operation, run(operation)),
+      reclaim: () =>
+        durable === undefined || !isKept(open.opened, held.caching) ? undefined : {
+          fileId: open.fileId,
+          durable,
+          lease: lease === undefined ? undefined : { ...lease, leaseState: held.caching.leaseState },
+          oplockLevel: held.caching.oplockLevel,
+          locks: locks()
+        },
       close: life.close
     }
   })
@@ -247,8 +278,33 @@ const openFile = (
     return Effect.flatMap(restore(request), (reply): Effect.Effect<Share.OpenFile, RequestError, Scope.Scope> => {
       if (reply.header.status !== 0) return Effect.fail(refused(tree, path, reply))
       return Effect.flatMap(Effect.fromResult(Open.decode(reply, createGuid)), (open) =>
-        makeFile(tree, open, path, options))
+        options.reclaim === undefined
+          ? makeFile(tree, open, path, options)
+          : reclaimed(tree, open, path, options, options.reclaim))
     })
+  })
+
+/** The open that the server has given back: it stays durable, which the response does not repeat (3.3.5.9.12). */
+const reclaimed = (
+  tree: Tree,
+  open: Open.Open,
+  path: string,
+  options: Share.OpenOptions,
+  reclaim: Share.Reclaim
+): Effect.Effect<Share.OpenFile, RequestError, Scope.Scope> =>
+  Effect.suspend(() => {
+    const difference = Open.differs(open, reclaim)
+    if (difference === undefined) {
+      return makeFile(tree, { ...open, opened: { ...open.opened, durable: reclaim.durable } }, path, options)
+    }
+    tree.closeLater(open.fileId)
+    return Effect.fail(
+      tree.session.connection.protocolError(
+        "UnexpectedResponse",
+        `the server gave ${difference} when the open of ${tree.full(path)} was reclaimed, so it is not used: ` +
+          "the server is at fault"
+      )
+    )
   })
 
 /** A server that takes no related requests responds to all of them with one of these, and to the first alone with success. */
@@ -410,6 +466,8 @@ const makeShare = (tree: Tree, name: string, response: TreeConnect.Response): Co
     },
     session: String(tree.session.security.sessionId),
     dialect: Dialects.nameOf(negotiated.dialect),
+    continuouslyAvailable: (response.capabilities & ShareCapabilities.SMB2_SHARE_CAP_CONTINUOUS_AVAILABILITY) !== 0,
+    ended: () => connection.ended,
     open: (dfs, path, options) => openFile(tree, dfs, path, options),
     batch: (dfs, path, options, operations) => batch(tree, dfs, path, options, operations),
     compounds: () => !connection.refusesCompounds,

@@ -306,6 +306,26 @@ describe("Namespace.fromJson", () => {
       { roots: { r: { links: { "a/b": ["//s/x"], a: ["//s/x"] } } } },
       "the link a\\b lies on or below the link a"
     ],
+    [
+      "two links whose names differ in case only",
+      { roots: { r: { links: { "b/a": ["//s/x"], "B\\A": ["//s/x"] } } } },
+      "the link B\\A lies on or below the link b\\a"
+    ],
+    [
+      // Comparing each of them with all others would take hours.
+      "a link far below another one, of 200,000",
+      {
+        roots: {
+          r: {
+            links: Object.fromEntries([
+              ...Array.from({ length: 200_000 }, (_, i) => [`f/${i}`, ["//s/x"]]),
+              ["F/7/a/b/c", ["//s/x"]]
+            ])
+          }
+        }
+      },
+      "the link F\\7\\a\\b\\c lies on or below the link f\\7"
+    ],
     ["a root without targets", { roots: { r: { targets: [], links: {} } } }, "length"],
     ["a target of a root", { roots: { r: { targets: ["//s"], links: {} } } }, "with or without a path below"],
     ["a target with ..", { roots: { r: { links: { a: [{ path: "//s/x/../y" }] } } } }, "a target is"],

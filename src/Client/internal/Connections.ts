@@ -17,6 +17,7 @@ import type { ServerInformation } from "../../Protocol/ServerInformation.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import * as Spans from "../../Protocol/Spans.ts"
 import * as Transport from "../../Protocol/Transport.ts"
+import { ClientGuids } from "../../Smb2/Negotiate.ts"
 import type * as Settings from "../../Smb2/Settings.ts"
 import type { Target } from "../Locator.ts"
 import type { ServerSession } from "../ServerSession.ts"
@@ -125,6 +126,7 @@ export const make = Effect.fnUntraced(function*(
   const credentials = yield* CredentialCache.make(yield* CredentialProvider, credentialTimeToLive)
   const transport = yield* Transport.Transport
   const meter = yield* Meter.make
+  const guids = new Map<string, Uint8Array>()
 
   const connections = yield* RcMap.make({
     idleTimeToLive: idle,
@@ -136,6 +138,7 @@ export const make = Effect.fnUntraced(function*(
           (connecting) => meter.connecting(key, connecting),
           Effect.provideService(Transport.Transport, transport),
           Effect.provideService(CurrentRequestMeter, meter),
+          Effect.provideService(ClientGuids, guids),
           (connecting) =>
             Spans.effect(connecting, "SmbClient.connect", {
               kind: "client",

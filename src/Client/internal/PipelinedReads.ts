@@ -4,6 +4,7 @@
  * Ownership: a chunk that `read` emits belongs to the consumer; a chunk that `readTo` lends does not.
  */
 import * as BigInts from "effect/BigInt"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
@@ -13,7 +14,7 @@ import type * as Share from "../../Protocol/Share.ts"
 import * as UncName from "../../Protocol/UncName.ts"
 import { FileShortened } from "../FileShortened.ts"
 import { Extent } from "./EndOfFile.ts"
-import { type Piece, pieces, windowOf } from "./TransferWindow.ts"
+import { type Piece, pieces, Window, windowOf } from "./TransferWindow.ts"
 
 /** A file to read from. */
 export interface Source {
@@ -91,7 +92,7 @@ interface Ahead {
 
 /**
  * Reads ahead: each call fills the window with requests. `next` returns the next piece in order, and `undefined` at the
- * end. With `reuseBuffers`, the pieces go into as many buffers as the window has requests, so that a returned piece is
+ * end. With `reuseBuffers`, the pieces go into as many buffers as requests are in flight, so that a returned piece is
  * valid until `next` is called again.
  */
 const readAhead = Effect.fnUntraced(function*(
@@ -105,7 +106,8 @@ const readAhead = Effect.fnUntraced(function*(
   const known = BigInts.max(extent.size - offset, 0n)
   const wanted = length === undefined ? known : BigInts.min(length, known)
   const planned = pieces(offset, wanted, chunk)[Symbol.iterator]()
-  const size = windowOf(chunk)
+  const clock = yield* Clock.Clock
+  const window = new Window(chunk)
   const free: Array<Uint8Array> = []
   const queue: Array<Ahead> = []
   const expected = offset + wanted
@@ -115,8 +117,13 @@ const readAhead = Effect.fnUntraced(function*(
 
   const start = (piece: Piece) => {
     const buffer = reuseBuffers ? free.shift() ?? Allocate.uninitialized(chunk) : undefined
+    const began = clock.currentTimeMillisUnsafe()
+    const read = Effect.map(readPiece(source, piece, buffer?.subarray(0, piece.length)), (data) => {
+      window.answered(clock.currentTimeMillisUnsafe() - began)
+      return data
+    })
     return Effect.map(
-      Effect.forkIn(readPiece(source, piece, buffer?.subarray(0, piece.length)), scope, { startImmediately: true }),
+      Effect.forkIn(read, scope, { startImmediately: true }),
       (fiber) => {
         queue.push({ piece, buffer, fiber })
       }
@@ -146,7 +153,7 @@ const readAhead = Effect.fnUntraced(function*(
   return Effect.gen(function*() {
     if (found !== undefined) return yield* shortened(found)
     if (out !== undefined) free.push(out)
-    while (queue.length < size) {
+    while (queue.length < window.size) {
       const piece = planned.next()
       if (piece.done === true) break
       yield* start(piece.value)

@@ -3,6 +3,7 @@
  *
  * Ownership: chunks given to `write` must not change until the stream asks for more.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
@@ -12,7 +13,7 @@ import type { ArgumentError, RequestError } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import * as Information from "../Information.ts"
-import { pieces, windowOf } from "./TransferWindow.ts"
+import { pieces, Window, windowOf } from "./TransferWindow.ts"
 
 const isChunk = Arguments.required(Arguments.bytes)
 
@@ -131,11 +132,12 @@ export const writeFrom = <E, R>(
 ): Effect.Effect<bigint, E | RequestError, R> =>
   Effect.scoped(Effect.gen(function*() {
     const scope = yield* Effect.scope
-    const size = windowOf(chunk)
+    const clock = yield* Clock.Clock
+    const window = new Window(chunk)
     const queue: Array<{ readonly buffer: Uint8Array; readonly fiber: Fiber.Fiber<void, RequestError> }> = []
     let at = offset
     for (;;) {
-      const first = queue.length < size ? undefined : queue.shift()!
+      const first = queue.length < window.size ? undefined : queue.shift()!
       if (first !== undefined) yield* Fiber.join(first.fiber)
       const buffer = first?.buffer ?? Allocate.uninitialized(chunk)
       const count: number = yield* fill(buffer, at)
@@ -148,9 +150,11 @@ export const writeFrom = <E, R>(
         )
       }
       if (count === 0) break
-      const fiber = yield* Effect.forkIn(writePiece(file, at, buffer.subarray(0, count)), scope, {
-        startImmediately: true
+      const began = clock.currentTimeMillisUnsafe()
+      const written = Effect.map(writePiece(file, at, buffer.subarray(0, count)), () => {
+        window.answered(clock.currentTimeMillisUnsafe() - began)
       })
+      const fiber = yield* Effect.forkIn(written, scope, { startImmediately: true })
       queue.push({ buffer, fiber })
       at += BigInt(count)
     }

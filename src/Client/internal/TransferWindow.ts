@@ -14,6 +14,40 @@ const bytesInFlight = 4 * 1024 * 1024
 export const windowOf = (chunk: number): number =>
   Math.max(requestsInFlight, Math.min(64, Math.ceil(bytesInFlight / chunk)))
 
+/** A response that takes less time than this is not slow: more requests in flight would only wait in a queue. */
+const slowMillis = 5
+
+/** How far a slow network raises the number of requests in flight: 24 MiB if the server allows 1 MiB each. */
+const growth = 3
+
+/**
+ * How many requests of one transfer are in flight. Where each response takes long, and takes no longer when more
+ * requests are in flight, it is the network's distance that takes the time: one more request is sent for each response,
+ * as TCP begins (RFC 5681, slow start). A response that takes twice the least time has waited behind others: the network
+ * or the server has enough requests.
+ */
+export class Window {
+  private current: number
+  private readonly most: number
+  private least = Infinity
+
+  constructor(chunk: number) {
+    this.current = windowOf(chunk)
+    this.most = growth * this.current
+  }
+
+  /** How many requests may be in flight. */
+  get size(): number {
+    return this.current
+  }
+
+  /** A request has its response after so many milliseconds. */
+  answered(millis: number): void {
+    if (millis < this.least) this.least = millis
+    if (millis >= slowMillis && millis < 2 * this.least && this.current < this.most) this.current++
+  }
+}
+
 /** A part of a transfer that is one request. */
 export interface Piece {
   readonly offset: bigint
