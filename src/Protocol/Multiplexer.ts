@@ -159,12 +159,12 @@ export abstract class Multiplexer<O extends Options> implements Transport.Handle
     return this.failure
   }
 
-  /** Who has ended the connection, if it has ended. */
+  /** The side that has ended the connection, if it has ended. */
   get ended(): Ended | undefined {
     return this.failure === undefined ? undefined : this.closedHere ? "here" : "there"
   }
 
-  /** Ends the connection, because nobody here uses it any more. */
+  /** Ends the connection, because no user of this side needs it any more. */
   close(): void {
     if (this.failure !== undefined) return
     this.closedHere = true

@@ -110,7 +110,7 @@ export interface OpenOptions {
    */
   readonly durable?: { readonly timeout: number; readonly persistent?: boolean | undefined } | undefined
   /**
-   * Reclaims the open of a connection that has ended. Nothing is opened anew: the server gives the same open back, or
+   * Reclaims the open of a connection that has ended. Nothing new is opened: the server gives the same open back, or
    * fails with `ObjectNameNotFound` if it no longer has it. `ProtocolError` if the server gives another open.
    */
   readonly reclaim?: Reclaim | undefined
@@ -187,7 +187,7 @@ export type Results<Ops extends ReadonlyArray<Operation.Any>> = {
 }
 
 /**
- * Who has ended a connection: this side, or the server or the network.
+ * The side that has ended a connection: this one, or the server or the network.
  *
  * @since 0.2.0
  */

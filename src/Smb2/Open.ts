@@ -32,7 +32,7 @@ const reclaimedLease = ({ epoch, leaseKey, leaseState }: Share.Lease, dialect: n
     : { _tag: "RequestLease", ...common }
 }
 
-/** The contexts that reclaim an open, and no others: a server refuses any other beside them (3.2.4.4). */
+/** The contexts that reclaim an open, and no others: a server refuses any other with them (3.2.4.4). */
 const reclaiming = (
   { durable: { createGuid, persistent }, fileId, lease }: Share.Reclaim,
   dialect: number

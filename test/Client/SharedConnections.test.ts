@@ -33,7 +33,8 @@ const run = <A, E>(
     return yield* use(yield* SmbClient.SmbClient, setup)
   }).pipe(
     Effect.provide(
-      SmbClient.layer().pipe(
+      // The next operation is the subject, and not the one that failed.
+      SmbClient.layer({ reconnect: "never" }).pipe(
         Layer.provideMerge(TestTransport.layerFiles(shares, { faults })),
         Layer.provide(credentials)
       )

@@ -41,9 +41,11 @@ export class Line {
             return Effect.fail(closed(endpoint.host, endpoint.port, "ConnectionRefused"))
           }
           let isCut = false
+          /** The responses are lost. */
+          let isDeaf = false
           return Effect.map(
             tcp.connect(endpoint, {
-              onData: (chunk) => isCut ? undefined : handlers.onData(chunk),
+              onData: (chunk) => isCut || isDeaf ? undefined : handlers.onData(chunk),
               onClose: (error) => isCut ? undefined : handlers.onClose(error)
             }),
             (duplex): Transport.Duplex => {
@@ -62,8 +64,10 @@ export class Line {
                   const verdict = this.onSend?.(Buffer.concat(chunks))
                   if (verdict === "before") return cut()
                   duplex.send(chunks, onSent)
-                  // The bytes are on their way before the connection ends.
-                  if (verdict === "after") setTimeout(cut, 20)
+                  if (verdict !== "after" || isDeaf) return
+                  // The server gets the request, and its response is lost.
+                  isDeaf = true
+                  setTimeout(cut, 20)
                 },
                 close: () => {
                   isCut = true
@@ -86,7 +90,7 @@ export const Command = { CREATE: 5, CLOSE: 6, READ: 8, WRITE: 9, LOCK: 10, QUERY
 export interface World {
   readonly line: Line
   readonly smb: SmbClient.Client
-  /** A second client on its own line, which nobody cuts. */
+  /** A second client on its own line, which is never cut. */
   readonly other: SmbClient.Client
   readonly notices: Array<ReconnectNotice.Notice>
   readonly told: () => ReadonlyArray<string>

@@ -1,6 +1,6 @@
 /**
  * What an open asks for so that it can outlive its connection: a durable handle, with the lease or the batch oplock that
- * a server wants beside it (MS-SMB2 3.2.4.3.2 to 3.2.4.3.8), and the identifiers of its file.
+ * a server wants with it (MS-SMB2 3.2.4.3.2 to 3.2.4.3.8), and the identifiers of its file.
  *
  * The client caches nothing, and acknowledges each break at once. A break of the handle caching ends the durability:
  * then the file is opened again by its name, and must prove that it is the same.

@@ -12,6 +12,7 @@ import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import * as Arguments from "../../Protocol/Arguments.ts"
 import * as Changes from "../../Protocol/Changes.ts"
 import { type RequestError, SmbError, TransportError } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
@@ -375,16 +376,17 @@ class ReclaimedOpen {
         >,
         (entries) => {
           const fresh = entries.filter(({ fileName }) => !given.has(fileName))
-          for (const { fileName } of fresh) given.add(fileName)
+          if (fresh.length === 0 && entries.length > 0) return next(false)
+          for (const name of this.listed!) given.add(name)
           this.listed = given
-          return fresh.length > 0 || entries.length === 0 ? Effect.succeed(fresh) : next(false)
+          return Effect.succeed(fresh)
         }
       )
     return next(true)
   }
 
   /**
-   * Watches a reopened directory. Nobody looked for a while, so the caller is told at once to list the directory: an
+   * Watches a reopened directory. The server told no changes for a while, so the caller is told at once to list the directory: an
    * empty list stands for STATUS_NOTIFY_ENUM_DIR. The new watch has begun before that, so that no change is missed.
    */
   private watchAgain(operation: Operation.ChangeNotify): Effect.Effect<ReadonlyArray<Operation.Change>> {
@@ -518,21 +520,20 @@ export const share = (
         }))
     )
   const batch = (path: string, options: Share.OpenOptions, operations: ReadonlyArray<Operation.Any>) => {
-    const mayRepeat = mayRepeatBatch(Changes.batch(options, operations))
-    return Effect.catch(over.batch(path, options, operations), (error) =>
-      Repeat.isLoss(error, over) && mayRepeat(error)
+    return Effect.catch(over.batch(path, options, operations), (error) => {
+      const mayRepeat = mayRepeatBatch(Changes.batch(options, operations))
+      return Repeat.isLoss(error, over) && mayRepeat(error)
         ? Effect.scoped(
           riding(requests, over, error, path, (share) => share.batch(path, options, operations), mayRepeat)
         )
-        : Effect.fail(error))
+        : Effect.fail(error)
+    })
   }
-  return {
-    ...over,
-    open: over.type === "disk" ? open : over.open,
-    batch: over.type === "disk" ? batch as Share.Share["batch"] : over.batch
-  }
+  if (over.type !== "disk") return over
+  // An operation on a lost open reaches no connection that could check it.
+  const checked = Arguments.guard({ ...over, open }, (name) => UncName.format(over, over.name, name))
+  return { ...over, open: checked.open, batch: batch as Share.Share["batch"] }
 }
-
 /** FILE_CREATE: a second one would find the file of the first. */
 const FILE_CREATE = 2
 

@@ -129,7 +129,7 @@ export const make = Effect.fnUntraced(function*(
     })
   )
 
-  /** Waits until the share is back, and connects. The attempt is over when nobody waits for it any more. */
+  /** Waits until the share is back, and connects. The attempt is over when no caller waits for it any more. */
   const joined = (key: Key<Loss>): Effect.Effect<Share.Share, ConnectError, Scope.Scope> =>
     Effect.flatMap(Effect.scope, (scope) =>
       Effect.scoped(

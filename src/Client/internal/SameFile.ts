@@ -102,7 +102,7 @@ const sizeDiffers = (known: Known, { endOfFile }: Share.Opened): ReconnectError 
 export const index = (file: Share.OpenFile): Effect.Effect<bigint | undefined, RequestError> =>
   file.run(internal).pipe(
     Effect.map(({ indexNumber }) => indexNumber === 0n ? undefined : indexNumber),
-    Effect.catchTag("SmbError", () => Effect.succeed(undefined))
+    Effect.catchTag(["SmbError", "Malformed"], () => Effect.succeed(undefined))
   )
 
 /**
