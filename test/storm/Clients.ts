@@ -6,8 +6,10 @@ import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Metric from "effect/Metric"
 import * as Redacted from "effect/Redacted"
+import * as References from "effect/References"
 import * as Credentials from "../../src/Auth/Credentials.ts"
 import * as ClientMetrics from "../../src/Client/ClientMetrics.ts"
+import type * as ReconnectNotice from "../../src/Client/ReconnectNotice.ts"
 import * as SmbClient from "../../src/Client/SmbClient.ts"
 import * as TcpTransport from "../../src/Layers/TcpTransport.ts"
 
@@ -54,6 +56,7 @@ export const make = async (
     readonly password: () => string
     readonly address: () => string
     readonly clock: Clock.Clock
+    readonly told: (notice: ReconnectNotice.Notice["_tag"]) => void
   }
 ): Promise<StormClient> => {
   const registry = new Map()
@@ -74,6 +77,7 @@ export const make = async (
       // Short, so that a line that holds everything ends within a round.
       requestTimeout: "3 seconds",
       keepAlive: "1 second",
+      onReconnect: ({ _tag }) => Effect.sync(() => options.told(_tag)),
       ...manners[number]
     }).pipe(
       Layer.provide([
@@ -88,7 +92,9 @@ export const make = async (
       Layer.provideMerge(Layer.mergeAll(
         Layer.succeed(Clock.Clock)(options.clock),
         Layer.succeed(Metric.MetricRegistry)(registry),
-        Metric.enableRuntimeMetricsLayer
+        Metric.enableRuntimeMetricsLayer,
+        // Lost connections are what a storm is made of: they are counted, and not written to the log.
+        Layer.succeed(References.MinimumLogLevel)("None")
       ))
     )
   )

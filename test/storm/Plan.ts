@@ -111,8 +111,12 @@ const faultsOf = (pairing: Pairing): ReadonlyArray<Fault["_tag"]> => {
 const spread = (draw: (limit: number) => number, limit: number): number =>
   draw(2 ** (1 + draw(Math.ceil(Math.log2(limit)))))
 
-const fault = (draw: (limit: number) => number, pairing: Pairing): Fault => {
-  const kinds = faultsOf(pairing)
+const fault = (
+  draw: (limit: number) => number,
+  pairing: Pairing,
+  wanted: ReadonlyArray<Fault["_tag"]>
+): Fault => {
+  const kinds = faultsOf(pairing).filter((kind) => wanted.includes(kind))
   const tag = kinds[draw(kinds.length)]!
   const client = draw(clients)
   const after = draw(400)
@@ -183,13 +187,22 @@ const seedOf = (seed: number, pairing: Pairing, number: number): number => {
   return word ^ word >>> 12
 }
 
-/** Round `number` of a pairing. */
-export const round = (seed: number, pairing: Pairing, number: number): Round => {
+/** Whether a pairing has one of these faults. */
+export const has = (pairing: Pairing, wanted: ReadonlyArray<Fault["_tag"]>): boolean =>
+  faultsOf(pairing).some((kind) => wanted.includes(kind))
+
+/** Round `number` of a pairing. `wanted` are the faults that it can have, by default all of the pairing. */
+export const round = (
+  seed: number,
+  pairing: Pairing,
+  number: number,
+  wanted: ReadonlyArray<Fault["_tag"]> = faultNames
+): Round => {
   const draw = random(seedOf(seed, pairing, number))
   for (let i = 0; i < 8; i++) draw(2)
   const ours = pairing.startsWith("client-")
   return {
-    fault: fault(draw, pairing),
+    fault: fault(draw, pairing, wanted),
     steps: Array.from(
       { length: clients },
       () => Array.from({ length: ours ? 3 + draw(5) : 2 + draw(2) }, () => ours ? step(draw) : plain(draw))

@@ -36,6 +36,8 @@ export interface Totals {
   rounds: number
   /** Faults that happened, by their names. A fault at a byte that never came is not counted. */
   readonly faults: Record<string, number>
+  /** What this project's clients told of lost connections, by the tags of their notices. */
+  readonly notices: Record<string, number>
   readonly operations: { ok: number; failed: number; unknown: number }
   readonly violations: Array<Violation>
 }
@@ -46,8 +48,10 @@ export interface Options {
   readonly pairing: Plan.Pairing
   /** The number of faults that must happen. */
   readonly faults: number
-  /** The first round. Default: 0. */
-  readonly from?: number
+  /** The faults to choose from. */
+  readonly kinds: ReadonlyArray<Plan.Fault["_tag"]>
+  /** The first round. */
+  readonly from: number
   /** The storm ends with the round that is under way then, in milliseconds of `performance.now()`. */
   readonly deadline: number
   readonly log: (line: string) => void
@@ -105,12 +109,28 @@ const places: Record<Plan.Pairing, { readonly server: string; readonly prefix: s
 export const run = async (options: Options): Promise<Totals> => {
   const { pairing } = options
   const place = places[pairing]
-  const totals: Totals = { rounds: 0, faults: {}, operations: { ok: 0, failed: 0, unknown: 0 }, violations: [] }
+  const totals: Totals = {
+    rounds: 0,
+    faults: {},
+    notices: {},
+    operations: { ok: 0, failed: 0, unknown: 0 },
+    violations: []
+  }
   const target = pairing === "client-smbd" ? await Target.smbd(place.server) : await Target.own(place.server)
   const lines = await Lines.make(place.server, place.prefix, place.first, Plan.clients)
   const scratch = mkdtempSync(join(tmpdir(), "smb-storm-local-"))
   try {
     await storm(options, totals, target, lines, scratch)
+  } catch (error) {
+    // Such as a server that ended by itself. Its own output was printed.
+    const round = options.from + totals.rounds
+    const what = `the storm broke off: ${error instanceof Error ? error.message : String(error)}`
+    totals.violations.push({
+      pairing,
+      round,
+      fault: Plan.round(options.seed, pairing, round, options.kinds).fault,
+      what
+    })
   } finally {
     await lines.end()
     await target.end()
@@ -120,7 +140,7 @@ export const run = async (options: Options): Promise<Totals> => {
 }
 
 const storm = async (
-  { deadline, faults, from = 0, log, pairing, seed }: Options,
+  { deadline, faults, from, kinds, log, pairing, seed }: Options,
   totals: Totals,
   target: Target.Target,
   lines: Lines.Lines,
@@ -154,16 +174,20 @@ const storm = async (
     password: () => password
   })
 
+  const told = (notice: string) => {
+    totals.notices[notice] = (totals.notices[notice] ?? 0) + 1
+  }
+
   let happened = 0
   for (let number = from; happened < faults && performance.now() < deadline; number++) {
-    const round = Plan.round(seed, pairing, number)
+    const round = Plan.round(seed, pairing, number, kinds)
     const history = new History()
     const wrong = (what: string) => {
       totals.violations.push({ pairing, round: number, fault: round.fault, what })
     }
     // While they work.
     if (ours && clients.length === 0) {
-      clients = await Promise.all(indexes.map((i) => Clients.make(i, { ...access(i), clock: clock.clock })))
+      clients = await Promise.all(indexes.map((i) => Clients.make(i, { ...access(i), clock: clock.clock, told })))
     }
     const programs = ours
       ? []
@@ -209,7 +233,9 @@ const storm = async (
     const counts = history.counts()
     if (counts.unknown > 0) await lines.cutAll()
     const held = await Target.released(target, limits.release, counts.unknown > 0)
-    if (held !== undefined) wrong(`the server still holds ${JSON.stringify(held)}`)
+    if (held !== undefined) {
+      wrong(`the server still holds ${JSON.stringify(held)}, and the lines have ${lines.sockets()} sockets`)
+    }
 
     const after = Objects.look(target, lengths)
     history.check(states, after).forEach(wrong)

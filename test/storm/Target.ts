@@ -19,6 +19,8 @@ export interface Held {
   readonly opens: number
   /** Connections of clients; of smbd, their sessions. */
   readonly connections: number
+  /** Who they are, as the server tells it. */
+  readonly detail?: string
 }
 
 /** A server of a storm. */
@@ -130,7 +132,7 @@ export const smbd = async (address: string): Promise<Target> => {
       // A durable open without its client has no process.
       const opens = Object.values(files).flatMap(({ opens = {} }) => Object.values(opens))
         .filter(({ server_id }) => Number(server_id?.pid ?? 0) > 0)
-      return { opens: opens.length, connections: Object.keys(sessions).length }
+      return { opens: opens.length, connections: Object.keys(sessions).length, detail: JSON.stringify(sessions) }
     },
     fill: disk.fill,
     end: async () => {
@@ -163,7 +165,11 @@ const begin = async (address: string, folder: string, identities: string, user: 
     })
   })
   child.stdin!.on("error", () => child.stdin!.destroy())
-  createInterface({ input: child.stdout! }).on("line", (line) => waiting.shift()?.resolve(line))
+  createInterface({ input: child.stdout! }).on("line", (line) => {
+    // Other lines are the server's log.
+    if (line.startsWith("{")) waiting.shift()?.resolve(line)
+    else console.error(line)
+  })
   await next()
   return {
     ask: async (command: Record<string, unknown>): Promise<Statistics> => {

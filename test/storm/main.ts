@@ -4,8 +4,8 @@
  *
  * `--seed N` repeats a storm's plan (default: another one each time), `--faults N` sets how many faults must happen in all
  * (default: 500), `--minutes M` ends it earlier, `--only PAIRING` runs one of client-smbd, client-server,
- * smbclient-server and kernel-server (repeatable), `--from N` begins with a later round, and `--json` prints the totals as
- * JSON. Ends with code 1 if something is wrong, and with code 2 if it could not run.
+ * smbclient-server and kernel-server (repeatable), `--fault NAME` takes only this fault (repeatable), `--from N` begins
+ * with a later round, and `--json` prints the totals as JSON. Ends with code 1 if something is wrong, and with code 2 if it could not run.
  *
  * The seed gives the faults, their bytes, and the steps of each client. Which packets are on the way at that moment is
  * up to the machine: so a violation of a seed is likely, not sure, to come again.
@@ -23,6 +23,7 @@ const { values: flags } = parseArgs({
     faults: { type: "string", default: "500" },
     minutes: { type: "string" },
     only: { type: "string", multiple: true },
+    fault: { type: "string", multiple: true },
     from: { type: "string", default: "0" },
     json: { type: "boolean", default: false }
   }
@@ -45,6 +46,10 @@ const isPairing = (name: string): name is Plan.Pairing => (Plan.pairings as Read
 const wanted = (flags.only ?? Plan.pairings).map((name) =>
   isPairing(name) ? name : fail(`--only is one of ${Plan.pairings.join(", ")}, not ${name}`)
 )
+const isFault = (name: string): name is Plan.Fault["_tag"] => (Plan.faultNames as ReadonlyArray<string>).includes(name)
+const kinds = (flags.fault ?? Plan.faultNames).map((name) =>
+  isFault(name) ? name : fail(`--fault is one of ${Plan.faultNames.join(", ")}, not ${name}`)
+)
 const reason = missing() ?? missingMounts()
 if (reason !== undefined) fail(`The storm cannot run here: ${reason}`)
 
@@ -58,8 +63,14 @@ if (wanted.includes("kernel-server")) {
   const why = await Programs.withoutKernel()
   if (why !== undefined) absent["kernel-server"] = why
 }
+for (const pairing of wanted) {
+  if (!Plan.has(pairing, kinds)) absent[pairing] ??= "none of the wanted faults can happen to it"
+}
 const present = wanted.filter((pairing) => absent[pairing] === undefined)
 for (const [pairing, why] of Object.entries(absent)) say(`${pairing}: not here, because ${why}`)
+
+const list = (counts: Readonly<Record<string, number>>) =>
+  Object.entries(counts).map(([name, one]) => `${name} ${one}`).join(", ")
 
 const began = performance.now()
 const totals: Record<string, Storm.Totals> = {}
@@ -67,14 +78,15 @@ for (const [i, pairing] of present.entries()) {
   // Each pairing has its part of the faults, and of the time.
   const share = Math.floor(faults / present.length) + (i < faults % present.length ? 1 : 0)
   const deadline = began + minutes * 60_000 * (i + 1) / present.length
-  totals[pairing] = await Storm.run({ seed, pairing, faults: share, from, deadline, log: say })
-  const { faults: kinds, operations, rounds, violations } = totals[pairing]
-  const count = Object.values(kinds).reduce((sum, one) => sum + one, 0)
+  totals[pairing] = await Storm.run({ seed, pairing, faults: share, kinds, from, deadline, log: say })
+  const { faults: byName, notices, operations, rounds, violations } = totals[pairing]
+  const count = Object.values(byName).reduce((sum, one) => sum + one, 0)
   say(
     `${pairing}: ${count} faults in ${rounds} rounds (${
-      Object.entries(kinds).map(([name, one]) => `${name} ${one}`).join(", ")
+      list(byName)
     }); ${operations.ok} operations succeeded, ${operations.failed} failed for sure, ${operations.unknown} ` +
-      `have an unknown outcome; ${violations.length} violations`
+      `have an unknown outcome; ${violations.length} violations` +
+      (Object.keys(notices).length === 0 ? "" : `; connections: ${list(notices)}`)
   )
   for (const { fault, round, what } of violations) {
     console.error(`VIOLATION ${pairing}, seed ${seed}, round ${round}, fault ${JSON.stringify(fault)}:\n${what}`)
