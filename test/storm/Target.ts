@@ -19,7 +19,7 @@ export interface Held {
   readonly opens: number
   /** Connections of clients; of smbd, their sessions. */
   readonly connections: number
-  /** Who they are, as the server tells it. */
+  /** What the server tells of them. */
   readonly detail?: string
 }
 
