@@ -12,10 +12,10 @@ const storm = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>
   execute(process.execPath, [main, ...args], { timeout: 280_000, env })
 
 it("a storm on smbd and on this project's server, with this client and smbclient, has no violation", async () => {
-  const { code, stderr, stdout } = await storm(["--seed", "7", "--faults", "30", "--json"])
+  const { code, stderr, stdout } = await storm(["--seed", "7", "--faults", "60", "--json"])
   assert.strictEqual(code, 0, `${stdout}\n${stderr}`)
   const { faults, violations } = JSON.parse(stdout) as { readonly faults: number; readonly violations: number }
-  assert.strictEqual(faults, 30)
+  assert.strictEqual(faults, 60)
   assert.strictEqual(violations, 0)
 }, 300_000)
 
