@@ -35,6 +35,7 @@ const noFlags = {
   encryption: Option.none(),
   names: Option.none(),
   timeout: Option.none(),
+  reconnect: Option.none(),
   pendingTimeout: Option.none(),
   verbose: [],
   json: false

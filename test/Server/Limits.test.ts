@@ -479,6 +479,26 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
       })
   ],
 
+  sessionTime: [
+    "after this time a session is refused all but CLOSE, LOCK, LOGOFF and ECHO, until its user authenticates again",
+    () =>
+      within({ sessionTime: "1 second" }, async ({ client }) => {
+        const one = await client()
+        assert.strictEqual(await one.setup(joe), 0)
+        assert.strictEqual(await one.connect("calm"), 0)
+        const file = await one.open("f") as FileId
+        await new Promise((resolve) => setTimeout(resolve, 1500))
+        const refused = Status.NtStatus.STATUS_NETWORK_SESSION_EXPIRED
+        assert.strictEqual(statusOf(await one.ask(Requests.read(file, 1))), refused)
+        assert.strictEqual(statusOf(await one.ask(Requests.create("g"))), refused)
+        assert.strictEqual(statusOf(await one.ask(Requests.echo)), 0)
+        assert.strictEqual(statusOf(await one.ask(Requests.lock(file, 0))), 0)
+        assert.strictEqual(await one.setup(joe, { sessionId: one.sessionId }), 0)
+        assert.strictEqual(statusOf(await one.ask(Requests.flush(file))), 0)
+        assert.strictEqual(statusOf(await one.ask(Requests.close(file))), 0)
+      })
+  ],
+
   keepAlive: [
     "the server sets TCP keep-alive with this time on each connection",
     async () => {

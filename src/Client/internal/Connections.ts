@@ -17,6 +17,7 @@ import type { ServerInformation } from "../../Protocol/ServerInformation.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import * as Spans from "../../Protocol/Spans.ts"
 import * as Transport from "../../Protocol/Transport.ts"
+import { ClientGuids } from "../../Smb2/Negotiate.ts"
 import type * as Settings from "../../Smb2/Settings.ts"
 import type { Target } from "../Locator.ts"
 import type { ServerSession } from "../ServerSession.ts"
@@ -108,6 +109,9 @@ interface TreeSource {
   readonly sessionKey: Key<SessionSource>
 }
 
+/** The most sessions that are remembered after their connection was lost. The server ends a forgotten one by itself. */
+const mostPrevious = 1024
+
 /** A share, and the session that it belongs to. */
 interface Tree {
   readonly share: ConnectedShare
@@ -148,6 +152,7 @@ export const make = Effect.fnUntraced(function*(
   const credentials = yield* CredentialCache.make(yield* CredentialProvider, credentialTimeToLive)
   const transport = yield* Transport.Transport
   const meter = yield* Meter.make
+  const guids = new Map<string, Uint8Array>()
 
   const connections = yield* RcMap.make({
     idleTimeToLive: idle,
@@ -159,6 +164,7 @@ export const make = Effect.fnUntraced(function*(
           (connecting) => meter.connecting(key, connecting),
           Effect.provideService(Transport.Transport, transport),
           Effect.provideService(CurrentRequestMeter, meter),
+          Effect.provideService(ClientGuids, guids),
           (connecting) =>
             Spans.effect(connecting, "SmbClient.connect", {
               kind: "client",
@@ -201,10 +207,50 @@ export const make = Effect.fnUntraced(function*(
       : Effect.andThen(credentials.failed(credentialKey, answer), Effect.fail(refused))
   }
 
+  /** The sessions that were not logged off, by the keys of the sessions that replace them (PreviousSessionId). */
+  const previous = new Map<string, bigint>()
+  const remember = (text: string, sessionId: bigint) => {
+    previous.delete(text)
+    if (sessionId === 0n) return
+    previous.set(text, sessionId)
+    if (previous.size > mostPrevious) previous.delete(previous.keys().next().value!)
+  }
+
+  /** Authenticates the user of a session again, with what the provider gives now: the password can be a new one. */
+  const reauthenticating = (
+    session: ProtocolChoice.LoggedOn,
+    user: string,
+    account: string,
+    credentialKey: CredentialCache.CredentialKey,
+    server: string,
+    setup: (logon: Authenticator.AuthenticatorSession) => Effect.Effect<void, ConnectError>
+  ): Effect.Effect<void, ConnectError> =>
+    Effect.gen(function*() {
+      const kept = answers.get(session)
+      if (kept !== undefined) yield* credentials.sessionEnded(credentialKey, kept)
+      const answer = yield* credentials.get(credentialKey)
+      const { credential } = answer
+      if (accountName(credential) !== user) {
+        return yield* new AuthenticationError({
+          reason: { _tag: "NoCredential" },
+          detail: `the session on ${server} has expired, and the credential provider names another user now`
+        })
+      }
+      yield* unlessRefused(account, answer, credentialKey)
+      answers.set(session, answer)
+      yield* Effect.flatMap(authenticator.make(credential, { server: lower(server) }), setup).pipe(
+        Effect.tapError((error) => {
+          refusals.note(account, credential, error)
+          return error._tag === "TransportError" ? Effect.void : credentials.failed(credentialKey, answer)
+        })
+      )
+      refusals.forget(account)
+    }).pipe(Effect.scoped, meter.reauthenticating)
+
   const sessions = yield* RcMap.make({
     idleTimeToLive: idle,
     lookup: Effect.fnUntraced(function*(
-      { from: { answer: known, credentialKey, target: { port, server } } }: Key<SessionSource>
+      { from: { answer: known, credentialKey, target: { port, server } }, text }: Key<SessionSource>
     ): Effect.fn.Return<ProtocolChoice.LoggedOn, ConnectError | UserChanged, Scope.Scope> {
       const user = accountName(known.credential)
       const account = accountOf(server, port, user)
@@ -212,12 +258,17 @@ export const make = Effect.fnUntraced(function*(
       const answer = yield* credentials.get(credentialKey)
       if (accountName(answer.credential) !== user) return yield* Effect.fail(userChanged)
       const { credential } = answer
-      yield* Effect.addFinalizer(() => credentials.sessionEnded(credentialKey, answer))
+      let made: ProtocolChoice.LoggedOn | undefined
+      yield* Effect.addFinalizer(() => {
+        // It is logged off now.
+        if (made !== undefined && made.failed() === undefined && !lost.has(made)) previous.delete(text)
+        return credentials.sessionEnded(credentialKey, (made === undefined ? undefined : answers.get(made)) ?? answer)
+      })
       yield* unlessRefused(account, answer, credentialKey)
       const connected = yield* getConnection(connectionKeyOf({ port, server }))
       return yield* Effect.flatMap(
         authenticator.make(credential, { server: lower(server) }),
-        (logon) => connected.logon(logon, credential)
+        (logon) => connected.logon(logon, credential, previous.get(text) ?? 0n)
       ).pipe(
         (loggingOn) => meter.loggingOn(loggingOn),
         Effect.tap(({ information: { mechanism } }) =>
@@ -229,7 +280,14 @@ export const make = Effect.fnUntraced(function*(
           return error._tag === "TransportError" ? Effect.void : credentials.failed(credentialKey, answer)
         }),
         Effect.tap(Effect.sync(() => refusals.forget(account))),
-        Effect.tap((session) => Effect.sync(() => answers.set(session, answer))),
+        Effect.tap((session) =>
+          Effect.sync(() => {
+            made = session
+            answers.set(session, answer)
+            remember(text, session.sessionId)
+            session.onExpired?.((setup) => reauthenticating(session, user, account, credentialKey, server, setup))
+          })
+        ),
         (loggingOn) =>
           Spans.effect(loggingOn, "SmbClient.sessionSetup", {
             kind: "client",

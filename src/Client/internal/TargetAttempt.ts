@@ -24,6 +24,8 @@ import * as Symlink from "./Symlink.ts"
 export interface PathContext {
   /** The share of a target. It stays while the scope is open. */
   readonly connect: (target: Locator.Target) => Effect.Effect<Share.Share, ClientError, Scope.Scope>
+  /** The same, for a read that another target can continue: it does not try this one for long. Default: `connect`. */
+  readonly connectToRead?: PathContext["connect"] | undefined
   /** Finds the target of a path. */
   readonly locator: Locator.Locator
   /** A folder that symbolic links do not leave. */
@@ -56,7 +58,7 @@ const leadsOut = (error: SmbError, base: UncPath.UncPath | undefined): SmbError 
 export type OnShare<A, E, R> = (share: Share.Share, path: string) => Effect.Effect<A, E, R>
 
 /** Runs an attempt in its own scope, which stays open only if the attempt succeeds. */
-const inOwnScope = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Scope.Scope> =>
+export const inOwnScope = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Effect.scope, (outer) =>
       Effect.flatMap(Scope.fork(outer), (inner) =>
