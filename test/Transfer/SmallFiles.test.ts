@@ -64,9 +64,9 @@ describe("a small file of a tree", () => {
       const here = yield* folder
       const steps = yield* counting(Stream.runDrain(Transfer.download(data, join(here, "all"), { concurrency: 16 })))
       assert.deepStrictEqual(Fs.readdirSync(join(here, "all")).toSorted(), names.toSorted())
-      // 217 were measured, and a count of nothing would pass the limit.
+      // A fifth above the 217 that were measured; a count of nothing would pass it.
       assert.isAbove(steps / count, 20)
-      assert.isBelow(steps / count, 240)
+      assert.isBelow(steps / count, 260)
     }).pipe(provide(Object.fromEntries(names.map((name) => [name, text])))))
 
   it.effect("is sent in few steps", () =>
@@ -77,9 +77,9 @@ describe("a small file of a tree", () => {
       const smb = yield* SmbClient.SmbClient
       const found = yield* Stream.runCollect(smb.list(`${data}\\all`))
       assert.deepStrictEqual(found.map(({ name }) => name).toSorted(), names.toSorted())
-      // 482 were measured.
+      // A fifth above the 482 that were measured.
       assert.isAbove(steps / count, 20)
-      assert.isBelow(steps / count, 530)
+      assert.isBelow(steps / count, 580)
     }).pipe(provide()))
 
   it.effect("replaces the target of a link in a folder that has content, and the link stays", () =>
