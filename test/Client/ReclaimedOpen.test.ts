@@ -354,3 +354,19 @@ describe("a directory whose connection is cut", () => {
 
 const started: Array<number> = []
 const turn = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 1)))
+
+describe("a client with DFS", () => {
+  it.live("waits for the only target of a path, and reads on there", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const made = yield* world(small)
+      const { base, line, other } = made
+      const { smb } = yield* made.withDfs
+      yield* other.writeFile(`${base}/f`, content)
+      const cuts = cutting(made, Command.READ, 5, 5)
+      for (const read of Object.values(readers)) {
+        assert.deepStrictEqual(yield* read(smb, `${base}/f`), content)
+      }
+      assert.strictEqual(cuts(), 5)
+      assert.isAtLeast(line.connections, 6)
+    })))
+})

@@ -1,6 +1,6 @@
 /** The own server on loopback, and clients whose connections a test cuts: at once, or at the requests that it names. */
 import { Context, Effect, Layer, Redacted, type Scope } from "effect"
-import { Credentials, SmbClient, type SmbServer as Server, TcpTransport, Transport } from "effect-smb"
+import { Credentials, DfsAdapter, SmbClient, type SmbServer as Server, TcpTransport, Transport } from "effect-smb"
 import type * as ReconnectNotice from "../../src/Client/ReconnectNotice.ts"
 import { TransportError } from "../../src/Protocol/Errors.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
@@ -90,6 +90,8 @@ export const Command = { CREATE: 5, CLOSE: 6, READ: 8, WRITE: 9, LOCK: 10, QUERY
 export interface World {
   readonly line: Line
   readonly smb: SmbClient.Client
+  /** A client with DFS on the same line. */
+  readonly withDfs: Effect.Effect<{ readonly smb: SmbClient.Client }, never, Scope.Scope>
   /** A second client on its own line, which is never cut. */
   readonly other: SmbClient.Client
   readonly notices: Array<ReconnectNotice.Notice>
@@ -97,6 +99,17 @@ export interface World {
   /** `//127.0.0.1:port/data`. */
   readonly base: string
 }
+
+const withDfs = (line: Line, options: SmbClient.Options) =>
+  Effect.map(
+    Layer.build(
+      DfsAdapter.layerWithoutDiscovery().pipe(
+        Layer.provide(SmbClient.layer(options)),
+        Layer.provide([line.layer, Credentials.layer(Credentials.password("joe", secret))])
+      )
+    ),
+    (context) => ({ smb: Context.get(context, SmbClient.SmbClient) })
+  )
 
 const clientOn = (line: Line, options: SmbClient.Options) =>
   Effect.map(
@@ -132,6 +145,7 @@ export const world = (
       line,
       smb,
       other,
+      withDfs: withDfs(line, options),
       notices,
       told: () => notices.map(({ _tag }) => _tag),
       base: `//${host}:${port}/data`
