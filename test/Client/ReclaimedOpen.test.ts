@@ -20,7 +20,13 @@ const eager = { reconnect: Schedule.recurs(5) }
 const withoutTries = (told: ReadonlyArray<string>) => told.filter((tag) => tag !== "Trying")
 
 /** Cuts at every `each`-th request of a command, `times` times. */
-const cutting = ({ line }: World, command: number, each: number, times: number, how: "before" | "after" = "before") => {
+const cutting = (
+  { line }: World,
+  command: number,
+  each: number,
+  times: number,
+  how: "before" | "after" | "silence" = "before"
+) => {
   let seen = 0
   let left = times
   line.onSend = (packet) => {
@@ -227,6 +233,21 @@ describe("the policy", () => {
       cutting(made, Command.READ, 1, Infinity)
       assert.deepInclude(yield* Effect.flip(file.read(0, 10)), { _tag: "TransportError" })
       assert.strictEqual(line.connections, 1 + 6)
+    })))
+
+  it.live("goes on after a server that has become silent, and ends at one that is silent after each recovery", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const made = yield* world({ reconnect: Schedule.recurs(1), requestTimeout: "1 second" })
+      const { base, line, smb } = made
+      yield* smb.writeFile(`${base}/f`, content)
+      const file = yield* smb.open(`${base}/f`)
+      cutting(made, Command.READ, 1, 1, "silence")
+      assert.deepStrictEqual(yield* file.read(0, 10), content.subarray(0, 10))
+      assert.strictEqual(line.connections, 2)
+      cutting(made, Command.READ, 1, Infinity, "silence")
+      const error = yield* Effect.flip(file.read(0, 10))
+      assert.deepInclude(error, { _tag: "TransportError", reason: { _tag: "TimedOut" } })
+      assert.strictEqual(line.connections, 4)
     })))
 
   it.live("ends at once when the caller is interrupted, and tries no more", () =>

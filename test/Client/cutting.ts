@@ -23,7 +23,7 @@ export class Line {
   /** How many of the next attempts are refused. */
   refusals = 0
   /** Called before each packet of a client; `before` cuts instead of sending it, `after` cuts when it was sent. */
-  onSend: ((packet: Uint8Array) => "before" | "after" | undefined) | undefined
+  onSend: ((packet: Uint8Array) => "before" | "after" | "silence" | undefined) | undefined
 
   /** Cuts every connection. */
   cut(): void {
@@ -43,6 +43,8 @@ export class Line {
           let isCut = false
           /** The responses are lost. */
           let isDeaf = false
+          /** The requests are lost, and the connection stays. */
+          let isSilent = false
           return Effect.map(
             tcp.connect(endpoint, {
               onData: (chunk) => isCut || isDeaf ? undefined : handlers.onData(chunk),
@@ -60,9 +62,13 @@ export class Line {
               this.live.add(cut)
               return {
                 send: (chunks, onSent) => {
-                  if (isCut) return
+                  if (isCut || isSilent) return
                   const verdict = this.onSend?.(Buffer.concat(chunks))
                   if (verdict === "before") return cut()
+                  if (verdict === "silence") {
+                    isSilent = true
+                    return
+                  }
                   duplex.send(chunks, onSent)
                   if (verdict !== "after" || isDeaf) return
                   // The server gets the request, and its response is lost.
