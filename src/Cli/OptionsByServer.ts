@@ -25,9 +25,11 @@ export const fields = {
   names: Schema.optionalKey(Schema.Literals(["unchanged", "mapped"])),
   timeout: Schema.optionalKey(seconds),
   reconnect: Schema.optionalKey(
-    Schema.String.check(Schema.makeFilter((text: string) =>
-      Flags.reconnectOf(text) !== undefined || "a number of seconds from 0 to 86400, or never, as a text"
-    ))
+    Schema.String.check(
+      Schema.makeFilter((text: string) =>
+        Flags.reconnectOf(text) !== undefined || "a number of seconds from 0 to 86400, or never, as a text"
+      )
+    )
   ),
   pendingTimeout: Schema.optionalKey(seconds)
 }

@@ -162,23 +162,29 @@ const over = (
 ): Client => {
   const named = (share: Reconnection.Connect): Reconnection.Connect =>
     names === "mapped" ? (target) => Effect.map(share(target), MappedShare.make) : share
-  /** `requests`, `files`: how long batches and opens, and files that are open, try to reach a lost share again. */
-  const lasting = (requests: Reconnection.Patience, files: Reconnection.Patience): Reconnection.Connect =>
+  /**
+   * Another target may answer at once, but only this one has the open files. `files`: how long a file that is open tries
+   * to reach a share of which there are others.
+   */
+  const lasting = (files: Reconnection.Patience): Reconnection.Connect =>
     named(
       reconnection === undefined
         ? connections.share
         : (target) =>
-          Effect.map(
-            reconnection.first(target, requests),
-            (share) => ReclaimedOpen.share(reconnection, target, share, { requests, files })
-          )
+          target.hasOthers === true
+            ? Effect.map(
+              connections.share(target),
+              (share) => ReclaimedOpen.share(reconnection, target, share, { requests: "never", files })
+            )
+            : Effect.map(
+              reconnection.first(target),
+              (share) => ReclaimedOpen.share(reconnection, target, share, { requests: "policy", files: "policy" })
+            )
     )
-  // Another target may answer at once, but only this one has the open files.
-  const others = locator.goesOn !== undefined
   const connect = named(connections.share)
   const context: PathContext = {
-    connect: others ? lasting("once", "policy") : lasting("policy", "policy"),
-    connectToRead: others ? lasting("once", "once") : undefined,
+    connect: lasting("policy"),
+    connectToRead: lasting("never"),
     locator: names === "mapped" && locator !== Locator.plain ? MappedShare.locator(locator) : locator,
     base
   }

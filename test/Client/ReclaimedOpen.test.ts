@@ -20,7 +20,13 @@ const eager = { reconnect: Schedule.recurs(5) }
 const withoutTries = (told: ReadonlyArray<string>) => told.filter((tag) => tag !== "Trying")
 
 /** Cuts at every `each`-th request of a command, `times` times. */
-const cutting = ({ line }: World, command: number, each: number, times: number, how: "before" | "after" = "before") => {
+const cutting = (
+  { line }: World,
+  command: number,
+  each: number,
+  times: number,
+  how: "before" | "after" | "silence" = "before"
+) => {
   let seen = 0
   let left = times
   line.onSend = (packet) => {
@@ -229,6 +235,21 @@ describe("the policy", () => {
       assert.strictEqual(line.connections, 1 + 6)
     })))
 
+  it.live("goes on after a server that has become silent, and ends at one that is silent after each recovery", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const made = yield* world({ reconnect: Schedule.recurs(1), requestTimeout: "1 second" })
+      const { base, line, smb } = made
+      yield* smb.writeFile(`${base}/f`, content)
+      const file = yield* smb.open(`${base}/f`)
+      cutting(made, Command.READ, 1, 1, "silence")
+      assert.deepStrictEqual(yield* file.read(0, 10), content.subarray(0, 10))
+      assert.strictEqual(line.connections, 2)
+      cutting(made, Command.READ, 1, Infinity, "silence")
+      const error = yield* Effect.flip(file.read(0, 10))
+      assert.deepInclude(error, { _tag: "TransportError", reason: { _tag: "TimedOut" } })
+      assert.strictEqual(line.connections, 4)
+    })))
+
   it.live("ends at once when the caller is interrupted, and tries no more", () =>
     Effect.scoped(Effect.gen(function*() {
       const { base, line, notices, smb } = yield* world({ reconnect: Schedule.spaced("1 hour") })
@@ -354,3 +375,19 @@ describe("a directory whose connection is cut", () => {
 
 const started: Array<number> = []
 const turn = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 1)))
+
+describe("a client with DFS", () => {
+  it.live("waits for the only target of a path, and reads on there", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const made = yield* world(small)
+      const { base, line, other } = made
+      const { smb } = yield* made.withDfs
+      yield* other.writeFile(`${base}/f`, content)
+      const cuts = cutting(made, Command.READ, 5, 5)
+      for (const read of Object.values(readers)) {
+        assert.deepStrictEqual(yield* read(smb, `${base}/f`), content)
+      }
+      assert.strictEqual(cuts(), 5)
+      assert.isAtLeast(line.connections, 6)
+    })))
+})

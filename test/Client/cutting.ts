@@ -1,6 +1,6 @@
 /** The own server on loopback, and clients whose connections a test cuts: at once, or at the requests that it names. */
 import { Context, Effect, Layer, Redacted, type Scope } from "effect"
-import { Credentials, SmbClient, type SmbServer as Server, TcpTransport, Transport } from "effect-smb"
+import { Credentials, DfsAdapter, SmbClient, type SmbServer as Server, TcpTransport, Transport } from "effect-smb"
 import type * as ReconnectNotice from "../../src/Client/ReconnectNotice.ts"
 import { TransportError } from "../../src/Protocol/Errors.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
@@ -23,7 +23,7 @@ export class Line {
   /** How many of the next attempts are refused. */
   refusals = 0
   /** Called before each packet of a client; `before` cuts instead of sending it, `after` cuts when it was sent. */
-  onSend: ((packet: Uint8Array) => "before" | "after" | undefined) | undefined
+  onSend: ((packet: Uint8Array) => "before" | "after" | "silence" | undefined) | undefined
 
   /** Cuts every connection. */
   cut(): void {
@@ -43,6 +43,8 @@ export class Line {
           let isCut = false
           /** The responses are lost. */
           let isDeaf = false
+          /** The requests are lost, and the connection stays. */
+          let isSilent = false
           return Effect.map(
             tcp.connect(endpoint, {
               onData: (chunk) => isCut || isDeaf ? undefined : handlers.onData(chunk),
@@ -60,9 +62,13 @@ export class Line {
               this.live.add(cut)
               return {
                 send: (chunks, onSent) => {
-                  if (isCut) return
+                  if (isCut || isSilent) return
                   const verdict = this.onSend?.(Buffer.concat(chunks))
                   if (verdict === "before") return cut()
+                  if (verdict === "silence") {
+                    isSilent = true
+                    return
+                  }
                   duplex.send(chunks, onSent)
                   if (verdict !== "after" || isDeaf) return
                   // The server gets the request, and its response is lost.
@@ -90,6 +96,8 @@ export const Command = { CREATE: 5, CLOSE: 6, READ: 8, WRITE: 9, LOCK: 10, QUERY
 export interface World {
   readonly line: Line
   readonly smb: SmbClient.Client
+  /** A client with DFS on the same line. */
+  readonly withDfs: Effect.Effect<{ readonly smb: SmbClient.Client }, never, Scope.Scope>
   /** A second client on its own line, which is never cut. */
   readonly other: SmbClient.Client
   readonly notices: Array<ReconnectNotice.Notice>
@@ -97,6 +105,17 @@ export interface World {
   /** `//127.0.0.1:port/data`. */
   readonly base: string
 }
+
+const withDfs = (line: Line, options: SmbClient.Options) =>
+  Effect.map(
+    Layer.build(
+      DfsAdapter.layerWithoutDiscovery().pipe(
+        Layer.provide(SmbClient.layer(options)),
+        Layer.provide([line.layer, Credentials.layer(Credentials.password("joe", secret))])
+      )
+    ),
+    (context) => ({ smb: Context.get(context, SmbClient.SmbClient) })
+  )
 
 const clientOn = (line: Line, options: SmbClient.Options) =>
   Effect.map(
@@ -132,6 +151,7 @@ export const world = (
       line,
       smb,
       other,
+      withDfs: withDfs(line, options),
       notices,
       told: () => notices.map(({ _tag }) => _tag),
       base: `//${host}:${port}/data`

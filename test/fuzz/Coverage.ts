@@ -1,6 +1,6 @@
 /**
  * Which blocks of `src` have run: V8's own counts, by `node:inspector`. No code is changed for that, and no package is
- * needed (docs/adr/0030-fuzzing.md).
+ * needed (docs/adr/0031-fuzzing.md).
  */
 import { Session } from "node:inspector"
 

@@ -13,7 +13,7 @@ import * as OpenResponse from "./OpenResponse.ts"
 import { about } from "./OperationSpans.ts"
 import * as OverwriteAttributes from "./OverwriteAttributes.ts"
 import type * as ReadFailover from "./ReadFailover.ts"
-import { atTarget, onShare, type PathContext, type RefuseTarget, withShare } from "./TargetAttempt.ts"
+import { atTarget, onShare, type PathContext, type RefuseTarget, toRead, withShare } from "./TargetAttempt.ts"
 import { openVersion } from "./VersionedOpen.ts"
 
 /** An open file, and its share. */
@@ -57,7 +57,7 @@ export const beginForFailover = <A>(
   begin: (share: Share.Share, below: string) => Effect.Effect<A, ClientError, Scope.Scope>,
   refuse?: RefuseTarget
 ): ReadFailover.Begin<A & { readonly place: string }> => {
-  const reading: PathContext = { ...context, connect: context.connectToRead ?? context.connect }
+  const reading = toRead(context)
   return (failed) =>
     Effect.flatMap(Effect.fromResult(UncPath.parseInShare(path)), (unc) =>
       reading.locator.use(unc, (target) => {

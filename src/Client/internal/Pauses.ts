@@ -11,9 +11,6 @@ export type Policy = Schedule.Schedule<unknown, ClientError>
 /** Waits for the next pause; `false` if the policy has ended. */
 export type Pauses = (error: ClientError) => Effect.Effect<boolean>
 
-/** No second attempt. */
-export const once: Policy = Schedule.recurs(0)
-
 /**
  * Pauses that grow from a quarter of a second to ten, for the given time. Each is up to 20 % shorter or longer, so that
  * the clients of a server that restarts do not return all at once.

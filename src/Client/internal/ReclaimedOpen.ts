@@ -32,8 +32,6 @@ import * as SameFile from "./SameFile.ts"
 export interface Environment {
   readonly reconnection: Reconnection
   readonly target: Target
-  /** For files that are open. */
-  readonly patience: Patience
 }
 
 /** One open on one connection. */
@@ -265,7 +263,7 @@ class ReclaimedOpen {
       for (;;) {
         // The first recovery after a success comes at once.
         if (this.pauses === undefined) {
-          this.pauses = yield* Pauses.make(this.environment.patience === "policy" ? reconnection.policy : Pauses.once)
+          this.pauses = yield* Pauses.make(reconnection.policy)
         } else if (!(yield* this.pauses(error))) break
         const lost = this.current
         const renewed = yield* Effect.result(this.renewed(lost, error))
@@ -306,12 +304,12 @@ class ReclaimedOpen {
     lost: Generation,
     cause: RequestError
   ): Effect.Effect<{ readonly generation: Generation; readonly recovery: Repeat.Recovery }, RequestError> {
-    const { patience, reconnection, target } = this.environment
+    const { reconnection, target } = this.environment
     return Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Scope.fork(this.scope), (scope) => {
         const work = Effect.gen({ self: this }, function*() {
           this.unreached = true
-          const share = yield* reconnection.again(target, patience, lost.share, cause, this.uncPath)
+          const share = yield* reconnection.again(target, lost.share, cause, this.uncPath)
           this.unreached = false
           const { file, recovery } = yield* this.openAgain(share, lost)
           return { generation: { number: lost.number + 1, share, file, scope }, recovery }
@@ -459,7 +457,7 @@ const openAsking = (
 
 /** Repeats on a share that was reached again, until the policy ends. */
 const riding = <A, R>(
-  { patience, reconnection, target }: Environment,
+  { reconnection, target }: Environment,
   lost: Share.Share,
   cause: RequestError,
   path: string,
@@ -468,11 +466,11 @@ const riding = <A, R>(
 ): Effect.Effect<A, RequestError, R | Scope.Scope> =>
   Effect.gen(function*() {
     const unc = UncName.format(lost, lost.name, path)
-    const next = yield* Pauses.make(patience === "policy" ? reconnection.policy : Pauses.once)
+    const next = yield* Pauses.make(reconnection.policy)
     let share = lost
     let error = cause
     for (;;) {
-      share = yield* reconnection.again(target, patience, share, error, unc)
+      share = yield* reconnection.again(target, share, error, unc)
       const result = yield* Effect.result(use(share))
       if (Result.isSuccess(result)) return result.success
       error = result.failure as RequestError
@@ -486,7 +484,8 @@ const mayRepeatBatch = (changes: boolean) => (error: RequestError): boolean =>
 
 /**
  * A share whose open files outlive their connection, and whose batches are repeated if they surely changed nothing.
- * `requests`: how long batches and opens try. `files`: how long open files do.
+ * `requests` is for
+ * batches and opens, `files` for files that are open.
  *
  * @category constructors
  */
@@ -496,8 +495,8 @@ export const share = (
   over: Share.Share,
   patience: { readonly requests: Patience; readonly files: Patience }
 ): Share.Share => {
-  const requests: Environment = { reconnection, target, patience: patience.requests }
-  const files: Environment = { reconnection, target, patience: patience.files }
+  const environment: Environment = { reconnection, target }
+  const rides = patience.requests === "policy"
   const open = (path: string, options: Share.OpenOptions) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.scope, (outer) =>
@@ -506,12 +505,12 @@ export const share = (
             Effect.map(openAsking(share, path, options), (file) => ({ number: 0, share, file, scope }))
           const work = Effect.gen(function*() {
             const first = yield* Effect.catch(opening(over), (error) =>
-              Repeat.isLoss(error, over) && mayRepeatOpen(options)(error)
-                ? riding(requests, over, error, path, opening, mayRepeatOpen(options))
+              rides && Repeat.isLoss(error, over) && mayRepeatOpen(options)(error)
+                ? riding(environment, over, error, path, opening, mayRepeatOpen(options))
                 : Effect.fail(error))
             const asksIndex = first.share.dialect === "NT1" && over.type === "disk" && DurableOptions.writes(options)
             const index = asksIndex ? yield* SameFile.index(first.file) : undefined
-            const reclaimed = new ReclaimedOpen(files, path, options, outer, first, index)
+            const reclaimed = new ReclaimedOpen(environment, path, options, outer, first, index)
             const { caching, close, run } = reclaimed
             return { path: first.file.path, opened: first.file.opened, caching, run, close } satisfies Share.OpenFile
           })
@@ -524,15 +523,15 @@ export const share = (
       const mayRepeat = mayRepeatBatch(Changes.batch(options, operations))
       return Repeat.isLoss(error, over) && mayRepeat(error)
         ? Effect.scoped(
-          riding(requests, over, error, path, (share) => share.batch(path, options, operations), mayRepeat)
+          riding(environment, over, error, path, (share) => share.batch(path, options, operations), mayRepeat)
         )
         : Effect.fail(error)
     })
   }
-  if (over.type !== "disk") return over
+  if (over.type !== "disk" || patience.files === "never") return over
   // An operation on a lost open reaches no connection that could check it.
   const checked = Arguments.guard({ ...over, open }, (name) => UncName.format(over, over.name, name))
-  return { ...over, open: checked.open, batch: batch as Share.Share["batch"] }
+  return { ...over, open: checked.open, batch: rides ? batch as Share.Share["batch"] : over.batch }
 }
 /** FILE_CREATE: a second one would find the file of the first. */
 const FILE_CREATE = 2

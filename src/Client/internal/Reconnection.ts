@@ -27,37 +27,38 @@ type ConnectError = RequestError | AuthenticationError
 /** Connects to the share of a target. */
 export type Connect = (target: Target) => Effect.Effect<Share.Share, ConnectError, Scope.Scope>
 
-/** `policy`: by the client's policy. `once`: one attempt, at once; another target may do better. */
-export type Patience = "policy" | "once"
+/** `policy`: by the client's policy. `never`: not at all, because another target may do better. */
+export type Patience = "policy" | "never"
 
 /** What was lost, and why. */
 interface Loss {
   readonly target: Target
-  readonly patience: Patience
   readonly cause: ClientError
 }
 
 /** The most shares that are remembered: one that is forgotten is only told as lost twice. */
 const mostRemembered = 1024
 
-const keyOf = ({ dfsName, domain, port, server, share }: Target, patience: Patience): ReadonlyArray<string> => [
-  lower(server),
-  String(port),
-  lower(share),
-  lower(domain ?? ""),
-  dfsName === undefined ? "" : `${dfsName.server}\\${dfsName.share}`,
-  patience
-]
+const keyOf = <A>({ dfsName, domain, port, server, share }: Target, from: A): Key<A> =>
+  new Key(
+    [
+      lower(server),
+      String(port),
+      lower(share),
+      lower(domain ?? ""),
+      dfsName === undefined ? "" : `${dfsName.server}\\${dfsName.share}`
+    ],
+    from
+  )
 
 /** Reaches shares again. */
 export interface Reconnection {
   readonly policy: Pauses.Policy
   /** Connects for a new operation. It joins the attempt that goes on after a loss, and begins one after a fresh loss. */
-  readonly first: (target: Target, patience: Patience) => Effect.Effect<Share.Share, ConnectError, Scope.Scope>
+  readonly first: (target: Target) => Effect.Effect<Share.Share, ConnectError, Scope.Scope>
   /** Connects after `lost` was lost by `cause`. `path` is the UNC path that was used, for errors. */
   readonly again: (
     target: Target,
-    patience: Patience,
     lost: Share.Share,
     cause: ClientError,
     path: string
@@ -82,24 +83,24 @@ export const make = Effect.fnUntraced(function*(
   /** The last share of each target. */
   const remembered = new Map<string, Share.Share>()
   const remember = (target: Target, share: Share.Share) => {
-    const { text } = new Key(keyOf(target, "policy"), undefined)
+    const { text } = keyOf(target, undefined)
     remembered.delete(text)
     remembered.set(text, share)
     if (remembered.size > mostRemembered) remembered.delete(remembered.keys().next().value!)
   }
-  const last = (target: Target) => remembered.get(new Key(keyOf(target, "policy"), undefined).text)
+  const last = (target: Target) => remembered.get(keyOf(target, undefined).text)
 
   const connected: Connect = (target) =>
     Effect.tap(connect(target), (share) => Effect.sync(() => remember(target, share)))
 
   const untilBack = Effect.fnUntraced(function*(
-    { cause, patience, target }: Loss
+    { cause, target }: Loss
   ): Effect.fn.Return<Share.Share, ConnectError, Scope.Scope> {
     const { port, server, share } = target
     const place: ReconnectNotice.Place = { server, port, share }
     const began = yield* Clock.currentTimeMillis
     yield* tell({ _tag: "Lost", ...place, cause })
-    const next = yield* Pauses.make(patience === "policy" ? policy : Pauses.once)
+    const next = yield* Pauses.make(policy)
     for (let attempt = 1;; attempt++) {
       yield* tell({ _tag: "Trying", ...place, attempt })
       const found = yield* Effect.result(inOwnScope(connected(target)))
@@ -110,10 +111,8 @@ export const make = Effect.fnUntraced(function*(
       }
       const error = found.failure as ConnectError
       if (isTransient(error) && (yield* next(error))) continue
-      if (patience === "policy") {
-        remembered.delete(new Key(keyOf(target, "policy"), undefined).text)
-        yield* tell({ _tag: "GivenUp", ...place, cause: error })
-      }
+      remembered.delete(keyOf(target, undefined).text)
+      yield* tell({ _tag: "GivenUp", ...place, cause: error })
       return yield* Effect.fail(error)
     }
   })
@@ -139,22 +138,21 @@ export const make = Effect.fnUntraced(function*(
         )
       ))
 
-  const again: Reconnection["again"] = (target, patience, lost, cause, path) =>
+  const again: Reconnection["again"] = (target, lost, cause, path) =>
     Effect.suspend((): Effect.Effect<Share.Share, ConnectError, Scope.Scope> => {
       if (isClosed) return Effect.fail(cause as ConnectError)
       const known = last(target)
       // Another file has brought the share back.
       if (known !== undefined && known !== lost && known.ended?.() === undefined) return connected(target)
-      return joined(new Key(keyOf(target, patience), { target, patience, cause }))
+      return joined(keyOf(target, { target, cause }))
     }).pipe(Effect.mapError(forOpenFile(path)))
 
-  const first: Reconnection["first"] = (target, patience) =>
+  const first: Reconnection["first"] = (target) =>
     Effect.suspend(() => {
-      const key = (cause: ClientError) => new Key<Loss>(keyOf(target, patience), { target, patience, cause })
-      const isFresh = patience === "policy" && last(target)?.ended?.() === "there"
+      const isFresh = last(target)?.ended?.() === "there"
       return Effect.catch(connected(target), (error): Effect.Effect<Share.Share, ConnectError, Scope.Scope> =>
         isFresh && !isClosed && error._tag === "TransportError" && isTransient(error)
-          ? joined(key(error))
+          ? joined(keyOf(target, { target, cause: error }))
           : Effect.fail(error))
     })
 

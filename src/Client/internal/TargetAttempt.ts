@@ -32,6 +32,12 @@ export interface PathContext {
   readonly base?: UncPath.UncPath | undefined
 }
 
+/** The context of a read that another target can continue or begin again. */
+export const toRead = (context: PathContext): PathContext => ({
+  ...context,
+  connect: context.connectToRead ?? context.connect
+})
+
 const namesOf = (path: string): ReadonlyArray<string> => path.split("\\").filter((name) => name !== "")
 
 /**
