@@ -4,7 +4,7 @@
  * refuses with STATUS_NETWORK_SESSION_EXPIRED, so the request is sent again afterwards.
  */
 import * as Effect from "effect/Effect"
-import * as Semaphore from "effect/Semaphore"
+import * as Fiber from "effect/Fiber"
 import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import { type RequestError, type SmbError, withDetail } from "../Protocol/Errors.ts"
@@ -26,7 +26,8 @@ export class Reauthentication {
   /** How many have succeeded. */
   count = 0
   private failure: Failure | undefined
-  private readonly turn = Semaphore.makeUnsafe(1)
+  /** The one that is under way. */
+  private running: Fiber.Fiber<void, Failure> | undefined
   private readonly again: Effect.Effect<void, Failure>
 
   constructor(again: Effect.Effect<void, Failure>) {
@@ -35,24 +36,42 @@ export class Reauthentication {
 
   /**
    * Authenticates again, if no request has done so since `seen` of them had succeeded. A session whose user could not
-   * authenticate again is over.
+   * authenticate again is over. What was begun goes on if a request stops waiting: the server would take the first
+   * token of another attempt for the next one of this.
    */
   since(seen: number): Effect.Effect<void, Failure> {
-    return this.turn.withPermits(1)(Effect.suspend(() => {
+    return Effect.suspend(() => {
       if (this.failure !== undefined) return Effect.fail(this.failure)
       if (this.count > seen) return Effect.void
-      return Effect.matchEffect(this.again, {
-        onFailure: (failure) => {
-          this.failure = failure
-          return Effect.fail(failure)
-        },
-        onSuccess: () => {
-          this.count++
-          return Effect.void
-        }
-      })
-    }))
+      return this.running === undefined
+        ? Effect.flatMap(this.begin, (fiber) => Fiber.join(fiber))
+        : Fiber.join(this.running)
+    })
   }
+
+  private readonly begin = Effect.suspend(() =>
+    Effect.map(
+      Effect.forkDetach(
+        Effect.matchEffect(this.again, {
+          onFailure: (failure) => {
+            this.running = undefined
+            this.failure = failure
+            return Effect.fail(failure)
+          },
+          onSuccess: () => {
+            this.running = undefined
+            this.count++
+            return Effect.void
+          }
+        })
+      ),
+      (fiber) => {
+        // It may have ended already.
+        if (fiber.pollUnsafe() === undefined) this.running = fiber
+        return fiber
+      }
+    )
+  )
 }
 
 /**

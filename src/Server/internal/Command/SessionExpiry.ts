@@ -11,6 +11,18 @@ import type { Server, Session } from "../State/Model.ts"
 /** The most milliseconds that a timer can wait. */
 const longest = 0x7fff_ffff
 
+const expireAfter = (server: Server, session: Session, time: number): void => {
+  if (time === Infinity) return
+  session.stopExpiring = server.after(
+    Math.min(time, longest),
+    Effect.sync(() => {
+      session.stopExpiring = undefined
+      if (time > longest) expireAfter(server, session, time - longest)
+      else session.expired = true
+    })
+  )
+}
+
 /** Begins the time of a session whose user has just authenticated. `lifetime`: milliseconds until the ticket ends. */
 export const begin = (server: Server, session: Session, lifetime: number | undefined): void => {
   session.stopExpiring?.()
@@ -18,14 +30,7 @@ export const begin = (server: Server, session: Session, lifetime: number | undef
   session.expired = false
   const allowed = Duration.toMillis(Duration.fromInputUnsafe(server.limits.sessionTime))
   const time = Math.min(allowed, lifetime ?? Infinity)
-  if (session.ended || time > longest) return
-  session.stopExpiring = server.after(
-    time,
-    Effect.sync(() => {
-      session.stopExpiring = undefined
-      session.expired = true
-    })
-  )
+  if (!session.ended) expireAfter(server, session, time)
 }
 
 /** The commands that a session with an expired user may still send, besides those that need no session. */
