@@ -11,9 +11,9 @@ import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import * as Cutting from "./cutting.ts"
 
-const limits = { sessionTime: "150 millis" } as const
+const limits = { sessionTime: "400 millis" } as const
 /** Longer than the server's sessions. */
-const expiry = Effect.sleep("400 millis")
+const expiry = Effect.sleep("700 millis")
 
 const sessionSetup = 1
 
@@ -176,4 +176,28 @@ it.live("TREE_CONNECT and CREATE wait for the user who authenticates again, and 
         )
       )
     )
+  }).pipe(Effect.scoped))
+
+it.live("a logon names the session that was lost with its connection, and no session that was logged off", () =>
+  Effect.gen(function*() {
+    const { base, line, smb } = yield* Cutting.world({ idle: 0 })
+    /** SessionId in the header, and PreviousSessionId of a SESSION_SETUP request (MS-SMB2 2.2.1.2, 2.2.5). */
+    const named: Array<bigint> = []
+    let sessionId = 0n
+    line.onSend = (packet) => {
+      const own = packet.readBigUInt64LE(4 + 40)
+      if (Cutting.commandOf(packet) === sessionSetup) named.push(packet.readBigUInt64LE(4 + 64 + 16))
+      else if (own !== 0n) sessionId = own
+      return undefined
+    }
+    yield* smb.writeFile(`${base}/f`, "text", { create: true })
+    // The connection was not used any more, so the session was logged off.
+    const file = yield* smb.open(`${base}/f`, OpenMode.read)
+    yield* file.read(0, 4)
+    assert.deepStrictEqual(named, [0n, 0n, 0n, 0n])
+    const before = sessionId
+    line.cut()
+    yield* file.read(0, 4)
+    assert.deepStrictEqual(named.slice(4), [before, before])
+    assert.notStrictEqual(sessionId, before)
   }).pipe(Effect.scoped))

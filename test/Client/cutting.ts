@@ -23,7 +23,7 @@ export class Line {
   /** How many of the next attempts are refused. */
   refusals = 0
   /** Called before each packet of a client; `before` cuts instead of sending it, `after` cuts when it was sent. */
-  onSend: ((packet: Uint8Array) => "before" | "after" | "silence" | undefined) | undefined
+  onSend: ((packet: Buffer) => "before" | "after" | "silence" | undefined) | undefined
 
   /** Cuts every connection. */
   cut(): void {

@@ -259,11 +259,9 @@ export const make = Effect.fnUntraced(function*(
       if (accountName(answer.credential) !== user) return yield* Effect.fail(userChanged)
       const { credential } = answer
       let made: ProtocolChoice.LoggedOn | undefined
-      yield* Effect.addFinalizer(() => {
-        // It is logged off now.
-        if (made !== undefined && made.failed() === undefined && !lost.has(made)) previous.delete(text)
-        return credentials.sessionEnded(credentialKey, (made === undefined ? undefined : answers.get(made)) ?? answer)
-      })
+      yield* Effect.addFinalizer(() =>
+        credentials.sessionEnded(credentialKey, (made === undefined ? undefined : answers.get(made)) ?? answer)
+      )
       yield* unlessRefused(account, answer, credentialKey)
       const connected = yield* getConnection(connectionKeyOf({ port, server }))
       return yield* Effect.flatMap(
@@ -287,6 +285,14 @@ export const make = Effect.fnUntraced(function*(
             remember(text, session.sessionId)
             session.onExpired?.((setup) => reauthenticating(session, user, account, credentialKey, server, setup))
           })
+        ),
+        Effect.tap((session) =>
+          // A session that is logged off is replaced by none. This runs before its LOGOFF.
+          Effect.addFinalizer(() =>
+            Effect.sync(() => {
+              if (session.failed() === undefined && !lost.has(session)) previous.delete(text)
+            })
+          )
         ),
         (loggingOn) =>
           Spans.effect(loggingOn, "SmbClient.sessionSetup", {
