@@ -3,7 +3,7 @@
  * that wait, and files, locks and the connection stay. The own server lets sessions expire after a moment.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Metric, Redacted, Stream } from "effect"
+import { Deferred, Effect, Fiber, Layer, Metric, Redacted, Stream } from "effect"
 import { Credentials, SmbClient, SmbServer } from "effect-smb"
 import * as ClientMetrics from "../../src/Client/ClientMetrics.ts"
 import * as OpenMode from "../../src/Client/OpenMode.ts"
@@ -79,6 +79,25 @@ describe("a session that has expired", () => {
       assert.strictEqual(count(), 2)
       const after = yield* Metric.value(ClientMetrics.reauthentications.of("succeeded"))
       assert.strictEqual(Number(after.count) - Number(before.count), 1)
+    }).pipe(Effect.scoped))
+
+  it.live("is authenticated to the end although the request that began it is interrupted", () =>
+    Effect.gen(function*() {
+      const { base, line, smb } = yield* Cutting.world({ reconnect: "never" }, { limits })
+      yield* smb.writeFile(`${base}/f`, "text", { create: true })
+      const file = yield* smb.open(`${base}/f`, OpenMode.read)
+      yield* expiry
+      const begun = yield* Deferred.make<void>()
+      let count = 0
+      line.onSend = (packet) => {
+        if (Cutting.commandOf(packet) === sessionSetup && ++count === 1) Deferred.doneUnsafe(begun, Effect.void)
+        return undefined
+      }
+      const first = yield* Effect.forkChild(file.read(0, 4))
+      yield* Deferred.await(begun)
+      yield* Fiber.interrupt(first)
+      assert.strictEqual(Buffer.from(yield* file.read(0, 4)).toString(), "text")
+      assert.strictEqual(count, 2)
     }).pipe(Effect.scoped))
 
   it.live("gets the password that the provider gives now, and ends if that is refused", () =>
