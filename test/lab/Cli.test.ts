@@ -537,7 +537,8 @@ layer(layerServers, { timeout: 60_000 })("the command effect-smb with smbd", (it
     Effect.gen(function*() {
       const { here } = yield* place("gone")
       yield* brittle("cut")
-      const { code, stderr } = yield* smb(["get", `//${proxied}/data/big.bin`, "--retries", "1"], { cwd: here })
+      const args = ["get", `//${proxied}/data/big.bin`, "--retries", "1", "--reconnect", "never"]
+      const { code, stderr } = yield* smb(args, { cwd: here })
       assert.strictEqual(code, 1)
       const [again, last, ...others] = stderr.trimEnd().split("\n")
       assert.match(again!, /^effect-smb: .*127\.0\.23\.4.* Trying again in 1 s \(1 of 1\)$/)
@@ -551,7 +552,7 @@ layer(layerServers, { timeout: 60_000 })("the command effect-smb with smbd", (it
       const { here } = yield* place("resumed")
       yield* Effect.scoped(Effect.gen(function*() {
         yield* brittle("cut")
-        const args = ["get", "--resume", `//${proxied}/data/big.bin`, "--retries", "0"]
+        const args = ["get", "--resume", `//${proxied}/data/big.bin`, "--retries", "0", "--reconnect", "never"]
         assertLine(yield* smb(args, { cwd: here }), 1, /127\.0\.23\.4/)
       }))
       const [part, ...others] = readdirSync(here)
@@ -602,7 +603,8 @@ layer(layerServers, { timeout: 60_000 })("the command effect-smb with smbd", (it
               return sent > most ? "cut" : bytes
             }
           })
-          verify(yield* smb(["put", "--resume", "--retries", "0", local, `//${proxied}/data/resumed-upload/up.bin`]))
+          const target = `//${proxied}/data/resumed-upload/up.bin`
+          verify(yield* smb(["put", "--resume", "--retries", "0", "--reconnect", "never", local, target]))
           return sent
         }))
       // The command sends the next block of 4 MiB after the server has written the one before: so two are there.
