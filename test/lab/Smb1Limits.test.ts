@@ -79,7 +79,7 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })(
         const { servers } = yield* World
         yield* servers.root.write("data", "small.txt", "small")
         const conf = `${servers.root.path("", "..")}/smb.conf`
-        const smb = yield* client(only)
+        const smb = yield* client({ ...only, reconnect: "never" })
         const read = smb.readFileString(`\\\\${addresses.root}\\data\\small.txt`)
         assert.strictEqual(yield* read, "small")
         yield* Effect.promise(() => Lab.mustExecute("smbcontrol", ["-s", conf, "smbd", "close-share", "data"]))
