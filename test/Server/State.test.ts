@@ -26,6 +26,7 @@ const setUp = (limit = 9) => {
   const connection = {
     server: { limits: { pending: limit } },
     pending: new Map<bigint, PendingRequest>(),
+    cancelled: new Cancelled(),
     nextAsyncId: () => asyncIds++
   }
   const make = (messageId = 3) =>

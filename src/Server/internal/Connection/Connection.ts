@@ -48,6 +48,7 @@ export class Connection implements Model.Connection {
   /** Sessions of other connections that this one has begun to bind. */
   readonly binding = new Set<Session>()
   readonly pending = new Map<bigint, PendingRequest>()
+  readonly cancelled = new Cancelled()
   /** The client's address. */
   readonly address: string
   readonly port: number

@@ -36,6 +36,7 @@ import * as OpenFiles from "./OpenFiles.ts"
 import type { PipeEnd } from "./PipeEnd.ts"
 import type { ReplayTable } from "./ReplayTable.ts"
 import type { ServerSettings } from "./ServerSettings.ts"
+import type { Cancelled } from "./Cancelled.ts"
 import type { StoreTimeout } from "./StoreTimeout.ts"
 import type * as UserUsage from "./UserUsage.ts"
 
@@ -119,6 +120,8 @@ export interface Connection {
   readonly binding: Set<Session>
   /** Its requests that wait, by AsyncId. */
   readonly pending: Map<bigint, PendingRequest>
+  /** CANCELs of requests that did not wait when they came. Such a request is cancelled if it has to wait later. */
+  readonly cancelled: Cancelled
   /** Bytes from and to the client so far. */
   readonly traffic: { readonly received: number; readonly sent: number }
   /** The client's address. */
