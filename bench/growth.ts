@@ -201,7 +201,7 @@ const locks = ({ ours }: Setting) =>
           (i) => file.lock([{ offset: i * 10, length: 5 }], { wait: false }),
           { discard: true, concurrency: 16 }
         )
-        const one = Effect.scoped(file.lock([{ offset: count * 5, length: 1 }], { wait: false }))
+        const one = Effect.scoped(file.lock([{ offset: Math.floor(count / 2) * 10 + 7, length: 1 }], { wait: false }))
         return (yield* seconds(Effect.replicateEffect(one, 100, { discard: true }))) / 100
       })))
     return {

@@ -13,6 +13,7 @@ import { tmpdir } from "node:os"
 import * as Path from "node:path"
 import { type StoreError, storeError } from "../src/Server/ShareStore.ts"
 import * as Local from "../src/Server/Store/internal/Local.ts"
+import { never } from "../src/Server/Store/internal/PromptCalls.ts"
 import * as LocalStore from "../src/Server/Store/LocalStore.ts"
 import { inTurn, median } from "./Measure.ts"
 import type * as Row from "./Row.ts"
@@ -66,7 +67,7 @@ const byPromises = (directory: Directory) => {
   }
   const open = async (name: string) => {
     const found = await find(name)
-    return Local.openFile(`${directory.place}/${found.name}`, false)
+    return Local.openFile(never, `${directory.place}/${found.name}`, false)
   }
   return (name: string) =>
     Effect.flatMap(

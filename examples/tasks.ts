@@ -163,3 +163,11 @@ export const TestClient = SmbClient.layer().pipe(Layer.provide([
   TestTransport.layerFiles({ media: { "readme.txt": "hello" } }, { user: "joe", password: "secret" }),
   Credentials.layer(Credentials.password("joe", Redacted.make("secret")))
 ]))
+
+/** A client that tries for ten minutes after a lost connection, and says what happens. */
+export const Patient = Smb.layer({
+  user: "joe",
+  password: Redacted.make("secret"),
+  reconnect: "10 minutes",
+  onReconnect: (notice) => Console.log(notice._tag, notice.share)
+})

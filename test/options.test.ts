@@ -197,7 +197,8 @@ const cases = {
     SMB_CREDENTIAL_TIME_TO_LIVE: ["1 hour", "credentialTimeToLive", "1h", "often"],
     SMB_CREDITS: ["64", "credits", 64, "0"],
     SMB_MAXIMUM_TRANSFER: ["65536", "maximumTransfer", 65_536, "1.5"],
-    SMB_NAMES: ["mapped", "names", "mapped", "plain"]
+    SMB_NAMES: ["mapped", "names", "mapped", "plain"],
+    SMB_RECONNECT: ["5 minutes", "reconnect", "5m", "sometimes"]
   }],
   transport: [TcpTransport.config, {
     SMB_CONNECT_TIMEOUT: ["3 seconds", "connectTimeout", "3s", "3"],

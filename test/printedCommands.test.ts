@@ -275,6 +275,6 @@ describe.skipIf(isWindows)("the commands that the documents print", () => {
     const left = blocks.filter(({ reason }) => reason !== undefined).map(({ line: _, page, reason }) =>
       `${page}: ${reason}`
     )
-    assert.strictEqual(left.length, 5, left.join("\n"))
+    assert.strictEqual(left.length, 6, left.join("\n"))
   })
 })

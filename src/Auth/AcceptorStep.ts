@@ -24,4 +24,6 @@ export type AcceptorStep =
     readonly caller: Caller
     readonly guest: boolean
     readonly sessionKey: Redacted.Redacted<Uint8Array> | undefined
+    /** Milliseconds until the client's ticket ends; `undefined` if its proof does not end. */
+    readonly lifetime?: number | undefined
   }

@@ -41,6 +41,8 @@ export interface Proven {
   readonly name: string
   readonly realm: string
   readonly sessionKey: Redacted.Redacted<Uint8Array>
+  /** Milliseconds until the client's ticket ends; `undefined` if it does not end. */
+  readonly lifetime?: number | undefined
 }
 
 /**
@@ -215,9 +217,12 @@ export const fromKeytab = (
                 ? yield* refused
                 : { token: step.failure.token, proven: undefined, refused }
             }
-            const { complete, token: answer } = step.success
+            const { complete, lifetime, token: answer } = step.success
             if (complete) yield* checkElements(readElements, path, request)
-            return { token: answer, proven: complete ? yield* proven(acceptor, options.realms) : undefined }
+            return {
+              token: answer,
+              proven: complete ? { ...yield* proven(acceptor, options.realms), lifetime } : undefined
+            }
           }),
           sign: (message) => Effect.mapError(acceptor.sign(message), explain),
           // Any failure of the library means that the message is not proven.

@@ -162,6 +162,15 @@ const write = (
   }
 }
 
+/** A message whose flags promise a version has room for it: otherwise its payload would be read as one. */
+const writeVersion = (
+  w: Writer,
+  { negotiateFlags, version }: { readonly negotiateFlags: number; readonly version: Version | undefined }
+): void => {
+  if (version !== undefined) versionCodec.write(w, version)
+  else if (has(negotiateFlags, "NTLMSSP_NEGOTIATE_VERSION")) w.zeros(8)
+}
+
 // -----------------------------------------------------------------------------
 // NEGOTIATE_MESSAGE
 // -----------------------------------------------------------------------------
@@ -213,7 +222,7 @@ export const negotiate: Codec.Codec<Negotiate> = Codec.make<Negotiate>(
       w.u32(value.negotiateFlags)
       place(domain)
       place(station)
-      if (value.version !== undefined) versionCodec.write(w, value.version)
+      writeVersion(w, value)
     }, [domain, station])
   }
 )
@@ -249,8 +258,10 @@ export const challenge: Codec.Codec<Challenge> = Codec.make<Challenge>(
     const negotiateFlags = r.u32()
     const serverChallenge = r.take(8)
     const withInfo = has(negotiateFlags, "NTLMSSP_NEGOTIATE_TARGET_INFO")
-    if (withInfo) r.take(8)
-    const targetInfo = withInfo ? readFields(r) : { length: 0, offset: 0 }
+    // Without target information its fields are there too, and mean nothing; only very old servers omit them.
+    const none = { length: 0, offset: 0 }
+    const fields = withInfo || r.remaining >= 16 ? (r.take(8), readFields(r)) : none
+    const targetInfo = withInfo ? fields : none
     const withVersion = has(negotiateFlags, "NTLMSSP_NEGOTIATE_VERSION") && r.remaining >= 8
     return {
       targetName: text(payloadBytes(r, targetName, "TargetName"), negotiateFlags),
@@ -271,7 +282,7 @@ export const challenge: Codec.Codec<Challenge> = Codec.make<Challenge>(
       w.put(value.serverChallenge)
       w.zeros(8)
       place(targetInfo)
-      if (value.version !== undefined) versionCodec.write(w, value.version)
+      writeVersion(w, value)
     }, [targetName, targetInfo])
   }
 )

@@ -61,6 +61,13 @@ export const withPassword = (place: string): string =>
   "command line, and a server would get it as a part of the name. Use --password-file, SMB_PASSWORD, -A with a file " +
   "of smbclient, or effect-smb login"
 
+/** How long to try again after a lost connection, in seconds, or `never`; `undefined` for another text. */
+export const reconnectOf = (text: string): number | "never" | undefined => {
+  if (text === "never") return text
+  const seconds = text.trim() === "" ? Number.NaN : Number(text)
+  return seconds >= 0 && seconds <= 86_400 ? seconds : undefined
+}
+
 /** The flags that are allowed before and after the subcommand. */
 export const shared = {
   user: Flag.String("user").pipe(
@@ -174,6 +181,18 @@ export const shared = {
     ),
     Flag.withMetavar("SECONDS"),
     Flag.withDescription("The timeout of a connection or a request. Default: 10 and 30 seconds"),
+    Flag.optional
+  ),
+  reconnect: Flag.String("reconnect").pipe(
+    Flag.withMetavar("SECONDS"),
+    Flag.withDescription(
+      "How long to try again after a lost connection, so that transfers go on: a number of seconds, or never. " +
+        "Default: 60"
+    ),
+    Flag.filter(
+      (text) => reconnectOf(text) !== undefined,
+      (text) => `a number of seconds from 0 to 86400, or never, not ${text}`
+    ),
     Flag.optional
   ),
   pendingTimeout: Flag.Finite("pending-timeout").pipe(

@@ -24,6 +24,13 @@ export const fields = {
   encryption: Schema.optionalKey(Schema.Literals(["off", "if-offered", "required"])),
   names: Schema.optionalKey(Schema.Literals(["unchanged", "mapped"])),
   timeout: Schema.optionalKey(seconds),
+  reconnect: Schema.optionalKey(
+    Schema.String.check(
+      Schema.makeFilter((text: string) =>
+        Flags.reconnectOf(text) !== undefined || "a number of seconds from 0 to 86400, or never, as a text"
+      )
+    )
+  ),
   pendingTimeout: Schema.optionalKey(seconds)
 }
 
@@ -53,11 +60,22 @@ export const resolve = (given: Flags.Given, known: OptionsByServer = {}, isUserN
     signing: or(given.signing, known.signing),
     encryption: or(given.encryption, known.encryption),
     timeout: or(given.timeout, known.timeout),
+    reconnect: or(given.reconnect, known.reconnect),
     pendingTimeout: or(given.pendingTimeout, known.pendingTimeout)
   }
 }
 
-const names = ["dfs", "site", "dns", "signing", "encryption", "names", "timeout", "pendingTimeout"] as const
+const names = [
+  "dfs",
+  "site",
+  "dns",
+  "signing",
+  "encryption",
+  "names",
+  "timeout",
+  "reconnect",
+  "pendingTimeout"
+] as const
 
 /** The options that the user has given by flags, to be kept for a server. */
 export const given = (flags: Flags.Given): OptionsByServer => {

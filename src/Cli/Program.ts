@@ -48,7 +48,9 @@ const warned = new Set<string>()
  * warnings are not printed: the failure itself, or `dfs resolve --trace`, tells them.
  */
 const warnings = Logger.make(({ fiber, message }) => {
-  if ("dfs" in fiber.getRef(References.CurrentLogAnnotations)) return
+  const about = fiber.getRef(References.CurrentLogAnnotations)
+  // `Reconnecting` tells of lost connections.
+  if ("dfs" in about || "reconnect" in about) return
   const text = (Array.isArray(message) ? message : [message]).map(String).join(" ")
   const line = isJson() ? Output.jsonLine({ warning: "Notice", message: text }) : `effect-smb: warning: ${text}\n`
   if (warned.has(line)) return

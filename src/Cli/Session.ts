@@ -23,12 +23,13 @@ import * as TcpTransport from "../Layers/TcpTransport.ts"
 import type { Transport } from "../Protocol/Transport.ts"
 import * as AuthenticationFile from "./AuthenticationFile.ts"
 import { UsageError } from "./Failure.ts"
-import { type Shared, withPassword } from "./Flags.ts"
+import { reconnectOf, type Shared, withPassword } from "./Flags.ts"
 import { Keyring, type KeyringError } from "./Keyring.ts"
 import type { Found } from "./KnownServers.ts"
 import * as NameServer from "./NameServer.ts"
 import { writeError } from "./Output.ts"
 import * as PasswordCommand from "./PasswordCommand.ts"
+import * as Reconnecting from "./Reconnecting.ts"
 import type { Remote } from "./Remote.ts"
 import * as Verbose from "./Verbose.ts"
 
@@ -261,6 +262,14 @@ const layers = (
     signing: Option.getOrElse(options.signing, () => "required" as const),
     encryption: Option.getOrElse(options.encryption, () => "off" as const),
     names: options.names,
+    ...Option.match(options.reconnect, {
+      onNone: () => ({}),
+      onSome: (text) => {
+        const given = reconnectOf(text) ?? "never"
+        return { reconnect: given === "never" ? given : Duration.seconds(given) }
+      }
+    }),
+    onReconnect: Reconnecting.tell(options.json),
     ...(Option.isSome(timeout) ? { requestTimeout: timeout.value } : {}),
     ...(Option.isSome(options.pendingTimeout) ? { pendingTimeout: Duration.seconds(options.pendingTimeout.value) } : {})
   }).pipe(

@@ -30,6 +30,33 @@ export const connectionAttempts = counter(
 export const reconnects = counter("reconnects", "{connection}", "Connections that replace one that has broken")
 
 /**
+ * @category connections
+ * @since 0.2.0
+ */
+export const losses = counter(
+  "losses",
+  "{loss}",
+  "Shares that were lost while they were in use: once for all their files"
+)
+
+/**
+ * @category connections
+ * @since 0.2.0
+ */
+export const recoveryAttempts = counter("recovery_attempts", "{attempt}", "Attempts to reach a lost share again")
+
+/**
+ * @category connections
+ * @since 0.2.0
+ */
+export const recoveries = counter(
+  "recoveries",
+  "{recovery}",
+  "What lost connections came to, by outcome: back (a share), reclaimed or reopened (a file), given_up (either)",
+  ["outcome"]
+)
+
+/**
  * @category sessions
  * @since 0.2.0
  */
@@ -40,6 +67,17 @@ export const sessions = gauge("sessions", "{session}", "Sessions: users that are
  * @since 0.2.0
  */
 export const logons = counter("logons", "{logon}", "Logons, by outcome: succeeded or failed", ["outcome"])
+
+/**
+ * @category sessions
+ * @since 0.2.0
+ */
+export const reauthentications = counter(
+  "reauthentications",
+  "{logon}",
+  "Logons on sessions that had expired, by outcome: succeeded or failed",
+  ["outcome"]
+)
 
 /**
  * @category sessions

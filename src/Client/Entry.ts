@@ -77,12 +77,18 @@ type Times = Pick<Share.Attributes, "creationTime" | "lastAccessTime" | "lastWri
 /** What listings and opens tell of a file. */
 type Attributes = Times & Pick<Share.Attributes, "endOfFile" | "allocationSize" | "fileAttributes">
 
-const datesOf = ({ changeTime, creationTime, lastAccessTime, lastWriteTime }: Times): Dates => ({
-  created: FileTime.toDateTime(creationTime),
-  lastAccessed: FileTime.toDateTime(lastAccessTime),
-  lastWritten: FileTime.toDateTime(lastWriteTime),
-  changed: FileTime.toDateTime(changeTime)
-})
+/** Times of one file are often equal. They share their date then, because making dates is a third of the work of a listing. */
+const datesOf = ({ changeTime, creationTime, lastAccessTime, lastWriteTime }: Times): Dates => {
+  const created = FileTime.toDateTime(creationTime)
+  const lastWritten = lastWriteTime === creationTime ? created : FileTime.toDateTime(lastWriteTime)
+  const changed = changeTime === lastWriteTime ? lastWritten : FileTime.toDateTime(changeTime)
+  const lastAccessed = lastAccessTime === creationTime
+    ? created
+    : lastAccessTime === lastWriteTime
+    ? lastWritten
+    : FileTime.toDateTime(lastAccessTime)
+  return { created, lastAccessed, lastWritten, changed }
+}
 
 const entryOf = (
   found: Attributes,

@@ -33,6 +33,8 @@ export interface Target {
    * last link. All names before them were replaced by what the link leads to.
    */
   readonly namesBelowLink?: number | undefined
+  /** Present if the locator has other targets for the path. A client then does not wait for this one to come back. */
+  readonly hasOthers?: true | undefined
   /** The domain of the server, if it is known: for the credential provider. */
   readonly domain?: string | undefined
 }

@@ -232,7 +232,8 @@ export interface Operations {
   ) => Effect.Effect<ReadableFile, ClientError, Scope.Scope>
   /**
    * Creates or replaces a file with the bytes that `fill` puts into the buffers that it is lent, until it puts none;
-   * returns the count of bytes. `offset`, `truncate`, `create` and failures are as with `sink`.
+   * returns the count of bytes. A buffer has room for one request, or for several that have at most 1 MiB together.
+   * `offset`, `truncate`, `create` and failures are as with `sink`.
    */
   readonly writeFrom: <E, R>(
     path: PathInput,

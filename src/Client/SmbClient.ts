@@ -9,6 +9,7 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { AuthenticationError } from "../Auth/AuthenticationError.ts"
 import * as Authenticator from "../Auth/Authenticator.ts"
@@ -21,12 +22,19 @@ import type * as ServerInformation from "../Protocol/ServerInformation.ts"
 import type * as Share from "../Protocol/Share.ts"
 import type * as Transport from "../Protocol/Transport.ts"
 import * as Settings from "../Smb2/Settings.ts"
+import type { ClientError } from "./ClientError.ts"
 import * as ChangeRecords from "./internal/ChangeRecords.ts"
 import * as Connections from "./internal/Connections.ts"
 import * as MappedShare from "./internal/MappedShare.ts"
 import * as PathOperations from "./internal/PathOperations.ts"
+import * as Pauses from "./internal/Pauses.ts"
+import * as ReclaimedOpen from "./internal/ReclaimedOpen.ts"
+import * as ReconnectEvents from "./internal/ReconnectEvents.ts"
+import * as Reconnection from "./internal/Reconnection.ts"
+import type { PathContext } from "./internal/TargetAttempt.ts"
 import * as Locator from "./Locator.ts"
 import type { Operations } from "./Operations.ts"
+import type * as ReconnectNotice from "./ReconnectNotice.ts"
 import type { ServerSession } from "./ServerSession.ts"
 import type { UncPath } from "./UncPath.ts"
 
@@ -96,6 +104,15 @@ export type Names = "mapped" | "unchanged"
 export class SmbClient extends Context.Service<SmbClient, Client>()("effect-smb/Client/SmbClient") {}
 
 /**
+ * When a client tries again after a lost connection. A time: with growing pauses for about so long. A schedule: its
+ * pauses, and it gets the error of the last attempt.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type Reconnect = Duration.Input | Schedule.Schedule<unknown, ClientError> | "never"
+
+/**
  * The options of a client; `Settings.Settings` describes each setting. A number or a time that cannot be used is a defect
  * when the client is made, an `ArgumentError`.
  *
@@ -117,6 +134,15 @@ export interface Options extends Defaults.Given<Settings.Settings> {
    * name, so no path leads to a named stream. `unchanged`: names are those of SMB. Default: `unchanged`.
    */
   readonly names?: Names | undefined
+  /**
+   * When the client tries again after a connection was lost while it was in use: open files, transfers and watches then
+   * go on. The first attempt comes at once, and the others after pauses that grow from a quarter of a second to ten, for
+   * about this time; or after the pauses of a `Schedule`. Default: 1 minute. `never`: an operation fails with the
+   * connection.
+   */
+  readonly reconnect?: Reconnect | undefined
+  /** Is told of each lost connection, and of how each open file went on. */
+  readonly onReconnect?: ((notice: ReconnectNotice.Notice) => Effect.Effect<void>) | undefined
 }
 
 const checkTarget = ({ path, port, server, share }: Locator.Target) =>
@@ -129,25 +155,50 @@ const checkTarget = ({ path, port, server, share }: Locator.Target) =>
 
 const over = (
   connections: Connections.Connections,
+  reconnection: Reconnection.Reconnection | undefined,
   locator: Locator.Locator,
   names: Names,
   base: UncPath | undefined
 ): Client => {
-  const connect: Client["connect"] = names === "mapped"
-    ? (target) => Effect.map(connections.share(target), MappedShare.make)
-    : connections.share
-  const located = names === "mapped" && locator !== Locator.plain ? MappedShare.locator(locator) : locator
+  const named = (share: Reconnection.Connect): Reconnection.Connect =>
+    names === "mapped" ? (target) => Effect.map(share(target), MappedShare.make) : share
+  /**
+   * Another target may answer at once, but only this one has the open files. `files`: how long a file that is open tries
+   * to reach a share of which there are others.
+   */
+  const lasting = (files: Reconnection.Patience): Reconnection.Connect =>
+    named(
+      reconnection === undefined
+        ? connections.share
+        : (target) =>
+          target.hasOthers === true
+            ? Effect.map(
+              connections.share(target),
+              (share) => ReclaimedOpen.share(reconnection, target, share, { requests: "never", files })
+            )
+            : Effect.map(
+              reconnection.first(target),
+              (share) => ReclaimedOpen.share(reconnection, target, share, { requests: "policy", files: "policy" })
+            )
+    )
+  const connect = named(connections.share)
+  const context: PathContext = {
+    connect: lasting("policy"),
+    connectToRead: lasting("never"),
+    locator: names === "mapped" && locator !== Locator.plain ? MappedShare.locator(locator) : locator,
+    base
+  }
   const checked = <A, E, R>(use: (target: Locator.Target) => Effect.Effect<A, E, R>) => (target: Locator.Target) =>
     Effect.andThen(checkTarget(target), use(target))
   return {
-    ...ChangeRecords.recordEach(PathOperations.operations({ connect, locator: located, base })),
+    ...ChangeRecords.recordEach(PathOperations.operations(context)),
     connect: checked(connect),
     negotiate: checked(connections.negotiate),
     logOn: checked(connections.logOn),
     retryLogons: connections.retryLogons,
-    withLocator: (other) => over(connections, other, names, base),
-    withNames: (other) => over(connections, locator, other, base),
-    confinedTo: (folder) => over(connections, locator, names, folder)
+    withLocator: (other) => over(connections, reconnection, other, names, base),
+    withNames: (other) => over(connections, reconnection, locator, other, base),
+    confinedTo: (folder) => over(connections, reconnection, locator, names, folder)
   }
 }
 
@@ -158,7 +209,9 @@ const over = (
  * @category constructors
  * @since 0.1.0
  */
-export const make = ({ credentialTimeToLive, idle, names, ...settings }: Options = {}): Effect.Effect<
+export const make = (
+  { credentialTimeToLive, idle, names, onReconnect, reconnect, ...settings }: Options = {}
+): Effect.Effect<
   Client,
   never,
   Transport.Transport | CredentialProvider | Authenticator.Authenticator | Scope.Scope
@@ -167,12 +220,26 @@ export const make = ({ credentialTimeToLive, idle, names, ...settings }: Options
     Arguments.assertOptions({
       idle: [Arguments.duration, idle],
       credentialTimeToLive: [Arguments.duration, credentialTimeToLive],
+      ...(reconnect === "never" || Schedule.isSchedule(reconnect)
+        ? {}
+        : { reconnect: [Arguments.duration, reconnect] }),
       ...Settings.rules(settings)
     })
-    return Effect.map(
-      Connections.make(Defaults.complete(Settings.defaults, settings), idle ?? "10 seconds", credentialTimeToLive),
-      (connections) => over(connections, Locator.plain, names ?? "unchanged", undefined)
-    )
+    return Effect.gen(function*() {
+      const connections = yield* Connections.make(
+        Defaults.complete(Settings.defaults, settings),
+        idle ?? "10 seconds",
+        credentialTimeToLive
+      )
+      const reconnection = reconnect === "never"
+        ? undefined
+        : yield* Reconnection.make(
+          connections.share,
+          Pauses.from(reconnect),
+          yield* ReconnectEvents.make(onReconnect)
+        )
+      return over(connections, reconnection, Locator.plain, names ?? "unchanged", undefined)
+    })
   })
 
 /**
@@ -227,13 +294,14 @@ export const configWithPrefix = (prefix: string): Config.Config<Options> =>
     credentialTimeToLive: Environment.time(`${prefix}_CREDENTIAL_TIME_TO_LIVE`),
     credits: Environment.integer(`${prefix}_CREDITS`, 1, 65_535),
     maximumTransfer: Environment.integer(`${prefix}_MAXIMUM_TRANSFER`, 65_536, 16 * 1024 * 1024),
-    names: Environment.optional(Config.Literals(["mapped", "unchanged"], `${prefix}_NAMES`))
+    names: Environment.optional(Config.Literals(["mapped", "unchanged"], `${prefix}_NAMES`)),
+    reconnect: Environment.timeOr(`${prefix}_RECONNECT`, "never")
   })
 
 /**
  * Options from the configuration: SMB_SIGNING, SMB_ENCRYPTION, SMB_DIALECTS (`3.0,3.1.1`), SMB_REQUEST_TIMEOUT
  * (`30 seconds`), SMB_PENDING_TIMEOUT, SMB_KEEP_ALIVE, SMB_IDLE, SMB_CREDENTIAL_TIME_TO_LIVE, SMB_CREDITS (units of
- * 64 KiB), SMB_MAXIMUM_TRANSFER (bytes) and SMB_NAMES.
+ * 64 KiB), SMB_MAXIMUM_TRANSFER (bytes), SMB_NAMES and SMB_RECONNECT (`never` or `5 minutes`).
  *
  * @category config
  * @since 0.2.0

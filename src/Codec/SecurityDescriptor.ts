@@ -161,6 +161,14 @@ export type Ace = BasicAce | ObjectAce | RawAce
 const isBasic = (type: number): boolean => type <= 2 || type === 0x11 || type === 0x13
 const isObject = (type: number): boolean => type >= 5 && type <= 7
 
+/** AceSize is a multiple of 4 (2.4.4.1). An entry of another size is padded here, as it is when it is written. */
+const padded = (data: Uint8Array): Uint8Array => {
+  if (data.length % 4 === 0) return data
+  const longer = new Uint8Array(data.length + 4 - (data.length % 4))
+  longer.set(data)
+  return longer
+}
+
 /**
  * An entry of an ACL (2.4.4).
  *
@@ -189,7 +197,7 @@ export const Ace: Codec.Codec<Ace> = Codec.make<Ace>(
       if (body.remaining === 0) return { _tag: "Object", aceType, aceFlags, mask, objectType, inheritedObjectType, sid }
     }
     body.offset = body.start
-    return { _tag: "Raw", aceType, aceFlags, data: body.rest() }
+    return { _tag: "Raw", aceType, aceFlags, data: padded(body.rest()) }
   },
   (w, ace) => {
     const start = w.offset

@@ -262,7 +262,12 @@ export const layer = (
       use: (path, attempt) =>
         Effect.suspend(() => {
           port.learn(path)
-          return resolver.use(toText(path), (target) => attempt(toTarget(target)), judge, { connect, mayBeLink })
+          return resolver.use(
+            toText(path),
+            (target, hasOthers) => attempt({ ...toTarget(target), ...(hasOthers ? { hasOthers } : {}) }),
+            judge,
+            { connect, mayBeLink }
+          )
         })
     }
     return Context.make(SmbClient.SmbClient, SmbClient.SmbClient.of(client.withLocator(locator))).pipe(

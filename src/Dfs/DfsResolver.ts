@@ -98,10 +98,13 @@ export class DfsResolver extends Context.Service<DfsResolver, {
     readonly notes: ReadonlyArray<DfsTrace.Note>
     readonly result: Result.Result<Resolution, ResolutionError | SourceError>
   }>
-  /** Runs `attempt` on the target that holds the path; `judge` says what its failures mean. */
+  /**
+   * Runs `attempt` on the target that holds the path; `judge` says what its failures mean. `hasOthers`: the path has other
+   * targets, of which some may have failed already.
+   */
   readonly use: <A, E, R, E2 = never>(
     path: string,
-    attempt: (target: Target) => Effect.Effect<A, E, R>,
+    attempt: (target: Target, hasOthers: boolean) => Effect.Effect<A, E, R>,
     judge: (error: E | E2) => Verdict,
     options?: UseOptions<E2, E>
   ) => Effect.Effect<A, E | E2 | ResolutionError | SourceError, R>
@@ -147,14 +150,18 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
   const onDue = ReferralRenewal.make(requests, yield* Effect.scope, settings.ttl.negative * 1000)
   const context: ResolutionLoop.LoopContext = { ...requests, onDue }
 
+  /** Whether the entry in use has more than the target of the command. */
+  const hasOthers = ({ phase }: DfsResolution.State<unknown>, { others }: ResolutionLoop.Try<unknown>): boolean =>
+    phase._tag === "Trying" ? phase.inUse.order.length > 1 : others.length > 0
+
   const use: DfsResolver["Service"]["use"] = <A, E, R, E2 = never>(
     path: string,
-    attempt: (target: Target) => Effect.Effect<A, E, R>,
+    attempt: (target: Target, hasOthers: boolean) => Effect.Effect<A, E, R>,
     judge: (error: E | E2) => Verdict,
     options?: UseOptions<E2, E>
   ): Effect.Effect<A, E | E2 | ResolutionError | SourceError, R> => {
     const original = DfsPath.fromString(path)
-    if (!applies(original)) return attempt(plainTarget(original))
+    if (!applies(original)) return attempt(plainTarget(original), false)
     const connect = options?.connect
     const verdictOf = (
       { of, target }: ResolutionLoop.Try<unknown>,
@@ -170,14 +177,16 @@ export const make = Effect.fnUntraced(function*(given?: DfsResolverOptions) {
     type Attempted = ResolutionLoop.Attempted<A, E | E2>
     return ResolutionLoop.run<A, E | E2, R>(context, DfsResolution.start(original), {
       attempt: (command, state) =>
-        timed(Effect.matchEffect(Observe.attempting(command, state, attempt(command.target)), {
-          onSuccess: (value) => Effect.succeed<Attempted>({ event: { _tag: "Succeeded" }, value }),
-          onFailure: (error) =>
-            Effect.map(
-              verdictOf(command, state, error),
-              (verdict): Attempted => ({ event: { _tag: verdict, error, reason: reasonOf(error) } })
-            )
-        })),
+        timed(
+          Effect.matchEffect(Observe.attempting(command, state, attempt(command.target, hasOthers(state, command))), {
+            onSuccess: (value) => Effect.succeed<Attempted>({ event: { _tag: "Succeeded" }, value }),
+            onFailure: (error) =>
+              Effect.map(
+                verdictOf(command, state, error),
+                (verdict): Attempted => ({ event: { _tag: verdict, error, reason: reasonOf(error) } })
+              )
+          })
+        ),
       connect: connect === undefined ? ResolutionLoop.takeFirst : (targets) =>
         Race.run(targets, {
           connect: (target) => Observe.connecting(target, connect(target)),

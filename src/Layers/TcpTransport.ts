@@ -167,27 +167,40 @@ const discard = (socket: Net.Socket): void => {
   socket.destroy()
 }
 
-const duplex = (socket: Net.Socket): Transport.Duplex => ({
-  send: (chunks, onSent) => {
-    if (socket.destroyed) return
-    if (chunks.length === 1) {
-      socket.write(chunks[0]!, onSent)
-      return
-    }
-    let length = 0
-    for (const chunk of chunks) length += chunk.length
-    // Joining small pieces costs less than sending each of them.
-    if (length <= 4096) {
-      socket.write(Buffer.concat(chunks, length))
-      onSent?.()
-      return
-    }
-    socket.cork()
-    for (let i = 0; i < chunks.length; i++) socket.write(chunks[i]!, i === chunks.length - 1 ? onSent : undefined)
+const duplex = (socket: Net.Socket): Transport.Duplex => {
+  let isGathering = false
+  const sendGathered = () => {
+    if (!isGathering) return
+    isGathering = false
     socket.uncork()
-  },
-  close: () => discard(socket)
-})
+  }
+  return {
+    send: (chunks, onSent) => {
+      if (socket.destroyed) return
+      // One read of the socket can bring the responses of many operations, which all send their next request at once:
+      // these go out together, by one call of the system.
+      if (!isGathering) {
+        isGathering = true
+        socket.cork()
+        process.nextTick(sendGathered)
+      }
+      let length = 0
+      for (const chunk of chunks) length += chunk.length
+      // Joining small pieces costs less than sending each of them.
+      if (chunks.length > 1 && length <= 4096) {
+        socket.write(Buffer.concat(chunks, length))
+        onSent?.()
+        return
+      }
+      for (let i = 0; i < chunks.length; i++) socket.write(chunks[i]!, i === chunks.length - 1 ? onSent : undefined)
+    },
+    close: () => {
+      // What was sent before the end still goes out.
+      if (!socket.destroyed) sendGathered()
+      discard(socket)
+    }
+  }
+}
 
 /**
  * Connections over TCP. A name with several addresses is connected to at the first address that answers. The next

@@ -16,6 +16,7 @@ import type {
   WriteFileOptions
 } from "../Client/Operations.ts"
 import type { Permissions } from "../Client/Permissions.ts"
+import type { Notice } from "../Client/ReconnectNotice.ts"
 import type { OpenFile, UserSession } from "../Client/ServerUse.ts"
 import type { RangeOptions, WriteOptions } from "../Client/SmbFile.ts"
 import type { PathInput } from "../Client/UncPath.ts"
@@ -36,7 +37,11 @@ import type { ConnectionOptions, CredentialOptions, UserOptions } from "../Smb/S
  * @since 0.2.0
  */
 export type ConnectOptions =
-  & ConnectionOptions
+  & Omit<ConnectionOptions, "onReconnect">
+  & {
+    /** Is told of each lost connection, and of how each open file went on. What it throws is ignored. */
+    readonly onReconnect?: ((notice: Notice) => unknown) | undefined
+  }
   & ((Omit<UserOptions, "password"> & { readonly password: string }) | CredentialOptions)
 
 /**

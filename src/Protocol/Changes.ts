@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import { DfsError } from "./DfsError.ts"
 import { afterSending, TransportError } from "./Errors.ts"
 import type * as Operation from "./Operation.ts"
+import { ReconnectError } from "./ReconnectError.ts"
 import type * as Share from "./Share.ts"
 
 /** Numbers of CREATE (MS-SMB2 2.2.13), the same in SMB 1. */
@@ -59,12 +60,15 @@ export const batch = (options: Share.OpenOptions, operations: ReadonlyArray<Oper
   opens(options) || operations.some(operation)
 
 /**
- * The failure of an operation that has changed something: a `TransportError` or `DfsError` says `sent`.
+ * The failure of an operation that has changed something: a `TransportError`, `ReconnectError` or `DfsError` says `sent`.
  *
  * @since 0.2.0
  */
 export const afterChange = <E>(error: E): E => {
   if (error instanceof TransportError) return afterSending<TransportError>(error) as E
+  if (error instanceof ReconnectError && error.sent !== true) {
+    return new ReconnectError({ reason: error.reason, path: error.path, sent: true }) as E
+  }
   return error instanceof DfsError && error.sent !== true
     ? new DfsError({ reason: error.reason, sent: true }) as E
     : error

@@ -124,10 +124,12 @@ export const batch = (
  * @since 0.2.0
  */
 export interface Functions
-  extends Pick<Share.Share, "name" | "isDfs" | "limits" | "dialect" | "compounds" | "control">
+  extends Pick<Share.Share, "name" | "isDfs" | "limits" | "dialect" | "continuouslyAvailable" | "compounds" | "control">
 {
   /** The session on its connection, as text. */
   readonly session: string
+  /** Whether the connection has ended. */
+  readonly ended: () => Share.Ended | undefined
   readonly open: (
     dfs: DfsName | undefined,
     path: string,
@@ -148,7 +150,8 @@ export interface Functions
  * @since 0.2.0
  */
 export const make = (peer: Peer, tree: Tree, functions: Functions): ConnectedShare => {
-  const { batch, compounds, control, dialect, isDfs, limits, name, open, session } = functions
+  const { batch, compounds, continuouslyAvailable, control, dialect, ended, isDfs, limits, name, open, session } =
+    functions
   const share = (dfs: DfsName | undefined): Share.Share => ({
     server: peer.server,
     port: peer.port,
@@ -158,6 +161,8 @@ export const make = (peer: Peer, tree: Tree, functions: Functions): ConnectedSha
     limits,
     sessionKey: `${peer.server}:${peer.port}/${session}`,
     dialect,
+    continuouslyAvailable,
+    ended: () => tree.lost === undefined ? ended() : "there",
     compounds,
     ...Arguments.guard(
       {

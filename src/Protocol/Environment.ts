@@ -37,6 +37,20 @@ export const time = (name: string): Config.Config<Duration.Duration | undefined>
   timeThat(name, (millis) => millis >= 0, "a time that is not negative")
 
 /**
+ * A time with its unit, or a word that stands for none.
+ *
+ * @since 0.2.0
+ */
+export const timeOr = <const A extends string>(
+  name: string,
+  word: A
+): Config.Config<Duration.Duration | A | undefined> =>
+  Config.flatMap(
+    optional(Config.String(name)),
+    (text): Config.Config<Duration.Duration | A | undefined> => text === word ? Config.succeed(word) : time(name)
+  )
+
+/**
  * A time of more than 0, with its unit.
  *
  * @since 0.2.0

@@ -1,15 +1,17 @@
 /**
  * The failures between a client and its peer, as values.
  *
- * There are five kinds, so that a caller knows what to do: the server refused (`SmbError`), the server did not answer
+ * There are six kinds, so that a caller knows what to do: the server refused (`SmbError`), the server did not answer
  * (`TransportError`), the peer broke the protocol or a security promise (`ProtocolError`), its bytes made no sense
- * (`Malformed`, in `src/Codec`), or the caller gave a value that cannot be used (`ArgumentError`). None of them ever
+ * (`Malformed`, in `src/Codec`), the caller gave a value that cannot be used (`ArgumentError`), or an open file
+ * did not outlive its connection (`ReconnectError`, in its own module). None of them ever
  * holds a password, a hash, a key or a payload.
  */
 import * as Schema from "effect/Schema"
 import type { Malformed } from "../Codec/Malformed.ts"
 import * as NtStatus from "../Codec/NtStatus.ts"
 import * as Explanation from "./Explanation.ts"
+import type { ReconnectError } from "./ReconnectError.ts"
 
 /**
  * A symbolic link on a path, if the server leaves it to the client to follow (MS-SMB2 2.2.2.2.1).
@@ -392,4 +394,4 @@ export class ArgumentError extends Schema.TaggedError<ArgumentError>()("Argument
  *
  * @since 0.1.0
  */
-export type RequestError = SmbError | TransportError | ProtocolError | Malformed | ArgumentError
+export type RequestError = SmbError | TransportError | ProtocolError | Malformed | ArgumentError | ReconnectError

@@ -17,6 +17,7 @@ import { afterSending, type ProtocolError, type TransportError } from "./Errors.
 import * as FrameReader from "./FrameReader.ts"
 import type { RequestListener } from "./RequestListener.ts"
 import type { RequestMeter } from "./RequestMeter.ts"
+import type { Ended } from "./Share.ts"
 import type * as Transport from "./Transport.ts"
 
 /**
@@ -110,6 +111,7 @@ export abstract class Multiplexer<O extends Options> implements Transport.Handle
   readonly options: O
   protected duplex: Transport.Duplex | undefined
   private readonly frames: FrameReader.FrameReader
+  private closedHere = false
   private failure: ConnectionError | undefined
   /** Ticks since the last bytes from the server. */
   protected silence = 0
@@ -155,6 +157,18 @@ export abstract class Multiplexer<O extends Options> implements Transport.Handle
   /** Why the connection has ended, if it has. */
   get failed(): ConnectionError | undefined {
     return this.failure
+  }
+
+  /** The side that has ended the connection, if it has ended. */
+  get ended(): Ended | undefined {
+    return this.failure === undefined ? undefined : this.closedHere ? "here" : "there"
+  }
+
+  /** Ends the connection, because no user of this side needs it any more. */
+  close(): void {
+    if (this.failure !== undefined) return
+    this.closedHere = true
+    this.fail(this.transportError("ConnectionClosed", "closed on this side"))
   }
 
   /** Responses without a request, since the connection was made. */
@@ -218,7 +232,7 @@ export const live = (
   Effect.andThen(
     Effect.addFinalizer(() =>
       Effect.sync(() => {
-        if (isOurs()) connection.fail(connection.transportError("ConnectionClosed", "closed on this side"))
+        if (isOurs()) connection.close()
       })
     ),
     Effect.sync(() => {

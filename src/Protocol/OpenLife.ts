@@ -43,6 +43,8 @@ export interface Open {
   readonly isClosed: () => boolean
   /** Runs an operation on it. */
   readonly run: <A>(operation: Operation.Any, effect: Effect.Effect<A, RequestError>) => Effect.Effect<A, RequestError>
+  /** The same, but a failure says `sent` only of this operation (`Share.OpenFile.attempt`). */
+  readonly attempt: Open["run"]
   /** Closes before the scope does, and fails with the server's error. */
   readonly close: Effect.Effect<void, RequestError>
 }
@@ -79,7 +81,7 @@ export const make = (ends: Ends): Effect.Effect<Open, never, Scope.Scope> =>
     const changing = <A>(effect: Effect.Effect<A, RequestError>) =>
       Changes.recorded((own) =>
         effect.pipe(
-          Effect.mapError((error) => record.mark(own.mark(error))),
+          Effect.mapError(own.mark),
           Effect.onExit((exit) => {
             if (own.changed) record.note()
             const refused = isRefused(exit)
@@ -91,9 +93,10 @@ export const make = (ends: Ends): Effect.Effect<Open, never, Scope.Scope> =>
       )
     const open: Open = {
       isClosed: () => closed,
+      attempt: (operation, effect) => Changes.operation(operation) ? changing(effect) : effect,
       run: (operation, effect) =>
         Changes.operation(operation)
-          ? changing(effect)
+          ? Effect.mapError(changing(effect), record.mark)
           // A flush, which makes the changes durable, is part of them.
           : operation._tag === "Flush"
           ? Effect.mapError(effect, record.mark)

@@ -61,6 +61,21 @@ export interface DurableHandle {
 }
 
 /**
+ * What a version of the protocol needs to reclaim a durable open after its connection has ended (MS-SMB2 3.2.4.4).
+ * `Share.open` takes it back in `OpenOptions.reclaim`; nothing else looks into it.
+ *
+ * @since 0.2.0
+ */
+export interface Reclaim {
+  readonly fileId: { readonly persistent: bigint; readonly volatile: bigint }
+  readonly durable: DurableHandle
+  readonly lease: Lease | undefined
+  readonly oplockLevel: number
+  /** The lock sequences of the open, which go on (3.2.1.6). */
+  readonly locks: object | undefined
+}
+
+/**
  * An instance of an application that can move to another computer and open its files there again (MS-SMB2 2.2.13.2.13,
  * 2.2.13.2.15). The server then closes the opens that the instance still has by its earlier client.
  *
@@ -94,6 +109,11 @@ export interface OpenOptions {
    * Asks for a handle that survives a broken connection for this many milliseconds; 0 leaves the time to the server.
    */
   readonly durable?: { readonly timeout: number; readonly persistent?: boolean | undefined } | undefined
+  /**
+   * Reclaims the open of a connection that has ended. Nothing new is opened: the server gives the same open back, or
+   * fails with `ObjectNameNotFound` if it no longer has it. `ProtocolError` if the server gives another open.
+   */
+  readonly reclaim?: Reclaim | undefined
   /** Sent in dialect 3.0 and later. */
   readonly appInstance?: AppInstance | undefined
   /** Opens the file as it was at this time (100 ns ticks since 1601): a previous version. */
@@ -144,6 +164,13 @@ export interface OpenFile {
   readonly caching: () => { readonly oplockLevel: number; readonly leaseState: number }
   readonly run: <O extends Operation.Any>(operation: O) => Effect.Effect<Operation.Output<O>, RequestError>
   /**
+   * As `run`, but `sent` of a `TransportError` is about this operation alone, and not about earlier changes on the open:
+   * for a caller that decides whether to repeat it. Absent: `run` does the same.
+   */
+  readonly attempt?: OpenFile["run"] | undefined
+  /** What reclaims the open after its connection has ended; `undefined` if the server keeps nothing of it. */
+  readonly reclaim?: (() => Reclaim | undefined) | undefined
+  /**
    * Closes before the scope does, and fails with the server's error: perhaps the server could not keep the changes. If
    * the scope closes a changed file, the scope ends with that error as a defect.
    */
@@ -158,6 +185,13 @@ export interface OpenFile {
 export type Results<Ops extends ReadonlyArray<Operation.Any>> = {
   readonly [K in keyof Ops]: Result.Result<Operation.Output<Ops[K]>, SmbError>
 }
+
+/**
+ * The side that has ended a connection: this one, or the server or the network.
+ *
+ * @since 0.2.0
+ */
+export type Ended = "here" | "there"
 
 /**
  * A share of a server, in the name of one user.
@@ -177,6 +211,10 @@ export interface Share {
   readonly sessionKey: string
   /** The protocol's name in the documents: "3.1.1". */
   readonly dialect: string
+  /** Whether the server keeps opens of this share over its own restart (SMB2_SHARE_CAP_CONTINUOUS_AVAILABILITY). */
+  readonly continuouslyAvailable?: boolean | undefined
+  /** Whether the connection, the session or the share has ended, so that every request fails. Absent: not known. */
+  readonly ended?: (() => Ended | undefined) | undefined
   /** Opens a file until the scope ends. Errors: `SmbError` with the NTSTATUS, and all errors of the connection. */
   readonly open: (path: string, options: OpenOptions) => Effect.Effect<OpenFile, RequestError, Scope.Scope>
   /**

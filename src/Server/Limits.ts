@@ -71,6 +71,11 @@ export interface Limits {
   readonly refusalEntries: number
   /** How long a connection may stay without a logon. */
   readonly logonTime: Duration.Input
+  /**
+   * How long a session lasts before its user must authenticate again (STATUS_NETWORK_SESSION_EXPIRED, MS-SMB2
+   * 3.3.5.2.9). Its files stay open. A session by Kerberos lasts no longer than its ticket.
+   */
+  readonly sessionTime: Duration.Input
   /** How long a connection may be silent before the system checks whether its client still exists (TCP keep-alive). */
   readonly keepAlive: Duration.Input
   /** How long a client without open files may send nothing; then the server closes its connection. It can reconnect. */
@@ -152,6 +157,7 @@ export const defaults: Limits = {
   refusalTime: "15 minutes",
   refusalEntries: 16_384,
   logonTime: "45 seconds",
+  sessionTime: "365 days",
   keepAlive: "1 minute",
   idleTime: "15 minutes",
   breakTime: "35 seconds",

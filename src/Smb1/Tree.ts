@@ -129,17 +129,19 @@ const makeFile = (
         closeLater(tree, commands.fid)
       }
     })
+    const running = (through: OpenLife.Open["run"]): Share.OpenFile["run"] => (operation) =>
+      // FIDs are used again: a request after the close could reach another file.
+      Effect.suspend(() =>
+        life.isClosed() || commands.gone
+          ? Effect.fail(fromStatus(NtStatus.STATUS_FILE_CLOSED, operation._tag.toUpperCase(), full))
+          : through(operation, commands.run(operation))
+      )
     return {
       path,
       opened: open.opened,
       caching: () => held.caching,
-      run: (operation) =>
-        // FIDs are used again: a request after the close could reach another file.
-        Effect.suspend(() =>
-          life.isClosed() || commands.gone
-            ? Effect.fail(fromStatus(NtStatus.STATUS_FILE_CLOSED, operation._tag.toUpperCase(), full))
-            : life.run(operation, commands.run(operation))
-        ),
+      run: running(life.run),
+      attempt: running(life.attempt),
       close: life.close
     }
   })
@@ -208,6 +210,7 @@ const makeShare = (
     isDfs,
     limits: tree.limits,
     session: `NT1/${uid}`,
+    ended: () => connection.ended,
     dialect: "NT1",
     open: (dfs, path, options) => openFile(tree, dfs, path, options),
     batch: (dfs, path, options, operations) =>

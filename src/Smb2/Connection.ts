@@ -33,11 +33,13 @@ import * as ResponseVerification from "./ResponseVerification.ts"
 export { compound, request } from "./Request.ts"
 export type { ConnectionError, Outgoing, Owner, Reply, Security } from "./RequestInFlight.ts"
 
-/** Statuses that say that a share or a session is gone (MS-SMB2 3.2.5.1.6, 3.3.5.2.9, 3.3.5.2.11). */
+/**
+ * Statuses that say that a share or a session is gone (MS-SMB2 3.3.5.2.9, 3.3.5.2.11). A session that has expired is not
+ * gone: `Reauthentication`.
+ */
 const losses: Readonly<Record<number, Lost>> = {
   [NtStatus.STATUS_NETWORK_NAME_DELETED]: "share",
-  [NtStatus.STATUS_USER_SESSION_DELETED]: "session",
-  [NtStatus.STATUS_NETWORK_SESSION_EXPIRED]: "session"
+  [NtStatus.STATUS_USER_SESSION_DELETED]: "session"
 }
 
 /**

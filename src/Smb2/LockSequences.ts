@@ -38,9 +38,27 @@ export class LockSequences {
   readonly #numbers = new Map<number, number>()
   readonly #free: Array<number> = []
   #used = 0
+  /** The places of the requests without a response, by request. */
+  readonly #unanswered = new WeakMap<object, LockSequence>()
 
-  /** The place of a new request; `none` if every bucket has a request without a response. */
-  take(): LockSequence {
+  /**
+   * The place of a request; `none` if every bucket has a request without a response. The same request gets its place
+   * again while it has no response: the server then recognizes it.
+   */
+  take(request?: object): LockSequence {
+    const known = request === undefined ? undefined : this.#unanswered.get(request)
+    if (known !== undefined) return known
+    const taken = this.#next()
+    if (request !== undefined && taken !== none) this.#unanswered.set(request, taken)
+    return taken
+  }
+
+  /** Whether the server would recognize this request, which has no response yet. */
+  recognizes(request: object): boolean {
+    return this.#unanswered.has(request)
+  }
+
+  #next(): LockSequence {
     const lockSequenceIndex = this.#free.pop() ?? (this.#used < buckets ? ++this.#used : 0)
     return lockSequenceIndex === 0
       ? none
@@ -48,7 +66,8 @@ export class LockSequences {
   }
 
   /** The server has responded to the request: its bucket is free for the next one, which has another number. */
-  answered({ lockSequenceIndex, lockSequenceNumber }: LockSequence): void {
+  answered({ lockSequenceIndex, lockSequenceNumber }: LockSequence, request?: object): void {
+    if (request !== undefined) this.#unanswered.delete(request)
     if (lockSequenceIndex === 0) return
     this.#numbers.set(lockSequenceIndex, (lockSequenceNumber + 1) & 0xf)
     this.#free.push(lockSequenceIndex)

@@ -5,6 +5,7 @@
  * preauthentication integrity end the connection with a typed error.
  */
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -99,7 +100,34 @@ export type NegotiateError = RequestError
 export const extendPreauthHash = (hash: Uint8Array, packet: Uint8Array): Uint8Array =>
   createHash("sha512").update(hash).update(packet).digest()
 
-const makeRequest = (settings: Settings.Settings, host: string, entropy: Entropy.Source): Negotiate.Request => {
+/**
+ * The ClientGuids of one client, by host name (MS-SMB2 3.2.1.1): a server gives durable opens with leases back only to
+ * the ClientGuid that made them, so each connection to a server has the same. Absent: each connection has its own.
+ *
+ * @since 0.2.0
+ */
+export const ClientGuids: Context.Reference<Map<string, Uint8Array> | undefined> = Context.Reference(
+  "effect-smb/Smb2/ClientGuids",
+  { defaultValue: (): Map<string, Uint8Array> | undefined => undefined }
+)
+
+/** The ClientGuid for a host, with the random bytes that this client has used there before. */
+const guidFor = (
+  host: string,
+  entropy: Entropy.Source,
+  guids: Map<string, Uint8Array> | undefined
+): Uint8Array => {
+  const guid = guids?.get(host) ?? entropy.bytes(16, `ClientGuid for ${host}`)
+  guids?.set(host, guid)
+  return guid
+}
+
+const makeRequest = (
+  settings: Settings.Settings,
+  host: string,
+  entropy: Entropy.Source,
+  guids: Map<string, Uint8Array> | undefined
+): Negotiate.Request => {
   const dialects = Settings.smb2Dialects(settings.dialects).map((name) => Dialects.revisions[name]).sort((a, b) =>
     a - b
   )
@@ -135,7 +163,7 @@ const makeRequest = (settings: Settings.Settings, host: string, entropy: Entropy
       ? SecurityMode.SMB2_NEGOTIATE_SIGNING_REQUIRED
       : SecurityMode.SMB2_NEGOTIATE_SIGNING_ENABLED,
     capabilities,
-    clientGuid: newest >= Dialect.SMB_2_1 ? entropy.bytes(16, `ClientGuid for ${host}`) : new Uint8Array(16),
+    clientGuid: newest >= Dialect.SMB_2_1 ? guidFor(host, entropy, guids) : new Uint8Array(16),
     dialects,
     negotiateContexts: contexts
   }
@@ -248,7 +276,7 @@ const negotiate = Effect.fnUntraced(function*(
   begun: BegunBySmb1 | undefined
 ) {
   const { server } = connection.options
-  const asked = makeRequest(settings, server, entropy)
+  const asked = makeRequest(settings, server, entropy, yield* ClientGuids)
   if (settings.multiProtocol || begun !== undefined) {
     const answer = yield* MultiProtocolNegotiate.negotiate(connection, asked.dialects, begun?.packet)
     if (answer.dialectRevision !== Dialect.SMB_2_WILDCARD) {

@@ -24,6 +24,30 @@ export interface Open {
   readonly opened: Share.Opened
 }
 
+/** The lease of an open that is reclaimed, in the version that the server granted. */
+const reclaimedLease = ({ epoch, leaseKey, leaseState }: Share.Lease, dialect: number): CreateContext.Request => {
+  const common = { leaseKey, leaseState, leaseFlags: 0 }
+  return dialect >= Dialect.SMB_3_0
+    ? { _tag: "RequestLeaseV2", ...common, parentLeaseKey: new Uint8Array(16), epoch }
+    : { _tag: "RequestLease", ...common }
+}
+
+/** The contexts that reclaim an open, and no others: a server refuses any other with them (3.2.4.4). */
+const reclaiming = (
+  { durable: { createGuid, persistent }, fileId, lease }: Share.Reclaim,
+  dialect: number
+): ReadonlyArray<CreateContext.Request> => [
+  createGuid === undefined
+    ? { _tag: "DurableHandleReconnect", fileId }
+    : {
+      _tag: "DurableHandleReconnectV2",
+      fileId,
+      createGuid,
+      flags: persistent ? DurableHandleFlags.SMB2_DHANDLE_FLAG_PERSISTENT : 0
+    },
+  ...(lease === undefined ? [] : [reclaimedLease(lease, dialect)])
+]
+
 const leaseContext = (lease: Share.LeaseRequest, dialect: number, entropy: Entropy.Source): CreateContext.Request => {
   const leaseKey = lease.leaseKey ?? entropy.bytes(16, "LeaseKey")
   const common = { leaseKey, leaseState: lease.leaseState, leaseFlags: 0 }
@@ -89,10 +113,14 @@ export const encode = (
   dialect: number,
   entropy: Entropy.Source
 ): { readonly body: Uint8Array; readonly createGuid: Uint8Array } => {
-  const createGuid = options.durable === undefined ? new Uint8Array(16) : entropy.bytes(16, "CreateGuid")
-  const leases = options.lease !== undefined && dialect >= Dialect.SMB_2_1
+  const { reclaim } = options
+  const createGuid = reclaim?.durable.createGuid ??
+    (options.durable === undefined || reclaim !== undefined ? new Uint8Array(16) : entropy.bytes(16, "CreateGuid"))
+  const leases = reclaim === undefined
+    ? options.lease !== undefined && dialect >= Dialect.SMB_2_1
+    : reclaim.lease !== undefined
   const body = Codec.encode(Create.Request)({
-    requestedOplockLevel: leases ? OplockLevel.SMB2_OPLOCK_LEVEL_LEASE : options.oplockLevel ?? 0,
+    requestedOplockLevel: leases ? OplockLevel.SMB2_OPLOCK_LEVEL_LEASE : (reclaim ?? options).oplockLevel ?? 0,
     impersonationLevel: options.impersonationLevel ?? ImpersonationLevel.Impersonation,
     desiredAccess: options.desiredAccess,
     fileAttributes: options.fileAttributes ?? 0,
@@ -100,7 +128,9 @@ export const encode = (
     createDisposition: options.createDisposition,
     createOptions: options.createOptions,
     name,
-    createContexts: contexts(options, dialect, createGuid, entropy)
+    createContexts: reclaim === undefined
+      ? contexts(options, dialect, createGuid, entropy)
+      : reclaiming(reclaim, dialect)
   })
   return { body, createGuid }
 }
@@ -167,6 +197,19 @@ export const decode = (reply: Reply, createGuid: Uint8Array): Result.Result<Open
       ...granted(response.createContexts, createGuid)
     }
   }))
+
+/**
+ * How the response to a CREATE that reclaims an open differs from that open; `undefined` if it is the same open. The
+ * server must give the persistent half of the FileId back, and the lease (3.3.5.9.7, 3.3.5.9.12).
+ *
+ * @since 0.2.0
+ */
+export const differs = ({ fileId, opened }: Open, reclaim: Share.Reclaim): string | undefined => {
+  if (fileId.persistent !== reclaim.fileId.persistent) return "another FileId"
+  if (reclaim.lease === undefined) return undefined
+  if (opened.lease === undefined) return "no lease"
+  return Buffer.compare(opened.lease.leaseKey, reclaim.lease.leaseKey) === 0 ? undefined : "another lease key"
+}
 
 /**
  * The body of a CLOSE request.

@@ -22,6 +22,7 @@ import * as Header from "./Header.ts"
 import { Command, Dialect, HeaderFlags, SecurityMode, SessionFlags } from "./Message/Constants.ts"
 import * as SessionSetup from "./Message/SessionSetup.ts"
 import { type Agreed, extendPreauthHash, type Negotiated } from "./Negotiate.ts"
+import type { Reauthentication } from "./Reauthentication.ts"
 import type * as Settings from "./Settings.ts"
 import * as Signing from "./Signing.ts"
 
@@ -39,6 +40,8 @@ export interface Session extends Agreed {
   readonly unauthenticated: boolean
   /** Whether FSCTL_VALIDATE_NEGOTIATE_INFO has succeeded. */
   validated: boolean
+  /** How its user authenticates again when it expires, if that is possible. */
+  reauthentication: Reauthentication | undefined
 }
 
 const ascii = (text: string): Uint8Array => Buffer.from(text, "latin1")
@@ -132,12 +135,15 @@ interface Exchange {
 const exchange = Effect.fnUntraced(function*(
   { connection, negotiated }: Agreed,
   settings: Settings.Settings,
-  logon: Authenticator.AuthenticatorSession
+  logon: Authenticator.AuthenticatorSession,
+  /** The session whose user authenticates again, or the SessionId of a lost session that the new one replaces. */
+  before: Pick<Session, "security" | "encrypted"> | bigint
 ): Effect.fn.Return<Exchange, RequestError | AuthenticationError> {
+  const again = typeof before === "bigint" ? undefined : before
   const encode = Codec.encode(SessionSetup.Request)
   const decode = Codec.decode("SMB2 SESSION_SETUP Response", Codec.at(Header.size, SessionSetup.Response))
   let hash = negotiated.preauthHash
-  let sessionId = 0n
+  let sessionId = again?.security.sessionId ?? 0n
   let input = negotiated.securityBuffer
   for (let leg = 0; leg < SessionErrors.mostLegs; leg++) {
     const step = yield* logon.step(input)
@@ -149,10 +155,13 @@ const exchange = Effect.fnUntraced(function*(
           ? SecurityMode.SMB2_NEGOTIATE_SIGNING_REQUIRED
           : SecurityMode.SMB2_NEGOTIATE_SIGNING_ENABLED,
         capabilities: negotiated.asked.capabilities & 1,
-        previousSessionId: 0n,
+        previousSessionId: typeof before === "bigint" ? before : 0n,
         securityBuffer: step.token
       }),
-      security: keyless(sessionId),
+      ...(again === undefined
+        ? { security: keyless(sessionId) }
+        // The session has its keys already, and keeps them (3.2.5.3.2).
+        : { security: again.security, encrypted: again.encrypted, mustSign: again.security.sign !== undefined }),
       onSent: (packet) => {
         hash = extendPreauthHash(hash, packet)
       }
@@ -179,10 +188,11 @@ const exchange = Effect.fnUntraced(function*(
 const establish = Effect.fnUntraced(function*(
   agreed: Agreed,
   settings: Settings.Settings,
-  logon: Authenticator.AuthenticatorSession
+  logon: Authenticator.AuthenticatorSession,
+  previousSessionId: bigint
 ): Effect.fn.Return<Session, RequestError | AuthenticationError> {
   const { connection, negotiated } = agreed
-  const { preauthHash, reply, response, sessionId } = yield* exchange(agreed, settings, logon)
+  const { preauthHash, reply, response, sessionId } = yield* exchange(agreed, settings, logon, previousSessionId)
   const refuse = (
     reason: "SigningUnavailable" | "EncryptionUnavailable" | "NotSigned" | "BadSignature",
     detail: string
@@ -203,7 +213,15 @@ const establish = Effect.fnUntraced(function*(
         "encryption is required, but a guest's session cannot be encrypted (`encryption: \"if-offered\"`)"
       )
     }
-    return { ...agreed, settings, security: keyless(sessionId), encrypted: false, unauthenticated, validated: true }
+    return {
+      ...agreed,
+      settings,
+      security: keyless(sessionId),
+      encrypted: false,
+      unauthenticated,
+      validated: true,
+      reauthentication: undefined
+    }
   }
   yield* logon.accept(response.securityBuffer)
   const sessionKey = logon.sessionKey()
@@ -220,7 +238,8 @@ const establish = Effect.fnUntraced(function*(
       security: keyless(sessionId),
       encrypted: false,
       unauthenticated: true,
-      validated: true
+      validated: true,
+      reauthentication: undefined
     }
   }
   const security = makeSecurity(negotiated, sessionId, Redacted.value(sessionKey), preauthHash)
@@ -246,7 +265,8 @@ const establish = Effect.fnUntraced(function*(
     security: { ...security, signsAll: settings.signing === "required" || serverSigns, encryptsAll: encrypted },
     encrypted,
     unauthenticated: false,
-    validated: negotiated.dialect === Dialect.SMB_3_1_1
+    validated: negotiated.dialect === Dialect.SMB_3_1_1,
+    reauthentication: undefined
   }
 })
 
@@ -265,7 +285,27 @@ const logoff = (session: Session): Effect.Effect<void> =>
   )
 
 /**
- * Logs on. The session is logged off when the scope closes.
+ * Authenticates the user of a live session again (3.2.4.2.3, 3.2.5.3.2). The session keeps its SessionId and its keys.
+ *
+ * Errors: as `setup`. The session is then as before, and the server refuses its requests.
+ *
+ * @since 0.2.0
+ */
+export const reauthenticate = Effect.fnUntraced(function*(
+  session: Session,
+  logon: Authenticator.AuthenticatorSession
+): Effect.fn.Return<void, RequestError | AuthenticationError> {
+  const { response } = yield* exchange(session, session.settings, logon, session)
+  const unauthenticated =
+    (response.sessionFlags & (SessionFlags.SMB2_SESSION_FLAG_IS_GUEST | SessionFlags.SMB2_SESSION_FLAG_IS_NULL)) !== 0
+  // The server's proof would be missing: an attacker could have kept a session alive.
+  if (unauthenticated) return yield* SessionErrors.guestNotSigned(session.connection.options)
+  yield* logon.accept(response.securityBuffer)
+})
+
+/**
+ * Logs on. The session is logged off when the scope closes. `previousSessionId`: a session of the same user on a lost
+ * connection, which the server ends for this one (3.3.5.5.3); 0 for none.
  *
  * Errors: `SmbError` with the server's status for the user (`LogonFailure`, `PasswordExpired`, ...), `ProtocolError` if
  * the required security is not available, `AuthenticationError` if the logon itself fails.
@@ -275,10 +315,11 @@ const logoff = (session: Session): Effect.Effect<void> =>
 export const setup = (
   agreed: Agreed,
   settings: Settings.Settings,
-  logon: Authenticator.AuthenticatorSession
+  logon: Authenticator.AuthenticatorSession,
+  previousSessionId = 0n
 ): Effect.Effect<Session, RequestError | AuthenticationError, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.tap(establish(agreed, settings, logon), (session) =>
+    Effect.tap(establish(agreed, settings, logon, previousSessionId), (session) =>
       Effect.sync(() => agreed.connection.addSession(session.security))),
     logoff,
     { interruptible: true }

@@ -26,6 +26,8 @@ import {
   Command,
   Dialect,
   HeaderFlags,
+  LeaseState,
+  OplockLevel,
   ShareCapabilities,
   ShareFlags,
   ShareType
@@ -33,6 +35,7 @@ import {
 import { Fsctl } from "./Message/Fsctl.ts"
 import * as TreeConnect from "./Message/TreeConnect.ts"
 import * as Open from "./Open.ts"
+import * as Reauthentication from "./Reauthentication.ts"
 import type { Session } from "./Session.ts"
 import * as SymbolicLink from "./SymbolicLink.ts"
 import * as ValidateNegotiate from "./ValidateNegotiate.ts"
@@ -91,9 +94,11 @@ class Tree extends ConnectedShare.Tree implements Connection.Owner {
     operation: O,
     fileId: FileId,
     path: string,
-    lockSequence?: LockSequences.LockSequence
+    lockSequence?: LockSequences.LockSequence,
+    refusals = 0
   ): Effect.Effect<Operation.Output<O>, RequestError> {
     const outgoing = this.encode(operation, fileId, lockSequence)
+    const seen = Reauthentication.countOf(this)
     return Effect.flatMap(
       Connection.request(
         this.session.connection,
@@ -101,8 +106,22 @@ class Tree extends ConnectedShare.Tree implements Connection.Owner {
         // closed.
         operation._tag === "Lock" ? { ...outgoing, orphan: () => this.unlockLater(operation, fileId) } : outgoing
       ),
-      (reply) => Effect.fromResult(Commands.decode(operation, reply, this.full(path)))
+      (reply) =>
+        Reauthentication.isNeeded(reply)
+          ? Reauthentication.resend(
+            this,
+            seen,
+            refusals + 1,
+            () => this.expired(Commands.commandName(outgoing.command), path),
+            (refusals) => this.run(operation, fileId, path, lockSequence, refusals)
+          )
+          : Effect.fromResult(Commands.decode(operation, reply, this.full(path)))
     )
+  }
+
+  /** The server's refusal of a request because the session has expired. */
+  expired(command: string, path: string): SmbError {
+    return fromStatus(NtStatus.STATUS_NETWORK_SESSION_EXPIRED, command, this.full(path))
   }
 
   private unlockLater({ ranges }: Operation.Lock, fileId: FileId): void {
@@ -116,6 +135,8 @@ class Tree extends ConnectedShare.Tree implements Connection.Owner {
 
   /** Closes an open without waiting, if its owner no longer waits. */
   closeLater(fileId: FileId): void {
+    // The server has ended the open with its share. By the same FileId the client may have reclaimed it already.
+    if (this.lost !== undefined) return
     this.session.connection.submit([this.closeOutgoing(fileId)], [() => {}])
   }
 
@@ -126,29 +147,44 @@ class Tree extends ConnectedShare.Tree implements Connection.Owner {
     this.session.connection.submit([this.encode(before, fileId)], [() => this.closeLater(fileId)])
   }
 
-  close(fileId: FileId, path: string): Effect.Effect<void, RequestError> {
+  close(fileId: FileId, path: string, refusals = 0): Effect.Effect<void, RequestError> {
+    const seen = Reauthentication.countOf(this)
     return Effect.flatMap(
       Connection.request(this.session.connection, this.closeOutgoing(fileId)),
-      (reply) => ConnectedShare.closed(reply.header.status, this.full(path))
+      (reply) =>
+        Reauthentication.isNeeded(reply)
+          ? Reauthentication.resend(
+            this,
+            seen,
+            refusals + 1,
+            () => this.expired("CLOSE", path),
+            (refusals) => this.close(fileId, path, refusals)
+          )
+          : ConnectedShare.closed(reply.header.status, this.full(path))
     )
   }
 }
 
 /** Runs the operations of an open. If the open can outlive its connection, its LOCK requests have sequences. */
-const runOf = (tree: Tree, { fileId, opened }: Open.Open, path: string): Share.OpenFile["run"] => {
+const runOf = (
+  tree: Tree,
+  { fileId, opened }: Open.Open,
+  path: string,
+  kept: LockSequences.LockSequences | undefined
+): { readonly run: Share.OpenFile["run"]; readonly locks: () => LockSequences.LockSequences | undefined } => {
   const plain = tree.session.negotiated.dialect === Dialect.SMB_2_0_2
-  let sequences = opened.durable === undefined || plain ? undefined : new LockSequences.LockSequences()
-  return (operation) => {
+  let sequences = kept ?? (opened.durable === undefined || plain ? undefined : new LockSequences.LockSequences())
+  const run: Share.OpenFile["run"] = (operation) => {
     switch (operation._tag) {
       case "Lock":
       case "Unlock":
         return Effect.suspend(() => {
           if (sequences === undefined) return tree.run(operation, fileId, path)
           const known = sequences
-          const sequence = known.take()
+          const sequence = known.take(operation)
           return tree.run(operation, fileId, path, sequence).pipe(
-            Effect.tap(() => Effect.sync(() => known.answered(sequence))),
-            Effect.tapErrorTag("SmbError", () => Effect.sync(() => known.answered(sequence)))
+            Effect.tap(() => Effect.sync(() => known.answered(sequence, operation))),
+            Effect.tapErrorTag("SmbError", () => Effect.sync(() => known.answered(sequence, operation)))
           )
         })
       case "Ioctl":
@@ -162,7 +198,14 @@ const runOf = (tree: Tree, { fileId, opened }: Open.Open, path: string): Share.O
         return tree.run(operation, fileId, path)
     }
   }
+  return { run, locks: () => sequences }
 }
+
+/** Whether a server still keeps a durable open with this oplock or lease for its client (3.3.1.4, 3.3.7.1). */
+const isKept = ({ durable, lease }: Share.Opened, caching: Breaks.Caching): boolean =>
+  durable !== undefined && (durable.persistent || (lease === undefined
+    ? caching.oplockLevel === OplockLevel.SMB2_OPLOCK_LEVEL_BATCH
+    : (caching.leaseState & LeaseState.SMB2_LEASE_HANDLE_CACHING) !== 0))
 
 const makeFile = (
   tree: Tree,
@@ -189,12 +232,27 @@ const makeFile = (
         tree.closeLater(open.fileId)
       }
     })
-    const run = runOf(tree, open, path)
+    const { locks, run } = runOf(
+      tree,
+      open,
+      path,
+      options.reclaim?.locks as LockSequences.LockSequences | undefined
+    )
+    const { durable, lease } = open.opened
     return {
       path,
       opened: open.opened,
       caching: () => held.caching,
       run: (operation) => life.run(operation, run(operation)),
+      attempt: (operation) => life.attempt(operation, run(operation)),
+      reclaim: () =>
+        durable === undefined || !isKept(open.opened, held.caching) ? undefined : {
+          fileId: open.fileId,
+          durable,
+          lease: lease === undefined ? undefined : { ...lease, leaseState: held.caching.leaseState },
+          oplockLevel: held.caching.oplockLevel,
+          locks: locks()
+        },
       close: life.close
     }
   })
@@ -233,10 +291,12 @@ const openFile = (
   tree: Tree,
   dfs: ConnectedShare.DfsName | undefined,
   path: string,
-  options: Share.OpenOptions
+  options: Share.OpenOptions,
+  refusals = 0
 ): Effect.Effect<Share.OpenFile, RequestError, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) => {
     const { createGuid, outgoing } = createOutgoing(tree, dfs, path, options)
+    const seen = Reauthentication.countOf(tree)
     const request = Connection.request(tree.session.connection, {
       ...outgoing,
       orphan: (reply) => {
@@ -245,10 +305,44 @@ const openFile = (
       }
     })
     return Effect.flatMap(restore(request), (reply): Effect.Effect<Share.OpenFile, RequestError, Scope.Scope> => {
+      if (Reauthentication.isNeeded(reply)) {
+        return restore(Reauthentication.resend<Share.OpenFile, Scope.Scope>(
+          tree,
+          seen,
+          refusals + 1,
+          () => refused(tree, path, reply),
+          (refusals) => openFile(tree, dfs, path, options, refusals)
+        ))
+      }
       if (reply.header.status !== 0) return Effect.fail(refused(tree, path, reply))
       return Effect.flatMap(Effect.fromResult(Open.decode(reply, createGuid)), (open) =>
-        makeFile(tree, open, path, options))
+        options.reclaim === undefined
+          ? makeFile(tree, open, path, options)
+          : reclaimed(tree, open, path, options, options.reclaim))
     })
+  })
+
+/** The open that the server has given back: it stays durable, which the response does not repeat (3.3.5.9.12). */
+const reclaimed = (
+  tree: Tree,
+  open: Open.Open,
+  path: string,
+  options: Share.OpenOptions,
+  reclaim: Share.Reclaim
+): Effect.Effect<Share.OpenFile, RequestError, Scope.Scope> =>
+  Effect.suspend(() => {
+    const difference = Open.differs(open, reclaim)
+    if (difference === undefined) {
+      return makeFile(tree, { ...open, opened: { ...open.opened, durable: reclaim.durable } }, path, options)
+    }
+    tree.closeLater(open.fileId)
+    return Effect.fail(
+      tree.session.connection.protocolError(
+        "UnexpectedResponse",
+        `the server gave ${difference} when the open of ${tree.full(path)} was reclaimed, so it is not used: ` +
+          "the server is at fault"
+      )
+    )
   })
 
 /** A server that takes no related requests responds to all of them with one of these, and to the first alone with success. */
@@ -278,9 +372,11 @@ const batch = (
   dfs: ConnectedShare.DfsName | undefined,
   path: string,
   options: Share.OpenOptions,
-  operations: ReadonlyArray<Operation.Any>
+  operations: ReadonlyArray<Operation.Any>,
+  refusals = 0
 ): Effect.Effect<OpenLife.Batched, RequestError> => {
   const { createGuid, outgoing } = createOutgoing(tree, dfs, path, options)
+  const seen = Reauthentication.countOf(tree)
   const encoded = operations.map((operation) => tree.encode(operation, anyFileId))
   const outgoings: ReadonlyArray<Connection.Outgoing> = [
     outgoing,
@@ -296,6 +392,15 @@ const batch = (
     Connection.compound(connection, outgoings),
     (replies): Effect.Effect<OpenLife.Batched, RequestError> => {
       const created = replies[0]!
+      if (Reauthentication.isNeeded(created)) {
+        return Reauthentication.resend(
+          tree,
+          seen,
+          refusals + 1,
+          () => refused(tree, path, created),
+          (refusals) => batch(tree, dfs, path, options, operations, refusals)
+        )
+      }
       if (areRefused(replies)) return oneByOne(tree, openFile(tree, dfs, path, options), options, operations)
       if (created.header.status !== 0) return Effect.fail(refused(tree, path, created))
       const open = Open.decode(created, createGuid)
@@ -352,7 +457,7 @@ const connect = Effect.fnUntraced(function*(session: Session, share: string, bre
       session.encrypted || demandsEncryption(response),
       breaks
     )
-  const reply = yield* Connection.request(connection, {
+  const outgoing: Connection.Outgoing = {
     command: Command.TREE_CONNECT,
     body: Codec.encode(TreeConnect.Request)({
       flags: 0,
@@ -368,7 +473,17 @@ const connect = Effect.fnUntraced(function*(session: Session, share: string, bre
       if (Result.isFailure(response)) return
       connection.submit([disconnectOutgoing(make(reply, response.success))], [() => {}])
     }
-  })
+  }
+  const refused = () => fromStatus(NtStatus.STATUS_NETWORK_SESSION_EXPIRED, "TREE_CONNECT", uncPath)
+  const send = (refusals: number): Effect.Effect<Connection.Reply, RequestError> => {
+    const owner = { session, onLost: () => {} }
+    const seen = Reauthentication.countOf(owner)
+    return Effect.flatMap(Connection.request(connection, outgoing), (reply) =>
+      Reauthentication.isNeeded(reply)
+        ? Reauthentication.resend(owner, seen, refusals + 1, refused, send)
+        : Effect.succeed(reply))
+  }
+  const reply = yield* send(0)
   const { status } = reply.header
   if (status !== 0) {
     // smbd says the same where the share demands encryption and the session has no key for it.
@@ -410,6 +525,8 @@ const makeShare = (tree: Tree, name: string, response: TreeConnect.Response): Co
     },
     session: String(tree.session.security.sessionId),
     dialect: Dialects.nameOf(negotiated.dialect),
+    continuouslyAvailable: (response.capabilities & ShareCapabilities.SMB2_SHARE_CAP_CONTINUOUS_AVAILABILITY) !== 0,
+    ended: () => connection.ended,
     open: (dfs, path, options) => openFile(tree, dfs, path, options),
     batch: (dfs, path, options, operations) => batch(tree, dfs, path, options, operations),
     compounds: () => !connection.refusesCompounds,

@@ -240,7 +240,9 @@ const events = <E, R>(
   Spans.stream(
     Stream.callback<TransferEvent, TransferError | E, R | Scope.Scope>(
       (queue) => {
-        const run = new Run((event) => Queue.offer(queue, event))
+        const run = new Run((events) =>
+          events.length === 1 ? Queue.offer(queue, events[0]!) : Queue.offerAll(queue, events)
+        )
         // If the consumer has gone, what is left at the target is told all the same.
         const unread = Effect.flatMap(
           Queue.clear(queue),

@@ -2,8 +2,8 @@
  * Kerberos without a domain: the holder of a service's key makes tickets for it with any content (RFC 4120, RFC 3962,
  * RFC 4121). For the system's library on both sides: keytabs, ticket caches, and a client's first token.
  */
-import { Der } from "effect-smb/Auth"
 import { createCipheriv, createHmac, randomBytes } from "node:crypto"
+import * as Der from "../../src/Auth/Der.ts"
 
 const aes256 = 18
 export const realm = "CORP.TEST"

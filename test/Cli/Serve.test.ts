@@ -77,7 +77,7 @@ const folder = Effect.acquireRelease(
 const client = (user: string, password: string): Effect.Effect<SmbClient.Client, never, Scope.Scope> =>
   Effect.map(
     Layer.build(
-      SmbClient.layer({}).pipe(
+      SmbClient.layer({ reconnect: "never" }).pipe(
         Layer.provide([TcpTransport.layer(), Credentials.layer(Credentials.password(user, Redacted.make(password)))])
       )
     ),

@@ -460,7 +460,7 @@ describe("a request that gets nothing", () => {
         }),
         scope
       )
-      const context = yield* Layer.build(Served.client())
+      const context = yield* Layer.build(Served.client({ reconnect: "never" }))
       const portOf = (share: string) =>
         Effect.provide(
           Effect.map(listen(`//127.0.0.1:${server.port}/${share}`), ({ port }) => port),

@@ -15,7 +15,7 @@ import { printed } from "./served.ts"
 
 const provide = (files: TestTransport.Files, options: Omit<TestTransport.ServerOptions, "shares"> = {}) =>
   Effect.provide(
-    SmbClient.layer().pipe(
+    SmbClient.layer({ reconnect: "never" }).pipe(
       Layer.provideMerge(
         TestTransport.layer({
           nas: { user: "joe", password: "secret", shares: { data: files }, ...options },

@@ -25,7 +25,7 @@ const said = (
       Verbose.listener(endpoint, level, (line) => lines.push(line), () => time += 2)
     yield* Effect.flatMap(SmbClient.SmbClient, (smb) => Effect.ignore(use(smb))).pipe(
       Effect.provide(
-        SmbClient.layer(options).pipe(
+        SmbClient.layer({ reconnect: "never", ...options }).pipe(
           Layer.provide([transport, Credentials.layer(Credentials.password("user", Redacted.make(password)))]),
           Layer.provide(Layer.succeed(CurrentRequestListener, listen)),
           Layer.provideMerge(Layer.fresh(Logger.layer([])))

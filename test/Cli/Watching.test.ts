@@ -60,7 +60,7 @@ describe("watch", () => {
       const { err, failure, objects } = yield* Served.printed(
         Watching.watch(Served.path("//nas/data/in"), { json: true, recursive: false })
       ).pipe(Effect.provide(
-        SmbClient.layer().pipe(
+        SmbClient.layer({ reconnect: "never" }).pipe(
           Layer.provideMerge(TestTransport.layer({
             nas: { user: "joe", password: "secret", shares: { data: { in: {} } }, faults: [drop, end] }
           })),

@@ -44,7 +44,7 @@ export const path = (text: string): Remote.Remote => Result.getOrThrow(Remote.pa
 
 export const provide = (files: TestTransport.Files, options: Omit<TestTransport.ServerOptions, "shares"> = {}) =>
   Effect.provide(
-    SmbClient.layer().pipe(
+    SmbClient.layer({ reconnect: "never" }).pipe(
       Layer.provideMerge(TestTransport.layerFiles({ data: files }, options)),
       Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password")))),
       Layer.provideMerge(NodeServices.layer)

@@ -213,7 +213,7 @@ describe("a client's connections", () => {
       yield* servers.up("nas")
       assert.strictEqual(yield* smb.readFileString(f), "text")
       assert.strictEqual(yield* servers.connected, 3)
-    }).pipe(provide(TestTransport.layerFiles(files))))
+    }).pipe(provide(TestTransport.layerFiles(files), { reconnect: "never" })))
 
   it.effect("fail with TimedOut within 120 seconds when a server is silent at any step", () =>
     Effect.gen(function*() {

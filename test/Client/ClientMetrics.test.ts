@@ -115,11 +115,13 @@ describe("the metrics of a client", () => {
         Effect.gen(function*() {
           yield* smb.stat(path("f"))
           assert.strictEqual(yield* count(ClientMetrics.reconnects), 0)
-          yield* Effect.flip(smb.readFile(path("f")))
-          yield* smb.stat(path("f"))
+          yield* smb.readFile(path("f"))
         }), {
         faults: [{ on: "READ", is: "drop", times: 1 }]
       })
+      assert.strictEqual(yield* count(ClientMetrics.losses), 1)
+      assert.strictEqual(yield* count(ClientMetrics.recoveryAttempts), 1)
+      assert.strictEqual(yield* count(ClientMetrics.recoveries, "back"), 1)
       assert.strictEqual(yield* count(ClientMetrics.reconnects), 1)
       assert.strictEqual(yield* count(ClientMetrics.connectionAttempts, "connected"), 2)
       assert.isAtLeast(yield* count(ClientMetrics.requests, "READ", "NONE"), 1)

@@ -259,7 +259,7 @@ const ofFile: {
   write: [(file) => file.write(0, new Uint8Array(2500)), 2500],
   sink: [(file) => Stream.run(Stream.make(new Uint8Array(2500)), file.sink()), 2500],
   writeFrom: [
-    (file) => file.writeFrom((buffer, offset) => Effect.succeed(offset < 3000n ? buffer.length : 0)),
+    (file) => file.writeFrom((buffer, offset) => Effect.succeed(Math.min(buffer.length, 3000 - Number(offset)))),
     3000
   ],
   flush: [(file) => file.flush],

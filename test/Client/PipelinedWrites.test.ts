@@ -170,7 +170,45 @@ describe("WRITEs at once", () => {
 })
 
 describe("the buffers that `fill` gets", () => {
-  it.effect("have the limit's size, are in no WRITE, and are as many as WRITEs in flight", () =>
+  for (
+    const [limit, due] of [[2_097_152, 1], [1_048_576, 1], [524_289, 1], [524_288, 2], [130_048, 8], [
+      65_536,
+      8
+    ]] as const
+  ) {
+    it.effect(`hold ${due} of the WRITEs of ${limit} bytes, whose bytes are lent again after the last of them`, () =>
+      Effect.gen(function*() {
+        // More than are in flight at once, so that each buffer is lent again.
+        const content = new Uint8Array(limit * due * 12).fill(7)
+        const waiting = new Map<ArrayBufferLike, number>()
+        const stored = new Uint8Array(content.length)
+        let most = 0
+        const { file } = make({
+          answer: (one) =>
+            one._tag !== "Write" ? undefined : Effect.suspend(() => {
+              const { buffer } = one.data
+              const count = (waiting.get(buffer) ?? 0) + 1
+              waiting.set(buffer, count)
+              most = Math.max(most, count)
+              return Effect.map(Scripted.settle, () => {
+                stored.set(one.data, Number(one.offset))
+                waiting.set(buffer, waiting.get(buffer)! - 1)
+                return one.data.length
+              })
+            })
+        }, limit)
+        const fill = filling(content)
+        yield* file.writeFrom((buffer) => {
+          assert.strictEqual(buffer.length, limit * due)
+          assert.strictEqual(waiting.get(buffer.buffer) ?? 0, 0)
+          return fill(buffer)
+        })
+        assert.strictEqual(most, due)
+        assert.isTrue(Buffer.from(stored.buffer).equals(content))
+      }))
+  }
+
+  it.effect("hold whole WRITEs up to 1 MiB, are in no WRITE, and are as many as WRITEs in flight", () =>
     Effect.gen(function*() {
       const content = bytes(600)
       const inFlight = new Set<ArrayBufferLike>()
@@ -191,7 +229,7 @@ describe("the buffers that `fill` gets", () => {
       const fill = filling(content, 7)
       let next = 5n
       const count = yield* file.writeFrom((buffer, offset) => {
-        assert.strictEqual(buffer.length, 524_288)
+        assert.strictEqual(buffer.length, 1_048_576)
         assert.isFalse(inFlight.has(buffer.buffer))
         assert.strictEqual(offset, next)
         lent.add(buffer.buffer)
@@ -204,11 +242,11 @@ describe("the buffers that `fill` gets", () => {
 
   it.effect("hold as many bytes as `fill` says: a count that is impossible is an ArgumentError, and nothing of it is written", () =>
     Effect.gen(function*() {
-      for (const count of [-1, 0.5, Number.NaN, 11, Infinity]) {
+      for (const count of [-1, 0.5, Number.NaN, 81, Infinity]) {
         const { file, requests } = make({})
         const error = yield* Effect.flip(file.writeFrom(() => Effect.succeed(count)))
         assert.deepInclude(error, { _tag: "ArgumentError", argument: "the result of fill", value: String(count) })
-        assert.match(error.message, /from 0 to 10$/)
+        assert.match(error.message, /from 0 to 80$/)
         assert.strictEqual(requests.length, 0)
       }
       const { file, requests } = make({})

@@ -19,6 +19,7 @@ import {
   TransportError,
   TransportReason
 } from "../../src/Protocol/Errors.ts"
+import { ReconnectError, ReconnectReason } from "../../src/Protocol/ReconnectError.ts"
 
 const place = { server: "nas", path: "\\nas\\data", step: 3 }
 const refused = fromStatus(NtStatus.STATUS_DISK_FULL, "CLOSE", "\\\\nas\\data\\f")
@@ -63,6 +64,11 @@ const all: ReadonlyArray<ClientError> = [
   ...Object.values(AuthenticationReason.cases).map((one) =>
     new AuthenticationError({ reason: one.make({}), detail: "why", mechanism: "NTLM" })
   ),
+  ...[
+    ReconnectReason.cases.FileDiffers.make({ what: "size", expected: "1 bytes", found: "2 bytes" }),
+    ReconnectReason.cases.LocksLost.make({ ranges: 2 }),
+    ReconnectReason.cases.LogonRefused.make({ cause: new Error("no") })
+  ].map((reason) => new ReconnectError({ reason, path: "p" })),
   ...reasonsOfDfs.map((reason) => new Dfs.DfsError({ reason })),
   ...reasonsOfRemoval.map((reason) => new RemovalError({ reason })),
   UncPath.invalid("x", "no"),
@@ -81,6 +87,7 @@ const schema = Schema.Union([
   TransportError,
   ProtocolError,
   AuthenticationError,
+  ReconnectError,
   Dfs.DfsError,
   RemovalError,
   UncPath.PathError,

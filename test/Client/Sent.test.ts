@@ -24,7 +24,7 @@ const base = "\\\\nas\\data"
 
 const provide = <R>(transport: Layer.Layer<Transport.Transport | R>, options: SmbClient.Options = {}) =>
   Effect.provide(
-    SmbClient.layer(options).pipe(
+    SmbClient.layer({ reconnect: "never", ...options }).pipe(
       Layer.provideMerge(transport),
       Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password")))),
       Layer.provideMerge(Logger.layer([]))
@@ -117,7 +117,7 @@ describe("sent of TransportError and DfsError, when the only target of a DFS lin
         const provideDfs = (faults: ReadonlyArray<TestTransport.Fault>) =>
           Effect.provide(
             DfsAdapter.layerWithoutDiscovery().pipe(
-              Layer.provide(SmbClient.layer()),
+              Layer.provide(SmbClient.layer({ reconnect: "never" })),
               Layer.provideMerge(TestTransport.layer(hosts(faults))),
               Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password")))),
               Layer.provideMerge(Logger.layer([]))

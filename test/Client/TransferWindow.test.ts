@@ -64,8 +64,14 @@ const ways: ReadonlyArray<readonly [string, (file: SmbFile.SmbFile) => Effect.Ef
   ["readTo", (file) => file.readTo(() => Effect.void)],
   ["stream", (file) => Stream.runDrain(file.stream())],
   ["writeFrom", (file) => {
-    let left = requests
-    return file.writeFrom((buffer) => Effect.sync(() => left-- > 0 ? buffer.length : 0))
+    let left = requests * 1000
+    return file.writeFrom((buffer) =>
+      Effect.sync(() => {
+        const count = Math.min(left, buffer.length)
+        left -= count
+        return count
+      })
+    )
   }]
 ]
 

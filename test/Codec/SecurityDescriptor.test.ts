@@ -318,7 +318,7 @@ describe("the numbers of security descriptors", () => {
   // MS-DTYP 2.4.4.1 and 2.4.6, in the documents' order.
   it("are those of MS-DTYP", () => {
     assert.deepStrictEqual(Object.values(Security.AceType), [0, 1, 2, 5, 6, 7, 9, 10, 11, 12, 13, 15, 17, 18, 19])
-    assert.deepStrictEqual(Object.values(Security.AceFlags), [1, 2, 4, 8, 16, 64, 128])
+    assert.deepStrictEqual(Object.values(Security.AceFlags), [1, 2, 4, 8, 16, 32, 64, 128])
     assert.deepStrictEqual(
       Object.values(Security.Control),
       [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15].map((bit) => 2 ** bit)

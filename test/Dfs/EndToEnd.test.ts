@@ -30,11 +30,12 @@ const over = (
     SmbClient.SmbClient | DomainControllers.DomainControllers | SiteFinder.SiteFinder
   >,
   credentials = joe,
-  discovery: Layer.Layer<DomainControllers.DomainControllers | SiteFinder.SiteFinder> = noDiscovery
+  discovery: Layer.Layer<DomainControllers.DomainControllers | SiteFinder.SiteFinder> = noDiscovery,
+  client: SmbClient.Options = {}
 ) => {
   const transport = TestTransport.layer(hosts)
   return Layer.mergeAll(
-    dfs.pipe(Layer.provide([SmbClient.layer(), discovery]), Layer.provide([transport, credentials])),
+    dfs.pipe(Layer.provide([SmbClient.layer(client), discovery]), Layer.provide([transport, credentials])),
     transport
   )
 }
@@ -47,7 +48,8 @@ const run = <A, E>(
     resolver: DfsResolver.DfsResolver["Service"]
   ) => Effect.Effect<A, E>,
   credentials = joe,
-  discovery = noDiscovery
+  discovery = noDiscovery,
+  client: SmbClient.Options = {}
 ) =>
   Effect.gen(function*() {
     return yield* use(
@@ -55,7 +57,7 @@ const run = <A, E>(
       yield* TestTransport.TestServers,
       yield* DfsResolver.DfsResolver
     )
-  }).pipe(Effect.provide(over(hosts, DfsAdapter.layer(options), credentials, discovery)))
+  }).pipe(Effect.provide(over(hosts, DfsAdapter.layer(options), credentials, discovery, client)))
 
 const data = (text: string) => ({ shares: { data: { "who.txt": text } } })
 const namespace = (links: { readonly [link: string]: TestTransport.Referral }): TestTransport.ServerOptions => ({
@@ -241,7 +243,10 @@ describe("failover between targets", () => {
       run(
         dying(on),
         { enabled: false },
-        (smb) => Effect.map(Effect.flip(use(smb)), (error: any) => error.sent === true)
+        (smb) => Effect.map(Effect.flip(use(smb)), (error: any) => error.sent === true),
+        joe,
+        noDiscovery,
+        { reconnect: "never" }
       )
     const mode = OpenMode.update
     return Effect.gen(function*() {

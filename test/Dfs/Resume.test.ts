@@ -42,7 +42,10 @@ const run = <A, E>(
     return yield* use(yield* SmbClient.SmbClient, yield* TestTransport.TestServers)
   }).pipe(
     Effect.provide(Layer.merge(
-      DfsAdapter.layerWithoutDiscovery().pipe(Layer.provide(SmbClient.layer()), Layer.provide([transport, joe])),
+      DfsAdapter.layerWithoutDiscovery().pipe(
+        Layer.provide(SmbClient.layer({ reconnect: "never" })),
+        Layer.provide([transport, joe])
+      ),
       transport
     ))
   )

@@ -20,6 +20,7 @@ const make = () => {
     limits: { read: 1, write: 2, transact: 3 },
     dialect: "3.1.1",
     session: "NT1/7",
+    ended: () => undefined,
     compounds: () => false,
     control: () => Effect.fail(failure),
     open: (...all) => {

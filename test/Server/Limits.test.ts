@@ -92,7 +92,8 @@ const within = async (
       adjust: (by) => Effect.runPromise(time!.adjust(by)),
       stop: () => Effect.runPromise(Scope.close(scope, Exit.void))
     })
-    if (other.closed) return
+    // The session of the other client has expired too.
+    if (other.closed || limits.sessionTime !== undefined) return
     assert.isTrue(await isAlive(other))
     const file = await other.open("calm.txt")
     assert.isObject(file)
@@ -476,6 +477,26 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         assert.isTrue(silent.closed && halfWay.closed)
         assert.isAtLeast(performance.now() - start, 150)
         assert.isTrue(await isAlive(one))
+      })
+  ],
+
+  sessionTime: [
+    "after this time a session is refused all but CLOSE, LOCK, LOGOFF and ECHO, until its user authenticates again",
+    () =>
+      within({ sessionTime: "1 second" }, async ({ client }) => {
+        const one = await client()
+        assert.strictEqual(await one.setup(joe), 0)
+        assert.strictEqual(await one.connect("calm"), 0)
+        const file = await opened(one, "f")
+        await new Promise((resolve) => setTimeout(resolve, 1500))
+        const refused = Status.NtStatus.STATUS_NETWORK_SESSION_EXPIRED
+        assert.strictEqual(statusOf(await one.ask(Requests.read(file, 1))), refused)
+        assert.strictEqual(statusOf(await one.ask(Requests.create("g"))), refused)
+        assert.strictEqual(statusOf(await one.ask(Requests.echo)), 0)
+        assert.strictEqual(statusOf(await one.ask(Requests.lock(file, 0))), 0)
+        assert.strictEqual(await one.setup(joe, { sessionId: one.sessionId }), 0)
+        assert.strictEqual(statusOf(await one.ask(Requests.flush(file))), 0)
+        assert.strictEqual(statusOf(await one.ask(Requests.close(file))), 0)
       })
   ],
 

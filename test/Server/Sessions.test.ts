@@ -255,8 +255,7 @@ it("a server survives replayed sessions with random changes, and another client 
       "STATUS_FILE_IS_A_DIRECTORY",
       "STATUS_LOCK_NOT_GRANTED",
       "STATUS_NO_MORE_FILES",
-      "STATUS_OBJECT_NAME_NOT_FOUND",
-      "STATUS_SHARING_VIOLATION"
+      "STATUS_OBJECT_NAME_NOT_FOUND"
     ])
     for (const fault of faults) assert.isFalse(heard.has(fault))
   })

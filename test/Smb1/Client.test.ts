@@ -23,7 +23,7 @@ const provide = (
   options: SmbClient.Options = {}
 ) =>
   Effect.provide(
-    SmbClient.layer({ dialects: ["NT1"], signing: "if-required", ...options }).pipe(
+    SmbClient.layer({ dialects: ["NT1"], signing: "if-required", reconnect: "never", ...options }).pipe(
       Layer.provide([transport as Layer.Layer<Transport.Transport>, credentials]),
       Layer.provideMerge(quiet)
     )

@@ -35,7 +35,7 @@ const credentials = Credentials.layer(Credentials.password("joe", Redacted.make(
 
 const provide = (transport: Layer.Layer<Transport.Transport>, options: SmbClient.Options = {}) =>
   Effect.provide(
-    SmbClient.layer({ dialects: ["NT1"], signing: "if-required", ...options }).pipe(
+    SmbClient.layer({ dialects: ["NT1"], signing: "if-required", reconnect: "never", ...options }).pipe(
       Layer.provide([transport, credentials]),
       Layer.provideMerge(Layer.fresh(Logger.layer([])))
     )

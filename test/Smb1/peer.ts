@@ -3,9 +3,10 @@
  * what the test says.
  */
 import { Effect, Layer } from "effect"
-import { Transport, TransportError } from "effect-smb"
 import * as Codec from "../../src/Codec/Codec.ts"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
+import { TransportError } from "../../src/Protocol/Errors.ts"
+import * as Transport from "../../src/Protocol/Transport.ts"
 import * as Header from "../../src/Smb1/Header.ts"
 import { Capabilities, Command, Flags, SecurityMode } from "../../src/Smb1/Message/Constants.ts"
 import * as Negotiate from "../../src/Smb1/Message/Negotiate.ts"

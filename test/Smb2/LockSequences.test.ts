@@ -36,7 +36,7 @@ const sent = (
       shares: { data: MemoryStore.make() }
     })
     const services = yield* Layer.build(
-      SmbClient.layer({ dialects: [dialect] }).pipe(
+      SmbClient.layer({ dialects: [dialect], reconnect: "never" }).pipe(
         Layer.provideMerge(RecordedTransport.layerRecord(TcpTransport.layer())),
         Layer.provide(Credentials.layer(Credentials.password("joe", secret)))
       )

@@ -24,7 +24,7 @@ const files = TestTransport.layerFiles({ data: { "a.txt": "aaaa", "b.txt": "bbbb
 const read = (name: string) =>
   Effect.flatMap(SmbClient.SmbClient, (smb) => smb.readFileString(`\\\\nas\\data\\${name}`))
 const both = Effect.all([read("a.txt"), read("b.txt")])
-const client = (settings: SmbClient.Options) => Layer.provide(SmbClient.layer(settings), joe)
+const client = (settings: SmbClient.Options) => Layer.provide(SmbClient.layer({ reconnect: "never", ...settings }), joe)
 
 /** Records a program, with the requests that close its connections. */
 const record = <A, E>(program: Program<A, E>, settings: SmbClient.Options = {}, servers = files) =>

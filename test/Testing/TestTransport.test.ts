@@ -14,7 +14,7 @@ const joe = Credentials.layer(Credentials.password("joe", Redacted.make("secret"
 const client = (
   servers: Layer.Layer<Transport.Transport | TestTransport.TestServers>,
   options: SmbClient.Options = {}
-) => SmbClient.layer(options).pipe(Layer.provideMerge(servers), Layer.provide(joe))
+) => SmbClient.layer({ reconnect: "never", ...options }).pipe(Layer.provideMerge(servers), Layer.provide(joe))
 
 const files = { data: { "readme.txt": "hello", plans: { "a.txt": "A", "b.bin": new Uint8Array(200_000).fill(7) } } }
 const secret = { user: "joe", password: "secret" }

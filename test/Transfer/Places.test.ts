@@ -77,9 +77,9 @@ const side = (root: Folder, removed: Array<string> = []): Side => {
 const extras = Effect.fnUntraced(function*(source: Folder, target: Folder, exclude: ReadonlyArray<string> = []) {
   const removed: Array<string> = []
   const failed: Array<string> = []
-  const run = new Run((event) =>
+  const run = new Run((events) =>
     Effect.sync(() => {
-      if (event._tag === "Failed") failed.push(event.path)
+      for (const event of events) if (event._tag === "Failed") failed.push(event.path)
     })
   )
   yield* Extras.remove(

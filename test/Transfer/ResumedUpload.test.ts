@@ -20,7 +20,7 @@ const bytes = (length: number): Uint8Array<ArrayBuffer> => {
 
 const provide = (files: TestTransport.Files, faults: ReadonlyArray<TestTransport.Fault>) =>
   Effect.provide(
-    SmbClient.layer().pipe(
+    SmbClient.layer({ reconnect: "never" }).pipe(
       Layer.provideMerge(TestTransport.layerFiles({ data: files }, { faults, maximumTransfer: 1024 * 1024 })),
       Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password")))),
       Layer.provideMerge(NodeServices.layer)

@@ -16,7 +16,7 @@ import type { TransferEvent } from "../../src/Transfer/TransferEvent.ts"
 
 const provide = (files: TestTransport.Files = {}, options: Omit<TestTransport.ServerOptions, "shares"> = {}) =>
   Effect.provide(
-    SmbClient.layer().pipe(
+    SmbClient.layer({ reconnect: "never" }).pipe(
       Layer.provideMerge(
         TestTransport.layer({
           nas: { user: "joe", password: "secret", shares: { data: files, other: {} }, ...options },

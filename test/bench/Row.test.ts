@@ -75,4 +75,22 @@ describe("Curve", () => {
     expect(picture).toContain("a &lt; b &amp; c")
     expect(picture).not.toContain("NaN")
   })
+
+  it("a picture over time begins both axes at 0, and shows a flat value as a flat line, also if it is 0", () => {
+    const points = [0, 1, 2, 3].map((x) => ({ x, y: 7 }))
+    const none = points.map(({ x }) => ({ x, y: 0 }))
+    const picture = Curve.overTime({
+      title: "MiB",
+      x: "minutes",
+      series: [{ name: "heap", points }, { name: "opens", points: none }]
+    })
+    const [heap = [], opens = []] = [...picture.matchAll(/<path d="([^"]*)" fill="none"/g)].map(([, path]) =>
+      [...path!.matchAll(/ ([\d.]+)/g)].map(([, y]) => y)
+    )
+    expect(new Set(heap).size).toBe(1)
+    // The bottom of the picture.
+    expect(opens).toEqual(["350.0", "350.0", "350.0", "350.0"])
+    expect(picture).not.toContain("NaN")
+    expect(picture).toContain(">0</text>")
+  })
 })

@@ -38,8 +38,8 @@ const limits: Costs = {
   write: { heap: 50 * kib, external: 16 * kib, packets: 1, turns: 2.5 },
   readLarge: { heap: 54 * kib, external: 4 * kib, packets: 1, turns: 4 },
   writeLarge: { heap: 54 * kib, external: 4 * kib, packets: 1, turns: 8 },
-  stat: { heap: 150 * kib, external: 4 * kib, packets: 1, turns: 2.5 },
-  readFile: { heap: 165 * kib, external: 5 * kib, packets: 1, turns: 2.5 }
+  stat: { heap: 136 * kib, external: 4 * kib, packets: 1, turns: 2.5 },
+  readFile: { heap: 155 * kib, external: 5 * kib, packets: 1, turns: 2.5 }
 }
 
 describe("one request, in client and server together", () => {

@@ -12,7 +12,7 @@ import { inspect } from "node:util"
 import { Command, Dialect } from "../../src/Smb2/Message/Constants.ts"
 import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import { noise, sha256, timed } from "./checks/Place.ts"
-import { client, type ClientOptions } from "./Clients.ts"
+import * as Clients from "./Clients.ts"
 import * as Lab from "./Lab.ts"
 
 const servers = Lab.servers({
@@ -38,6 +38,9 @@ class World extends Context.Service<World, Effect.Success<typeof servers>>()("te
       ]))
   )
 }
+
+/** What a peer breaks is the subject, and not how a client goes on after it. */
+const client = (options: Clients.ClientOptions = {}) => Clients.client({ reconnect: "never", ...options })
 
 const secret = Lab.user.password
 const hash = NtlmCrypto.ntHash(secret)
@@ -111,7 +114,7 @@ const READ = 8
 
 /** A client behind the proxy. `change` can change the packets to the client. */
 const tampered = Effect.fnUntraced(function*(
-  options: ClientOptions,
+  options: Clients.ClientOptions,
   change: (bytes: Buffer, packet: Lab.Packet) => Lab.Verdict
 ) {
   const proxy = yield* proxied((packet) =>

@@ -10,6 +10,15 @@ export const available: boolean = missing() === undefined
 
 export { analyse, type AnalyseOptions, type Analysis, type Capture, capture, type SessionKeys } from "./Capture.ts"
 export { execute, LabError, mustExecute, pause, processesWith } from "./Process.ts"
-export { type Direction, type Packet, type Proxy, proxy, type ProxyOptions, type Verdict } from "./Proxy.ts"
+export {
+  type Blow,
+  type Direction,
+  type Packet,
+  type Proxy,
+  proxy,
+  type ProxyOptions,
+  type Strike,
+  type Verdict
+} from "./Proxy.ts"
 export { type Server, server, servers, smbclient, user } from "./Server.ts"
 export type { Dialect, ServerOptions, ShareOptions } from "./SmbConf.ts"

@@ -100,13 +100,13 @@ const signal = (id: number, name: NodeJS.Signals) => {
   }
 }
 
-/** Ends every process whose command line contains `text` and returns when none is left. */
-export const endAllWith = async (text: string): Promise<void> => {
+/** Ends every process whose command line contains `text`, with this signal at first, and returns when none is left. */
+export const endAllWith = async (text: string, first: NodeJS.Signals = "SIGTERM"): Promise<void> => {
   for (let round = 0; round < 400; round++) {
     const ids = processesWith(text)
     if (ids.length === 0) return
-    // SIGTERM at first, SIGKILL after two seconds.
-    if (round % 20 === 0) { for (const id of ids) signal(id, round < 100 ? "SIGTERM" : "SIGKILL") }
+    // Again every 0.4 seconds, and by SIGKILL after two seconds.
+    if (round % 20 === 0) { for (const id of ids) signal(id, round < 100 ? first : "SIGKILL") }
     await pause(20)
   }
   throw new Error(`still running: ${text}`)

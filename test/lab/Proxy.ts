@@ -23,8 +23,22 @@ export interface Packet {
   readonly bytes: Buffer
 }
 
-/** What the proxy does with a packet: it sends these bytes instead, drops it, or cuts its connection. */
-export type Verdict = Uint8Array | "drop" | "cut"
+/**
+ * What the proxy does with a packet: it sends these bytes instead, drops it, cuts its connection, or drops it and
+ * answers with a packet in the receiver's place.
+ */
+export type Verdict = Uint8Array | "drop" | "cut" | { readonly answer: Uint8Array }
+
+/** What happens at one byte: a reset, an orderly end in one direction or in both, a held line, or a bit that flips. */
+export type Blow = "reset" | "halfClose" | "close" | "stall" | { readonly flip: number }
+
+/** One fault at one byte. */
+export interface Strike {
+  readonly direction: Direction
+  /** Bytes that still go through in this direction from now on, of all connections together. */
+  readonly after: number
+  readonly blow: Blow
+}
 
 /** The proxy's own address, its target, and what it does with packets. */
 export interface ProxyOptions {
@@ -42,6 +56,8 @@ export interface Proxy {
   readonly port: number
   /** The number of connections that it has accepted so far. */
   readonly connections: () => number
+  /** The number of its own sockets that are open: two for each connection. */
+  readonly sockets: () => number
   /** Cuts every connection with a reset. */
   readonly cut: Effect.Effect<void>
   /** From now on the proxy resets each new connection (`true`), or serves connections again. */
@@ -51,22 +67,29 @@ export interface Proxy {
   /** Milliseconds of delay in each direction from now on. */
   readonly setDelay: (milliseconds: number) => Effect.Effect<void>
   readonly onPacket: (hook: ((packet: Packet) => Verdict) | undefined) => Effect.Effect<void>
+  /** Arms a strike, which happens once; `undefined` disarms. A line that it has stalled is released by `stall(false)`. */
+  readonly strike: (strike: Strike | undefined) => Effect.Effect<void>
+  /** Whether the last armed strike has happened. */
+  readonly struck: () => boolean
 }
 
 /** Starts a proxy for the length of the scope. */
 export const proxy = (options: ProxyOptions): Effect.Effect<Proxy, LabError, Scope.Scope> =>
-  Effect.acquireRelease(attempt(() => open(options)), ({ close }) => Effect.promise(close)).pipe(
+  Effect.acquireRelease(attempt(() => start(options)), ({ close }) => Effect.promise(close)).pipe(
     Effect.map(({ handle }) => handle)
   )
 
-const open = (options: ProxyOptions) =>
+const start = (options: ProxyOptions) =>
   new Promise<{ readonly handle: Proxy; readonly close: () => Promise<void> }>((resolve, reject) => {
     const pairs = new Set<{ readonly cut: () => void; readonly flush: () => void }>()
+    const open = new Set<Socket>()
     let accepted = 0
     let refusing = false
     let stalled = false
     let delay = options.delay ?? 0
     let hook = options.onPacket
+    let armed: { readonly direction: Direction; readonly blow: Blow; after: number } | undefined
+    let struck = false
 
     const serve = (client: Socket) => {
       const connection = accepted++
@@ -78,16 +101,34 @@ const open = (options: ProxyOptions) =>
         client.resetAndDestroy()
         server.resetAndDestroy()
       }
+      const close = () => {
+        client.end()
+        server.end()
+      }
       const lines = [
-        lead(client, server, "toServer", connection, cut),
-        lead(server, client, "toClient", connection, cut)
+        lead(client, server, "toServer", connection, cut, close),
+        lead(server, client, "toClient", connection, cut, close)
       ]
       const pair = { cut, flush: () => lines.forEach((flush) => flush()) }
       pairs.add(pair)
+      for (const socket of [client, server]) {
+        open.add(socket)
+        socket.on("close", () => {
+          open.delete(socket)
+          if (client.destroyed && server.destroyed) pairs.delete(pair)
+        })
+      }
       return undefined
     }
 
-    const lead = (from: Socket, to: Socket, direction: Direction, connection: number, cut: () => void) => {
+    const lead = (
+      from: Socket,
+      to: Socket,
+      direction: Direction,
+      connection: number,
+      cut: () => void,
+      close: () => void
+    ) => {
       const queue: Array<{ readonly due: number; readonly bytes: Uint8Array | undefined }> = []
       let index = 0
       let rest: Buffer = Buffer.alloc(0)
@@ -113,7 +154,33 @@ const open = (options: ProxyOptions) =>
         queue.push({ due: performance.now() + delay, bytes })
         flush()
       }
-      from.on("data", (chunk: Buffer) => {
+      const answer = (bytes: Uint8Array) => {
+        if (!from.destroyed) from.write(bytes)
+      }
+      from.on("data", (received: Buffer) => {
+        let chunk = received
+        const strike = armed
+        if (strike?.direction === direction) {
+          if (chunk.length <= strike.after) strike.after -= chunk.length
+          else {
+            armed = undefined
+            struck = true
+            const { after, blow } = strike
+            if (typeof blow === "object") {
+              chunk = Buffer.from(chunk)
+              chunk[after]! ^= 1 << (blow.flip & 7)
+            } else if (blow === "stall") stalled = true
+            else {
+              // What came before that byte arrives; a reset can overtake it, as in a real network.
+              if (after > 0 && !to.destroyed) to.write(chunk.subarray(0, after))
+              if (blow === "reset") return cut()
+              if (blow === "close") return close()
+              to.end()
+              from.removeAllListeners("data")
+              return from.resume()
+            }
+          }
+        }
         if (hook === undefined && rest.length === 0) return pass(chunk)
         rest = Buffer.concat([rest, chunk])
         while (rest.length >= 4) {
@@ -123,13 +190,17 @@ const open = (options: ProxyOptions) =>
           rest = rest.subarray(length)
           const verdict = hook === undefined ? bytes : hook({ direction, index: index++, connection, bytes })
           if (verdict === "cut") return cut()
-          if (verdict !== "drop") pass(verdict)
+          if (verdict === "drop") continue
+          if (verdict instanceof Uint8Array) pass(verdict)
+          else answer(verdict.answer)
         }
       })
       from.on("end", () => pass(undefined))
       from.on("error", cut)
       from.on("close", () => clearTimeout(timer))
       to.on("drain", () => from.resume())
+      // Nothing drains any more, and the end of a paused socket would never be read.
+      to.on("close", () => from.resume())
       return flush
     }
 
@@ -145,6 +216,7 @@ const open = (options: ProxyOptions) =>
           address: options.listen.address,
           port,
           connections: () => accepted,
+          sockets: () => open.size,
           cut: Effect.sync(cutAll),
           refuse: (value) =>
             Effect.sync(() => {
@@ -162,7 +234,13 @@ const open = (options: ProxyOptions) =>
           onPacket: (value) =>
             Effect.sync(() => {
               hook = value
-            })
+            }),
+          strike: (value) =>
+            Effect.sync(() => {
+              armed = value === undefined ? undefined : { ...value }
+              struck = false
+            }),
+          struck: () => struck
         },
         close: () =>
           new Promise((done) => {

@@ -18,6 +18,8 @@ export const user = { name: "smbtest", password: "Lab-9f3!kqZ2w" } as const
 export interface Server {
   readonly address: string
   readonly port: number
+  /** The path of its smb.conf. */
+  readonly configuration: string
   /** The path of a share's files on this machine, or of a file in it. */
   readonly path: (share: string, ...names: ReadonlyArray<string>) => string
   /** Writes a file and its folders into a share, on this machine. The lab's users can change and remove it. */
@@ -26,6 +28,8 @@ export interface Server {
   readonly log: Effect.Effect<string, LabError>
   /** Stops it before its scope closes, as if the machine had gone down; its address stays. */
   readonly stop: Effect.Effect<void, LabError>
+  /** Ends it at once by SIGKILL, with all its children; `start` brings it back. */
+  readonly kill: Effect.Effect<void, LabError>
   /** Starts it again on the same files after `stop`. */
   readonly start: Effect.Effect<void, LabError>
 }
@@ -155,7 +159,17 @@ export const server = (options: SmbConf.ServerOptions): Effect.Effect<Server, La
     yield* Effect.addFinalizer(() => Effect.orDie(stop))
     yield* begin
     const write: Server["write"] = (share, file, content) => attempt(() => writeShared(path, share, file, content))
-    return { address: options.address, port, path, write, log: attempt(() => readLogs(folder)), stop, start: begin }
+    return {
+      address: options.address,
+      port,
+      configuration: join(folder, "smb.conf"),
+      path,
+      write,
+      log: attempt(() => readLogs(folder)),
+      stop,
+      kill: attempt(() => endAllWith(`${folder}/`, "SIGKILL")),
+      start: begin
+    }
   })
 
 /** Starts several servers at once. */

@@ -11,6 +11,7 @@ import { join } from "node:path"
 import { afterEach, beforeEach } from "vitest"
 import { storeError } from "../../src/Server/ShareStore.ts"
 import * as Local from "../../src/Server/Store/internal/Local.ts"
+import { never, PromptCalls } from "../../src/Server/Store/internal/PromptCalls.ts"
 
 let folder = ""
 const at = (...names: ReadonlyArray<string>) => join(folder, ...names)
@@ -159,28 +160,57 @@ describe("file systems by Linux's numbers (statfs(2))", () => {
 })
 
 describe("calls of the platform", () => {
-  it("read and write all bytes, although each call moves only a few", async () => {
+  const waysToCall = [["at once", new PromptCalls(true)], ["in the thread pool", never]] as const
+  it.each(waysToCall)("%s read and write all bytes, although each call moves only a few", async (_, calls) => {
     const few = 3
     const platform = process.getBuiltinModule("node:fs")
-    const { read, write } = platform
-    type Call = (fd: number, bytes: Uint8Array, at: number, length: number, position: number, done: unknown) => void
-    const less = (call: Call): Call => (fd, bytes, at, length, position, done) =>
-      call(fd, bytes, at, Math.min(few, length), position, done)
-    await replaced({ read: less(read as Call), write: less(write as Call) }, async () => {
+    const { read, readSync, write, writeSync } = platform
+    type Call = (fd: number, bytes: Uint8Array, at: number, length: number, position: number, done: unknown) => number
+    const made: Array<string> = []
+    const less = (name: string, call: Call): Call => (fd, bytes, at, length, position, done) => {
+      made.push(name)
+      return call(fd, bytes, at, Math.min(few, length), position, done)
+    }
+    await replaced({
+      read: less("read", read as unknown as Call),
+      write: less("write", write as unknown as Call),
+      readSync: less("readSync", readSync as unknown as Call),
+      writeSync: less("writeSync", writeSync as unknown as Call)
+    }, async () => {
       const fd = await Local.open(at("f"), Fs.constants.O_RDWR | Fs.constants.O_CREAT, 0o600)
       const bytes = Buffer.from("0123456789")
-      await Local.write(fd, bytes, 2)
+      await Local.write(fd, bytes, 2, calls)
       assert.strictEqual(Fs.readFileSync(at("f"), "latin1"), "\0\x000123456789")
+      made.length = 0
       const target = new Uint8Array(8).fill(0xee)
-      assert.strictEqual(await Local.read(fd, target, 3), 8)
+      assert.strictEqual(await Local.read(fd, target, 3, calls), 8)
       assert.strictEqual(Buffer.from(target).toString(), "12345678")
       target.fill(0xee)
-      assert.strictEqual(await Local.read(fd, target, 8), 4)
+      assert.strictEqual(await Local.read(fd, target, 8, calls), 4)
       assert.strictEqual(Buffer.from(target).toString("latin1"), "6789\xee\xee\xee\xee")
-      assert.strictEqual(await Local.read(fd, target, 12), 0)
-      assert.strictEqual(await Local.read(fd, new Uint8Array(0), 0), 0)
-      await Local.write(fd, new Uint8Array(0), 100)
+      assert.strictEqual(await Local.read(fd, target, 12, calls), 0)
+      assert.strictEqual(await Local.read(fd, new Uint8Array(0), 0, calls), 0)
+      await Local.write(fd, new Uint8Array(0), 100, calls)
       assert.strictEqual(Fs.statSync(at("f")).size, 12)
+      assert.deepStrictEqual([...new Set(made)], [calls === never ? "read" : "readSync"])
+      await Local.close(fd)
+    })
+  })
+
+  it("read and write more than 64 KiB in the thread pool", async () => {
+    const made: Array<string> = []
+    const { read, write } = process.getBuiltinModule("node:fs")
+    await replaced({
+      read: (...args: Parameters<typeof read>) => (made.push("read"), read(...args)),
+      write: (...args: Parameters<typeof write>) => (made.push("write"), write(...args))
+    }, async () => {
+      const calls = new PromptCalls(true)
+      const fd = await Local.open(at("f"), Fs.constants.O_RDWR | Fs.constants.O_CREAT, 0o600)
+      for (const size of [65_536, 65_537]) {
+        await Local.write(fd, new Uint8Array(size), 0, calls)
+        await Local.read(fd, new Uint8Array(size), 0, calls)
+      }
+      assert.deepStrictEqual(made, ["write", "read"])
       await Local.close(fd)
     })
   })
@@ -204,7 +234,7 @@ describe("calls of the platform", () => {
     Fs.writeFileSync(at("f"), "x")
     Fs.symlinkSync("f", at("link"))
     Fs.symlinkSync(".", at("here"))
-    assert.strictEqual(await Local.openFile(at("link"), false).catch(Local.codeOf), "ELOOP")
+    assert.strictEqual(await Local.openFile(never, at("link"), false).catch(Local.codeOf), "ELOOP")
     assert.isDefined(await Local.open(at("here"), Local.openFlags.directory).catch(Local.codeOf))
     assert.strictEqual(await Local.open(at("f"), Local.openFlags.directory).catch(Local.codeOf), "ENOTDIR")
     assert.isTrue((await Local.lstat(at("link"))).isSymbolicLink())
@@ -215,12 +245,12 @@ describe("calls of the platform", () => {
 describe.skipIf(!isLinux)(`descriptors of local files${onLinux}`, () => {
   it("open for reading, and also for writing if that is asked for, at first or later", async () => {
     Fs.writeFileSync(at("f"), "x")
-    const reading = await Local.openFile(at("f"), false)
+    const reading = await Local.openFile(never, at("f"), false)
     assert.throws(() => Fs.writeSync(reading, "y"), "EBADF")
-    const writing = await Local.openFile(at("f"), true)
+    const writing = await Local.openFile(never, at("f"), true)
     Fs.writeSync(writing, "y", 0)
     Fs.renameSync(at("f"), at("g"))
-    const again = await Local.openAgain(reading)
+    const again = await Local.openAgain(never, reading)
     Fs.writeSync(again, "z", 1)
     assert.strictEqual(Fs.readFileSync(at("g"), "utf8"), "yz")
     for (const fd of [reading, writing, again]) await Local.close(fd)
@@ -236,12 +266,12 @@ describe.skipIf(!isLinux)(`descriptors of local files${onLinux}`, () => {
       Fs.writeFileSync(at("f"), "x")
       calls.length = 0
       const named = Fs.openSync(at("f"), "r")
-      Local.closeUnchanged(named)
+      Local.closeNow(named)
       assert.isFalse(isOpen(named))
       assert.deepStrictEqual(calls, ["closeSync"])
       const nameless = Fs.openSync(at("f"), "r")
       Fs.rmSync(at("f"))
-      Local.closeUnchanged(nameless)
+      Local.closeNow(nameless)
       assert.deepStrictEqual(calls, ["closeSync", "close"])
       while (isOpen(nameless)) await new Promise((resolve) => setImmediate(resolve))
     })

@@ -14,6 +14,7 @@ import type { StoreError } from "../../src/Server/ShareStore.ts"
 import * as SidecarLock from "../../src/Server/Store/internal/SidecarLock.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import { FileAttributes } from "../../src/Smb2/Message/Constants.ts"
+import { makeOn } from "./fileSystemKinds.ts"
 
 const folder = Effect.acquireRelease(
   Effect.promise(async () => Fs.realpathSync(await Fs.promises.mkdtemp(join(tmpdir(), "effect-smb-folders-")))),
@@ -356,7 +357,8 @@ describe("LocalStore while it makes a file or directory", () => {
     it.live(`lets opens of a new ${type} wait until its security descriptor is kept`, () =>
       Effect.gen(function*() {
         const path = yield* folder
-        const store = yield* LocalStore.make(path)
+        // Other calls run between those of the thread pool.
+        const store = yield* makeOn(path, "other")
         Fs.symlinkSync("new", join(path, "link"))
         const { came, go } = yield* held
         const making = yield* Effect.forkChild(
@@ -390,7 +392,8 @@ describe("LocalStore while it makes a file or directory", () => {
     it.live(`fails a waiting open of a ${type} with NotFound when its descriptor cannot be kept`, () =>
       Effect.gen(function*() {
         const path = yield* folder
-        const store = yield* LocalStore.make(path)
+        // Other calls run between those of the thread pool.
+        const store = yield* makeOn(path, "other")
         const { came, go } = yield* held
         const making = yield* Effect.forkChild(Effect.flip(
           store.open(["new"], { mode: "new", type, initial: { securityDescriptor: who } })

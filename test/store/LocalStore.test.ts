@@ -66,6 +66,9 @@ const onDisk = (path: string) => Fs.readdirSync(path).filter((name) => name !== 
 
 const records = (path: string) => Fs.readdirSync(join(path, LocalStore.sidecarName, "records"))
 
+/** Linux's O_PATH. */
+const holdsOnly = 0o10000000
+
 /**
  * While the scope lasts, `act` runs once as another program: just before the store first opens or links a file of this
  * name. The store opens a file that it is about to remove or replace after it has looked at the name.
@@ -73,8 +76,8 @@ const records = (path: string) => Fs.readdirSync(join(path, LocalStore.sidecarNa
 const meanwhile = (name: string, act: () => void) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const { default: platform } = Fs as unknown as { default: { open: unknown } }
-      const { open } = Fs
+      const { default: platform } = Fs as unknown as { default: { open: unknown; openSync: unknown } }
+      const { open, openSync } = Fs
       const { link } = Fs.promises
       let acted = false
       const hear = (path: unknown) => {
@@ -86,6 +89,11 @@ const meanwhile = (name: string, act: () => void) =>
         hear(args[0])
         return Reflect.apply(open, Fs, args)
       }
+      platform.openSync = (...args: ReadonlyArray<unknown>) => {
+        // A descriptor that only holds the file is opened earlier.
+        if ((Number(args[1]) & holdsOnly) === 0) hear(args[0])
+        return Reflect.apply(openSync, Fs, args)
+      }
       Fs.promises.link = (from, to) => {
         hear(from)
         return link(from, to)
@@ -95,6 +103,7 @@ const meanwhile = (name: string, act: () => void) =>
         acted: () => acted,
         restore: () => {
           platform.open = open
+          platform.openSync = openSync
           Fs.promises.link = link
           syncBuiltinESMExports()
         }

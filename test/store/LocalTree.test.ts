@@ -214,19 +214,27 @@ describe.skipIf(onLinux !== "")(`the directories that a local tree keeps open${o
     Fs.mkdirSync(at("d"))
     await make()
     const platform = process.getBuiltinModule("node:fs")
-    const original = platform.open
+    const { open: original, openSync } = platform
+    const moves = (path: string) => {
+      if (path.endsWith("/d")) Fs.renameSync(at("d"), at("moved"))
+    }
     Object.assign(platform, {
       open: (path: string, flags: number, mode: number, done: (error: Error | null, fd: number) => void) =>
         original(path, flags, mode, (error, fd) => {
-          if (path.endsWith("/d")) Fs.renameSync(at("d"), at("moved"))
+          moves(path)
           done(error, fd)
-        })
+        }),
+      openSync: (path: string, flags: number, mode: number) => {
+        const fd = openSync(path, flags, mode)
+        moves(path)
+        return fd
+      }
     })
     syncBuiltinESMExports()
     try {
       assert.strictEqual(await reason(list("d")), "PathNotFound")
     } finally {
-      Object.assign(platform, { open: original })
+      Object.assign(platform, { open: original, openSync })
       syncBuiltinESMExports()
     }
     assert.deepStrictEqual(await open(), [])

@@ -11,6 +11,7 @@ import * as FileTime from "../../src/Codec/FileTime.ts"
 import type { StoreError } from "../../src/Server/ShareStore.ts"
 import * as Local from "../../src/Server/Store/internal/Local.ts"
 import { Volume, Volumes } from "../../src/Server/Store/internal/LocalVolume.ts"
+import { never } from "../../src/Server/Store/internal/PromptCalls.ts"
 import { sidecarName } from "../../src/Server/Store/internal/SidecarFolder.ts"
 
 let folder = ""
@@ -35,7 +36,7 @@ const volume = (facts: Partial<Facts> = {}) =>
     fd: undefined,
     salt: 0n,
     depth: 0,
-    prompt: false,
+    calls: never,
     isNetwork: false,
     copiesUp: false,
     lasts: true,

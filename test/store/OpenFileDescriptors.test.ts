@@ -12,6 +12,7 @@ import { afterEach, beforeEach } from "vitest"
 import type { StoreError } from "../../src/Server/ShareStore.ts"
 import * as Local from "../../src/Server/Store/internal/Local.ts"
 import { Descriptor, OpenFileDescriptors } from "../../src/Server/Store/internal/OpenFileDescriptors.ts"
+import { PromptCalls } from "../../src/Server/Store/internal/PromptCalls.ts"
 import { random } from "../random.ts"
 
 let folder = ""
@@ -42,7 +43,7 @@ class File {
       await this.gate
       if (this.error !== undefined && this.failures-- > 0) throw this.error
       return this.another(writing)
-    }, prompt)
+    }, new PromptCalls(prompt))
   }
 
   another(writing: boolean): number {
@@ -394,7 +395,7 @@ describe("descriptors of open files", () => {
     all.close(a.descriptor)
   })
 
-  it("are closed at once only if they were read from a prompt file system, and otherwise in the thread pool", async () => {
+  it("are closed at once on a prompt file system, and otherwise in the thread pool", async () => {
     const platform = process.getBuiltinModule("node:fs")
     const { close, closeSync } = platform
     let ways: Array<string> = []
@@ -413,7 +414,7 @@ describe("descriptors of open files", () => {
           ways = []
           all.close(a.descriptor)
           await closed()
-          assert.deepStrictEqual(ways, [prompt && !changed ? "now" : "later"])
+          assert.deepStrictEqual(ways, [prompt ? "now" : "later"])
           assert.strictEqual(a.count, 0)
           // A descriptor has no number any more that another file could get.
           assert.deepStrictEqual([a.descriptor.fd, a.descriptor.writable], [undefined, false])

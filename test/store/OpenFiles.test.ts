@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import * as Fs from "node:fs"
+import { syncBuiltinESMExports } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach } from "vitest"
@@ -205,17 +206,28 @@ describe("a LocalStore's file that cannot be made", () => {
       const store = yield* LocalStore.make(folder)
       const initial = { securityDescriptor: text("who") }
       yield* Effect.scoped(store.open(["first"], { ...fresh, initial }))
-      const { mkdir } = Fs.promises
+      const platform = process.getBuiltinModule("node:fs")
+      const { mkdirSync, promises: { mkdir } } = platform
+      const refuse = () => {
+        throw Object.assign(new Error(), { code: "EACCES" })
+      }
       yield* Effect.acquireUseRelease(
         Effect.sync(() => {
-          Object.assign(Fs.promises, { mkdir: () => Promise.reject(Object.assign(new Error(), { code: "EACCES" })) })
+          Object.assign(platform.promises, { mkdir: async () => refuse() })
+          Object.assign(platform, { mkdirSync: refuse })
+          syncBuiltinESMExports()
         }),
         () =>
           Effect.gen(function*() {
             const made = store.open(["d"], { mode: "new", type: "directory", initial })
             assert.strictEqual(yield* reason(made), "AccessDenied")
           }),
-        () => Effect.sync(() => Object.assign(Fs.promises, { mkdir }))
+        () =>
+          Effect.sync(() => {
+            Object.assign(platform.promises, { mkdir })
+            Object.assign(platform, { mkdirSync })
+            syncBuiltinESMExports()
+          })
       )
       assert.deepStrictEqual(Fs.readdirSync(at(sidecarName, "new")), [])
       assert.strictEqual(yield* reason(store.stat(["d"])), "NotFound")

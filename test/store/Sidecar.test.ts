@@ -10,6 +10,7 @@ import { join } from "node:path"
 import { afterEach, beforeEach } from "vitest"
 import type { StoreError } from "../../src/Server/ShareStore.ts"
 import * as Local from "../../src/Server/Store/internal/Local.ts"
+import { never } from "../../src/Server/Store/internal/PromptCalls.ts"
 import { flushPath, Sidecar } from "../../src/Server/Store/internal/Sidecar.ts"
 import type { FileRecord } from "../../src/Server/Store/internal/SidecarRecord.ts"
 
@@ -21,7 +22,7 @@ beforeEach(() => {
 })
 afterEach(() => Fs.rmSync(folder, { recursive: true, force: true }))
 
-const make = (...keys: ReadonlyArray<string>) => new Sidecar(folder, new Map(keys.map((key) => [key, key])))
+const make = (...keys: ReadonlyArray<string>) => new Sidecar(folder, new Map(keys.map((key) => [key, key])), never)
 const error = (promise: Promise<unknown>): Promise<StoreError> =>
   promise.then(() => assert.fail("it did not fail"), (found) => found)
 const reason = async (promise: Promise<unknown>) => (await error(promise)).reason._tag
@@ -232,7 +233,7 @@ describe("a sidecar's record of a file that is being made", () => {
   it("is moved to its final place by the next start, and other records stay where they are", async () => {
     Fs.writeFileSync(at("new", "1-0.record"), `{"attributes":2,"making":["f"]}`)
     Fs.writeFileSync(at("records", "6"), `{"attributes":3}`)
-    const sidecar = new Sidecar(folder, new Map([["5", "../new/1-0.record"], ["6", "6"]]))
+    const sidecar = new Sidecar(folder, new Map([["5", "../new/1-0.record"], ["6", "6"]]), never)
     assert.deepStrictEqual(await sidecar.get("5"), { attributes: 2 })
     await sidecar.settle()
     assert.deepStrictEqual(records(), ["5", "6"])

@@ -8,6 +8,7 @@ import { join } from "node:path"
 import { afterEach, beforeEach } from "vitest"
 import type { StoreError } from "../../src/Server/ShareStore.ts"
 import * as Local from "../../src/Server/Store/internal/Local.ts"
+import { never } from "../../src/Server/Store/internal/PromptCalls.ts"
 import * as SidecarFolder from "../../src/Server/Store/internal/SidecarFolder.ts"
 
 const { sidecarName } = SidecarFolder
@@ -18,7 +19,7 @@ beforeEach(() => {
 })
 afterEach(() => Fs.rmSync(folder, { recursive: true }))
 
-const plain = { copiesUp: false }
+const plain = { calls: never, copiesUp: false }
 const acquire = async (nature = plain) =>
   await SidecarFolder.acquire(folder, nature, true) ?? assert.fail("there is no sidecar")
 const error = (promise: Promise<unknown>): Promise<StoreError> =>
@@ -153,7 +154,7 @@ describe("the hidden folder of a file system", () => {
     const born = { ...stamp(), folder: [stamp().folder[0], "1"], records: [stamp().records[0], "1"] }
     Fs.writeFileSync(at("stamp"), JSON.stringify(born))
     assert.strictEqual((await error(acquire())).reason._tag, "Failed")
-    await (await acquire({ copiesUp: true })).release()
+    await (await acquire({ calls: never, copiesUp: true })).release()
     Fs.writeFileSync(at("stamp"), JSON.stringify({ ...born, birthIsSteady: false }))
     const made = await acquire()
     assert.isFalse(made.birthIsSteady)
@@ -183,7 +184,7 @@ describe("the hidden folder of a file system", () => {
     record("b", 16)
     record("b-20", 32)
     record("c-1", 64)
-    const made = await acquire({ copiesUp: true })
+    const made = await acquire({ calls: never, copiesUp: true })
     const seen = await Promise.all(["a", "b", "c", "a-10", "c-1"].map((key) => made.sidecar.get(key)))
     assert.deepStrictEqual(seen, [{ attributes: 2 }, { attributes: 16 }, { attributes: 64 }, {}, {}])
     await made.release()

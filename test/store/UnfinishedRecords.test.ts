@@ -8,6 +8,7 @@ import * as Fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach } from "vitest"
+import { never } from "../../src/Server/Store/internal/PromptCalls.ts"
 import * as UnfinishedRecords from "../../src/Server/Store/internal/UnfinishedRecords.ts"
 
 let top = ""
@@ -32,7 +33,7 @@ const inode = (...names: ReadonlyArray<string>) => Fs.lstatSync(at(...names), { 
 describe("a record of a file that is being made", () => {
   it("has the file's place, is for this user alone, and is found with the file", async () => {
     Fs.mkdirSync(at("d"))
-    const path = await UnfinishedRecords.write(left("1"), ["d", "f"], { attributes: 2 })
+    const path = await UnfinishedRecords.write(never, left("1"), ["d", "f"], { attributes: 2 })
     assert.strictEqual(path, left("1.record"))
     assert.deepStrictEqual(JSON.parse(Fs.readFileSync(path, "utf8")), { attributes: 2, making: ["d", "f"] })
     if (process.platform !== "win32") assert.strictEqual(Fs.statSync(path).mode & 0o777, 0o600)
@@ -49,7 +50,7 @@ describe("a record of a file that is being made", () => {
       throw full
     }
     try {
-      const failed = UnfinishedRecords.write(left("1"), ["f"], {})
+      const failed = UnfinishedRecords.write(never, left("1"), ["f"], {})
       assert.strictEqual(await failed.catch((error) => error), full)
     } finally {
       Fs.promises.writeFile = writeFile
@@ -59,7 +60,7 @@ describe("a record of a file that is being made", () => {
 
   it("fails without the folder of unfinished files, in which nothing is found either", async () => {
     Fs.rmdirSync(join(sidecar, "new"))
-    const failed = UnfinishedRecords.write(left("1"), ["f"], {})
+    const failed = UnfinishedRecords.write(never, left("1"), ["f"], {})
     assert.strictEqual(await failed.catch((error) => error.code), "ENOENT")
     assert.deepStrictEqual(await find(), [])
   })

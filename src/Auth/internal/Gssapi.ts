@@ -166,7 +166,7 @@ const bind = (koffi: Koffi, path: string): Library => {
       handle,
       out(buffer),
       out("uint32"),
-      handle,
+      out("uint32"),
       handle
     ),
     inquireContext: define(

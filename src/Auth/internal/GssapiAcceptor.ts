@@ -52,20 +52,26 @@ export class Acceptor extends Context {
 
   /**
    * gss_accept_sec_context. `complete` says that the client has proven its identity. A failure can have a token too,
-   * which tells the client why (RFC 4121 4.1): a KRB-ERROR.
+   * which tells the client why (RFC 4121 4.1): a KRB-ERROR. `lifetime`: milliseconds until the ticket ends, with the
+   * difference of clocks that the library allows.
    */
-  step(input: Uint8Array): Effect.Effect<{ readonly token: Uint8Array; readonly complete: boolean }, Refused> {
+  step(input: Uint8Array): Effect.Effect<
+    { readonly token: Uint8Array; readonly complete: boolean; readonly lifetime: number | undefined },
+    Refused
+  > {
     return Effect.suspend(() => {
       const given: BufferDescription = { length: 0, value: null }
       let token: Uint8Array = new Uint8Array(0)
+      const seconds: [number] = [0]
       return Effect.mapError(
         this.callLater(
           "gss_accept_sec_context",
           this.library.accept,
-          [this.context, this.credential[0], describe(input), null, null, null, given, [0], null, null],
+          [this.context, this.credential[0], describe(input), null, null, null, given, [0], seconds, null],
           (major) => {
             token = take(this.library, given)
-            return { token, complete: (major & continueNeeded) === 0 }
+            const lifetime = seconds[0] === indefinite ? undefined : seconds[0] * 1000
+            return { token, complete: (major & continueNeeded) === 0, lifetime }
           }
         ),
         (failure): Refused => ({ ...failure, token })

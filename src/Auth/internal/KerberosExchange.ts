@@ -68,7 +68,7 @@ export const ticket = Effect.fnUntraced(function*(
       mechListMic: mechListMic && Uint8Array.from(mechListMic)
     }
   }
-  const { name, realm, sessionKey } = proven
+  const { lifetime, name, realm, sessionKey } = proven
   const caller: Caller = { user: name, domain: realm, workstation: "", anonymous: false }
   const account = yield* options.lookup(caller)
   if (account === undefined) {
@@ -88,7 +88,8 @@ export const ticket = Effect.fnUntraced(function*(
     token: response(Spnego.NegState.acceptCompleted, own),
     caller,
     guest,
-    sessionKey: guest ? undefined : sessionKey
+    sessionKey: guest ? undefined : sessionKey,
+    lifetime: guest ? undefined : lifetime
   }
   return mustProve && mechListMic === undefined
     ? { _tag: "Unproven", step: { _tag: "Continue", token: response(Spnego.NegState.acceptIncomplete, own) }, accepted }

@@ -17,6 +17,7 @@ import type { ServerInformation } from "../../Protocol/ServerInformation.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import * as Spans from "../../Protocol/Spans.ts"
 import * as Transport from "../../Protocol/Transport.ts"
+import { ClientGuids } from "../../Smb2/Negotiate.ts"
 import type * as Settings from "../../Smb2/Settings.ts"
 import type { Target } from "../Locator.ts"
 import type { ServerSession } from "../ServerSession.ts"
@@ -47,15 +48,19 @@ const asNamedUser = <A, E, R>(
   attempt: Effect.Effect<A, E | UserChanged, R>
 ): Effect.Effect<A, E | AuthenticationError, R> => {
   const isChange = (error: E | UserChanged): error is UserChanged => error === userChanged
-  return Effect.retry(attempt, { times: mostChanges, while: isChange }).pipe(
-    Effect.catchIf(isChange, () =>
-      Effect.fail(
-        new AuthenticationError({
-          reason: { _tag: "NoCredential" },
-          detail:
-            `the credential provider names another user for ${server} each time that it is asked: let it keep to one`
-        })
-      ))
+  // The first attempt is nearly always the last one, and each operation makes it: it costs nothing of a retry.
+  return Effect.catchIf(
+    attempt,
+    isChange,
+    () =>
+      Effect.catchIf(Effect.retry(attempt, { times: mostChanges - 1, while: isChange }), isChange, () =>
+        Effect.fail(
+          new AuthenticationError({
+            reason: { _tag: "NoCredential" },
+            detail:
+              `the credential provider names another user for ${server} each time that it is asked: let it keep to one`
+          })
+        ))
   ) as Effect.Effect<A, E | AuthenticationError, R>
 }
 
@@ -104,6 +109,28 @@ interface TreeSource {
   readonly sessionKey: Key<SessionSource>
 }
 
+/** The most sessions that are remembered after their connection was lost. The server ends a forgotten one by itself. */
+const mostPrevious = 1024
+
+/** A share, and the session that it belongs to. */
+interface Tree {
+  readonly share: ConnectedShare
+  readonly session: ProtocolChoice.LoggedOn
+}
+
+/** A tree that was given, and the answer of the credential provider that it was given for. */
+interface Latest {
+  readonly tree: Tree
+  readonly treeKey: Key<TreeSource>
+  readonly answer: CredentialCache.Answer
+  /** The account, as refusals name it. */
+  readonly account: string
+}
+
+/** A target without its path, as text. Each letter counts: two texts for one share cost a search only. */
+const placeOf = ({ domain, port, server, share }: Target): string =>
+  `${server}${separator}${port}${separator}${share}${separator}${domain ?? ""}`
+
 /** A client that gets one of these has no session any more, no matter which command it answers. */
 const endsSession: ReadonlySet<string> = new Set<Reason>(["UserSessionDeleted", "NetworkSessionExpired"])
 
@@ -125,6 +152,7 @@ export const make = Effect.fnUntraced(function*(
   const credentials = yield* CredentialCache.make(yield* CredentialProvider, credentialTimeToLive)
   const transport = yield* Transport.Transport
   const meter = yield* Meter.make
+  const guids = new Map<string, Uint8Array>()
 
   const connections = yield* RcMap.make({
     idleTimeToLive: idle,
@@ -136,6 +164,7 @@ export const make = Effect.fnUntraced(function*(
           (connecting) => meter.connecting(key, connecting),
           Effect.provideService(Transport.Transport, transport),
           Effect.provideService(CurrentRequestMeter, meter),
+          Effect.provideService(ClientGuids, guids),
           (connecting) =>
             Spans.effect(connecting, "SmbClient.connect", {
               kind: "client",
@@ -178,10 +207,50 @@ export const make = Effect.fnUntraced(function*(
       : Effect.andThen(credentials.failed(credentialKey, answer), Effect.fail(refused))
   }
 
+  /** The sessions that were not logged off, by the keys of the sessions that replace them (PreviousSessionId). */
+  const previous = new Map<string, bigint>()
+  const remember = (text: string, sessionId: bigint) => {
+    previous.delete(text)
+    if (sessionId === 0n) return
+    previous.set(text, sessionId)
+    if (previous.size > mostPrevious) previous.delete(previous.keys().next().value!)
+  }
+
+  /** Authenticates the user of a session again, with what the provider gives now: the password can be a new one. */
+  const reauthenticating = (
+    session: ProtocolChoice.LoggedOn,
+    user: string,
+    account: string,
+    credentialKey: CredentialCache.CredentialKey,
+    server: string,
+    setup: (logon: Authenticator.AuthenticatorSession) => Effect.Effect<void, ConnectError>
+  ): Effect.Effect<void, ConnectError> =>
+    Effect.gen(function*() {
+      const kept = answers.get(session)
+      if (kept !== undefined) yield* credentials.sessionEnded(credentialKey, kept)
+      const answer = yield* credentials.get(credentialKey)
+      const { credential } = answer
+      if (accountName(credential) !== user) {
+        return yield* new AuthenticationError({
+          reason: { _tag: "NoCredential" },
+          detail: `the session on ${server} has expired, and the credential provider names another user now`
+        })
+      }
+      yield* unlessRefused(account, answer, credentialKey)
+      answers.set(session, answer)
+      yield* Effect.flatMap(authenticator.make(credential, { server: lower(server) }), setup).pipe(
+        Effect.tapError((error) => {
+          refusals.note(account, credential, error)
+          return error._tag === "TransportError" ? Effect.void : credentials.failed(credentialKey, answer)
+        })
+      )
+      refusals.forget(account)
+    }).pipe(Effect.scoped, meter.reauthenticating)
+
   const sessions = yield* RcMap.make({
     idleTimeToLive: idle,
     lookup: Effect.fnUntraced(function*(
-      { from: { answer: known, credentialKey, target: { port, server } } }: Key<SessionSource>
+      { from: { answer: known, credentialKey, target: { port, server } }, text }: Key<SessionSource>
     ): Effect.fn.Return<ProtocolChoice.LoggedOn, ConnectError | UserChanged, Scope.Scope> {
       const user = accountName(known.credential)
       const account = accountOf(server, port, user)
@@ -189,12 +258,17 @@ export const make = Effect.fnUntraced(function*(
       const answer = yield* credentials.get(credentialKey)
       if (accountName(answer.credential) !== user) return yield* Effect.fail(userChanged)
       const { credential } = answer
-      yield* Effect.addFinalizer(() => credentials.sessionEnded(credentialKey, answer))
+      let made: ProtocolChoice.LoggedOn | undefined
+      yield* Effect.addFinalizer(() => {
+        // It is logged off now.
+        if (made !== undefined && made.failed() === undefined && !lost.has(made)) previous.delete(text)
+        return credentials.sessionEnded(credentialKey, (made === undefined ? undefined : answers.get(made)) ?? answer)
+      })
       yield* unlessRefused(account, answer, credentialKey)
       const connected = yield* getConnection(connectionKeyOf({ port, server }))
       return yield* Effect.flatMap(
         authenticator.make(credential, { server: lower(server) }),
-        (logon) => connected.logon(logon, credential)
+        (logon) => connected.logon(logon, credential, previous.get(text) ?? 0n)
       ).pipe(
         (loggingOn) => meter.loggingOn(loggingOn),
         Effect.tap(({ information: { mechanism } }) =>
@@ -206,7 +280,14 @@ export const make = Effect.fnUntraced(function*(
           return error._tag === "TransportError" ? Effect.void : credentials.failed(credentialKey, answer)
         }),
         Effect.tap(Effect.sync(() => refusals.forget(account))),
-        Effect.tap((session) => Effect.sync(() => answers.set(session, answer))),
+        Effect.tap((session) =>
+          Effect.sync(() => {
+            made = session
+            answers.set(session, answer)
+            remember(text, session.sessionId)
+            session.onExpired?.((setup) => reauthenticating(session, user, account, credentialKey, server, setup))
+          })
+        ),
         (loggingOn) =>
           Spans.effect(loggingOn, "SmbClient.sessionSetup", {
             kind: "client",
@@ -241,15 +322,21 @@ export const make = Effect.fnUntraced(function*(
       return Effect.andThen(forget(key, kept), RcMap.get(sessions, key))
     })
 
+  /** The tree that each share gave last, by `placeOf`: until the tree ends, operations on it look for nothing else. */
+  const latest = new Map<string, Latest>()
+
   const trees = yield* RcMap.make({
     idleTimeToLive: idle,
     lookup: Effect.fnUntraced(function*(
       { from: { sessionKey, share } }: Key<TreeSource>
-    ): Effect.fn.Return<
-      { readonly share: ConnectedShare; readonly session: ProtocolChoice.LoggedOn },
-      ConnectError | UserChanged,
-      Scope.Scope
-    > {
+    ): Effect.fn.Return<Tree, ConnectError | UserChanged, Scope.Scope> {
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          for (const [place, { treeKey }] of latest) {
+            if (treeKey.text === sessionKey.text + separator + share) latest.delete(place)
+          }
+        })
+      )
       const session = yield* getSession(sessionKey)
       const { port, server } = sessionKey.from.target
       const connected = yield* Spans.effect(meter.treeConnecting(session.tree(share)), "SmbClient.treeConnect", {
@@ -309,7 +396,13 @@ export const make = Effect.fnUntraced(function*(
       })
     )
 
-  const share = (target: Target): Effect.Effect<Share.Share, ConnectError, Scope.Scope> =>
+  /** The share of a tree, as the target's operations see it. */
+  const shareOf = ({ share }: Tree, { dfsName }: Target): Share.Share =>
+    // Only a share that says it is in DFS gets the flag (MS-SMB2 3.2.4.3).
+    dfsName === undefined || !share.isDfs ? share : share.withDfsName(dfsName)
+
+  /** Finds the tree of a target by its keys, and makes what does not exist. */
+  const searched = (target: Target): Effect.Effect<Share.Share, ConnectError, Scope.Scope> =>
     Effect.gen(function*() {
       const forget = (treeKey: Key<TreeSource>) =>
         Effect.andThen(RcMap.invalidate(trees, treeKey), forgetConnection(treeKey.from.sessionKey))
@@ -333,15 +426,37 @@ export const make = Effect.fnUntraced(function*(
         })
       )
       const first = yield* get
-      let { tree } = first
+      let { tree, treeKey } = first
       const isLost = tree.share.lost()
       if (isLost === "session") lost.add(tree.session)
       if (tree.session.failed() !== undefined || isLost !== undefined) {
         yield* RcMap.invalidate(trees, first.treeKey)
-        tree = (yield* get).tree
+        ;({ tree, treeKey } = yield* get)
       }
-      // Only a share that says it is in DFS gets the flag (MS-SMB2 3.2.4.3).
-      return target.dfsName === undefined || !tree.share.isDfs ? tree.share : tree.share.withDfsName(target.dfsName)
+      const { answer } = treeKey.from.sessionKey.from
+      const account = accountOf(target.server, target.port, accountName(answer.credential))
+      latest.set(placeOf(target), { tree, treeKey, answer, account })
+      return shareOf(tree, target)
+    })
+
+  const share = (target: Target): Effect.Effect<Share.Share, ConnectError, Scope.Scope> =>
+    Effect.suspend(() => {
+      // A credential that is kept for a time can be another one for each operation: the search asks for it once.
+      const found = credentialTimeToLive === undefined ? latest.get(placeOf(target)) : undefined
+      if (found === undefined || isOver(found.tree.session) || found.tree.share.lost() !== undefined) {
+        return searched(target)
+      }
+      const { account, answer, tree, treeKey } = found
+      return Effect.flatMap(
+        credentials.get(treeKey.from.sessionKey.from.credentialKey),
+        (now): Effect.Effect<Share.Share, ConnectError, Scope.Scope> =>
+          now !== answer || refusals.find(account, now.credential) !== undefined
+            ? searched(target)
+            : Effect.matchEffect(RcMap.get(trees, treeKey), {
+              onFailure: () => searched(target),
+              onSuccess: (kept) => kept === tree ? Effect.succeed(shareOf(kept, target)) : searched(target)
+            })
+      )
     })
 
   let isClosed = false

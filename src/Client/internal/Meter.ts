@@ -119,6 +119,14 @@ export class Meter implements RequestMeter {
     )
   }
 
+  /** Counts a logon by which the user of a session that has expired authenticates again. */
+  readonly reauthenticating = <A, E, R>(logon: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.onExit(logon, (exit) =>
+      Effect.sync(() => {
+        const outcome = Exit.isSuccess(exit) ? "succeeded" : "failed"
+        ClientMetrics.reauthentications.of(outcome).updateUnsafe(1, this.context)
+      }))
+
   /** The share counts until the scope closes. */
   treeConnecting<A, E, R>(connect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Scope.Scope> {
     return Effect.tap(connect, () => this.held((by) => this.trees += by))

@@ -13,7 +13,7 @@ import * as OpenResponse from "./OpenResponse.ts"
 import { about } from "./OperationSpans.ts"
 import * as OverwriteAttributes from "./OverwriteAttributes.ts"
 import type * as ReadFailover from "./ReadFailover.ts"
-import { atTarget, onShare, type PathContext, type RefuseTarget, withShare } from "./TargetAttempt.ts"
+import { atTarget, onShare, type PathContext, type RefuseTarget, toRead, withShare } from "./TargetAttempt.ts"
 import { openVersion } from "./VersionedOpen.ts"
 
 /** An open file, and its share. */
@@ -56,17 +56,19 @@ export const beginForFailover = <A>(
   path: UncPath.PathInput,
   begin: (share: Share.Share, below: string) => Effect.Effect<A, ClientError, Scope.Scope>,
   refuse?: RefuseTarget
-): ReadFailover.Begin<A & { readonly place: string }> =>
-(failed) =>
-  Effect.flatMap(Effect.fromResult(UncPath.parseInShare(path)), (unc) =>
-    context.locator.use(unc, (target) => {
-      const error = refuse?.(unc, target)
-      if (error !== undefined) return Effect.fail(error)
-      const place = Locator.placeOf(target)
-      if (failed?.places.has(place) === true) return Effect.fail(failed.error)
-      return atTarget(context, unc, target, (share, below) =>
-        Effect.map(begin(share, below), (begun) => ({ ...begun, place })))
-    })).pipe((open) => Effect.suspend(() => Spans.effect(open, "SmbClient.open", about(path))))
+): ReadFailover.Begin<A & { readonly place: string }> => {
+  const reading = toRead(context)
+  return (failed) =>
+    Effect.flatMap(Effect.fromResult(UncPath.parseInShare(path)), (unc) =>
+      reading.locator.use(unc, (target) => {
+        const error = refuse?.(unc, target)
+        if (error !== undefined) return Effect.fail(error)
+        const place = Locator.placeOf(target)
+        if (failed?.places.has(place) === true) return Effect.fail(failed.error)
+        return atTarget(reading, unc, target, (share, below) =>
+          Effect.map(begin(share, below), (begun) => ({ ...begun, place })))
+      })).pipe((open) => Effect.suspend(() => Spans.effect(open, "SmbClient.open", about(path))))
+}
 
 /** Opens for a read that can go on at another target. */
 export const openForFailover = (

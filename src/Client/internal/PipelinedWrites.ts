@@ -119,10 +119,26 @@ export const inOrder = <E, R, E1>(
     (count, data) => Effect.as(write(data), count + BigInt(data.length))
   )
 
+/** The size in bytes up to which a buffer that `fill` is lent holds several requests: each call of `fill` has its cost. */
+const lentSize = 1024 * 1024
+
+/** A full buffer exceeds the requests in flight by fewer than this. */
+const mostRequests = 8
+
+/** How many whole requests of `chunk` bytes a lent buffer holds. */
+const requestsInBuffer = (chunk: number): number => Math.min(mostRequests, Math.max(1, Math.floor(lentSize / chunk)))
+
+/** A buffer that is being written by so many requests. */
+interface Lent {
+  readonly buffer: Uint8Array
+  readonly requests: number
+  readonly fiber: Fiber.Fiber<void, RequestError>
+}
+
 /**
  * Writes the bytes that `fill` puts into the buffers that it is lent, one after another, from `offset` on; returns the
  * count of bytes. `fill` returns how many bytes it put there, 0 at the end, and must not keep the buffer. While `fill`
- * runs, the earlier buffers are being written.
+ * runs, the earlier buffers are being written. A buffer is lent again when all requests with its bytes have their responses.
  */
 export const writeFrom = <E, R>(
   file: Share.OpenFile,
@@ -134,12 +150,36 @@ export const writeFrom = <E, R>(
     const scope = yield* Effect.scope
     const clock = yield* Clock.Clock
     const window = new Window(chunk)
-    const queue: Array<{ readonly buffer: Uint8Array; readonly fiber: Fiber.Fiber<void, RequestError> }> = []
+    const length = chunk * requestsInBuffer(chunk)
+    const queue: Array<Lent> = []
+    const free: Array<Uint8Array> = []
+    let inFlight = 0
     let at = offset
+    /** One request, whose time the window learns from. */
+    const send = (offset: bigint, data: Uint8Array) =>
+      Effect.suspend(() => {
+        const began = clock.currentTimeMillisUnsafe()
+        return Effect.map(writePiece(file, offset, data), () => {
+          window.answered(clock.currentTimeMillisUnsafe() - began)
+        })
+      })
+    const sendAll = (start: bigint, data: Uint8Array) =>
+      data.length <= chunk ? send(start, data) : Effect.forEach(
+        pieces(start, BigInt(data.length), chunk),
+        (piece) => {
+          const from = Number(piece.offset - start)
+          return send(piece.offset, data.subarray(from, from + piece.length))
+        },
+        { concurrency: "unbounded", discard: true }
+      )
     for (;;) {
-      const first = queue.length < window.size ? undefined : queue.shift()!
-      if (first !== undefined) yield* Fiber.join(first.fiber)
-      const buffer = first?.buffer ?? Allocate.uninitialized(chunk)
+      while (inFlight >= window.size) {
+        const first = queue.shift()!
+        yield* Fiber.join(first.fiber)
+        inFlight -= first.requests
+        free.push(first.buffer)
+      }
+      const buffer = free.pop() ?? Allocate.uninitialized(length)
       const count: number = yield* fill(buffer, at)
       if (!Number.isInteger(count) || count < 0 || count > buffer.length) {
         return yield* Arguments.wrong(
@@ -150,12 +190,10 @@ export const writeFrom = <E, R>(
         )
       }
       if (count === 0) break
-      const began = clock.currentTimeMillisUnsafe()
-      const written = Effect.map(writePiece(file, at, buffer.subarray(0, count)), () => {
-        window.answered(clock.currentTimeMillisUnsafe() - began)
-      })
-      const fiber = yield* Effect.forkIn(written, scope, { startImmediately: true })
-      queue.push({ buffer, fiber })
+      const fiber = yield* Effect.forkIn(sendAll(at, buffer.subarray(0, count)), scope, { startImmediately: true })
+      const requests = Math.ceil(count / chunk)
+      queue.push({ buffer, fiber, requests })
+      inFlight += requests
       at += BigInt(count)
     }
     for (const { fiber } of queue) yield* Fiber.join(fiber)

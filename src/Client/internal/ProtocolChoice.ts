@@ -20,6 +20,7 @@ import * as Smb1Session from "../../Smb1/Session.ts"
 import * as Smb1Tree from "../../Smb1/Tree.ts"
 import { Breaks } from "../../Smb2/Breaks.ts"
 import * as Negotiate from "../../Smb2/Negotiate.ts"
+import { Reauthentication } from "../../Smb2/Reauthentication.ts"
 import * as Smb2Information from "../../Smb2/ServerInformation.ts"
 import * as Session from "../../Smb2/Session.ts"
 import * as Settings from "../../Smb2/Settings.ts"
@@ -33,6 +34,14 @@ export interface LoggedOn {
   /** Why the connection has ended, if it has. */
   readonly failed: () => unknown
   readonly tree: (share: string) => Effect.Effect<ConnectedShare, RequestError, Scope.Scope>
+  /** Its SessionId, by which a later session can replace it; 0 if none can. */
+  readonly sessionId: bigint
+  /** Tells how the user authenticates again when the server says that the session has expired. SMB 1 has no such way. */
+  readonly onExpired?: (
+    again: (
+      reauthenticate: (logon: AuthenticatorSession) => Effect.Effect<void, RequestError | AuthenticationError>
+    ) => Effect.Effect<void, RequestError | AuthenticationError>
+  ) => void
 }
 
 /** A connection. */
@@ -44,7 +53,9 @@ export interface Connected {
   readonly load: () => Load
   readonly logon: (
     logon: AuthenticatorSession,
-    credential: Credential
+    credential: Credential,
+    /** The SessionId of a lost session of the same user; 0 for none. */
+    previousSessionId: bigint
   ) => Effect.Effect<LoggedOn, RequestError | AuthenticationError, Scope.Scope>
 }
 
@@ -60,15 +71,22 @@ const smb2 = (agreed: Negotiate.Agreed, settings: Settings.Settings): Connected 
       credits: agreed.connection.availableCredits,
       opens: breaks.opens
     }),
-    logon: (logon) =>
-      Effect.map(Session.setup(agreed, settings, logon), (session) => ({
+    logon: (logon, _, previousSessionId) =>
+      Effect.map(Session.setup(agreed, settings, logon, previousSessionId), (session) => ({
         information: {
           ...Smb2Information.ofSession(session),
           mechanism: logon.mechanism?.(),
           announced: logon.announced?.()
         },
         failed: () => agreed.connection.failed,
-        tree: (share) => Tree.make(session, share, breaks)
+        tree: (share) => Tree.make(session, share, breaks),
+        // The server cannot know that a guest is the guest of the earlier session.
+        sessionId: session.unauthenticated ? 0n : session.security.sessionId,
+        ...(session.unauthenticated ? {} : {
+          onExpired: (again) => {
+            session.reauthentication = new Reauthentication(again((logon) => Session.reauthenticate(session, logon)))
+          }
+        })
       }))
   }
 }
@@ -94,7 +112,8 @@ const smb1 = (agreed: Smb1Negotiate.Agreed, settings: Settings.Settings): Connec
           announced: plain ?? logon.announced?.()
         },
         failed: () => agreed.connection.failed,
-        tree: (share) => Smb1Tree.make(session, share, breaks)
+        tree: (share) => Smb1Tree.make(session, share, breaks),
+        sessionId: 0n
       }))
   }
 }

@@ -18,7 +18,7 @@ import { text } from "./PathNames.ts"
 import * as PipelinedReads from "./PipelinedReads.ts"
 import * as ReadFailover from "./ReadFailover.ts"
 import * as SmallFile from "./SmallFile.ts"
-import { onShare, type PathContext } from "./TargetAttempt.ts"
+import { onShare, type PathContext, toRead } from "./TargetAttempt.ts"
 import { oneCompound } from "./TransferWindow.ts"
 import { openVersion } from "./VersionedOpen.ts"
 
@@ -32,7 +32,7 @@ const toRange = (range: SmbFile.RangeOptions | undefined): ReadFailover.Range =>
 
 /** The caller gets the data only when it is complete, so another target can start again. */
 const readLarge = (context: PathContext, path: UncPath.PathInput, maximum: number) =>
-  onShare(context, path, (share, below) =>
+  onShare(toRead(context), path, (share, below) =>
     Effect.gen(function*() {
       const file = yield* openVersion(share, below, OpenMode.readSequentially, share.open)
       const size = file.opened.endOfFile

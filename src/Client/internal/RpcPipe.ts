@@ -3,6 +3,7 @@
  * operations are called one after another.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -126,6 +127,8 @@ export const bind = Effect.fnUntraced(function*(
   Scope.Scope
 > {
   const pipe = yield* ipc.open(name, OpenMode.pipe)
+  // A call that was answered is done, however the server ends the pipe, and even if it calls its IPC$ a disk.
+  yield* Effect.addFinalizer((exit) => Exit.isSuccess(exit) ? Effect.ignore(pipe.close) : Effect.void)
   const { receive, send } = overPipe(pipe, ipc, endless)
   let callId = 1
   yield* send([{

@@ -24,11 +24,19 @@ import * as Symlink from "./Symlink.ts"
 export interface PathContext {
   /** The share of a target. It stays while the scope is open. */
   readonly connect: (target: Locator.Target) => Effect.Effect<Share.Share, ClientError, Scope.Scope>
+  /** The same, for a read that another target can continue: it does not try this one for long. Default: `connect`. */
+  readonly connectToRead?: PathContext["connect"] | undefined
   /** Finds the target of a path. */
   readonly locator: Locator.Locator
   /** A folder that symbolic links do not leave. */
   readonly base?: UncPath.UncPath | undefined
 }
+
+/** The context of a read that another target can continue or begin again. */
+export const toRead = (context: PathContext): PathContext => ({
+  ...context,
+  connect: context.connectToRead ?? context.connect
+})
 
 const namesOf = (path: string): ReadonlyArray<string> => path.split("\\").filter((name) => name !== "")
 
@@ -56,7 +64,7 @@ const leadsOut = (error: SmbError, base: UncPath.UncPath | undefined): SmbError 
 export type OnShare<A, E, R> = (share: Share.Share, path: string) => Effect.Effect<A, E, R>
 
 /** Runs an attempt in its own scope, which stays open only if the attempt succeeds. */
-const inOwnScope = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Scope.Scope> =>
+export const inOwnScope = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Effect.scope, (outer) =>
       Effect.flatMap(Scope.fork(outer), (inner) =>
@@ -66,8 +74,12 @@ const inOwnScope = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E
         )))
   ) as Effect.Effect<A, E, R | Scope.Scope>
 
+/** The scope of an attempt: `inOwnScope`, or `Effect.scoped` for an attempt that keeps nothing open. */
+type Scoping = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R | Scope.Scope>
+
 const attempt = <A, E, R>(
   context: PathContext,
+  scoping: Scoping,
   target: Locator.Target,
   use: OnShare<A, E, R>,
   /** The folder that links do not leave, at this target. */
@@ -76,14 +88,14 @@ const attempt = <A, E, R>(
 ): Effect.Effect<A, E | ClientError, R | Scope.Scope> =>
   // Separate from the whole operation: its earlier changes say nothing about this attempt, which another target can
   // repeat.
-  inOwnScope(
+  scoping(
     Changes.whole(Effect.flatMap(context.connect(target), (share) => StoppedLink.explained(share, target.path, use)))
   ).pipe(
     Effect.catch((error) => {
       const behind = links > 0 && error instanceof SmbError ? Symlink.resolve(error, target) : undefined
       if (behind === undefined) return Effect.fail(error)
       return isWithin(behind, folder)
-        ? attempt(context, { ...target, path: behind }, use, folder, links - 1)
+        ? attempt(context, scoping, { ...target, path: behind }, use, folder, links - 1)
         : Effect.fail(leadsOut(error as SmbError, context.base))
     })
   )
@@ -93,11 +105,12 @@ export const atTarget = <A, E, R>(
   context: PathContext,
   path: UncPath.UncPath,
   target: Locator.Target,
-  use: OnShare<A, E, R>
+  use: OnShare<A, E, R>,
+  scoping: Scoping = inOwnScope
 ): Effect.Effect<A, E | ClientError, R | Scope.Scope> => {
   const { base } = context
   const folder = base === undefined ? [] : baseAt(base, path, target)
-  return attempt(context, target, use, folder, Symlink.maximumHops)
+  return attempt(context, scoping, target, use, folder, Symlink.maximumHops)
 }
 
 /** Runs `use` on the share that holds a path. The share, and what `use` acquires, stays while the scope is open. */
@@ -111,12 +124,16 @@ export const withShare = <A, E, R>(
     (unc) => context.locator.use(unc, (target) => atTarget(context, unc, target, use))
   )
 
-/** As `withShare`, for operations that keep nothing open. */
+/** Runs `use` on the share that holds a path, for operations that keep nothing open. */
 export const onShare = <A, E, R>(
   context: PathContext,
   path: UncPath.PathInput,
   use: OnShare<A, E, R>
-): Effect.Effect<A, E | ClientError, Exclude<R, Scope.Scope>> => Effect.scoped(withShare(context, path, use))
+): Effect.Effect<A, E | ClientError, Exclude<R, Scope.Scope>> =>
+  Effect.flatMap(
+    Effect.fromResult(UncPath.parseInShare(path)),
+    (unc) => context.locator.use(unc, (target) => atTarget(context, unc, target, use, Effect.scoped))
+  ) as Effect.Effect<A, E | ClientError, Exclude<R, Scope.Scope>>
 
 /** The error if an operation cannot use this target of a path, although the locator has chosen it. */
 export type RefuseTarget = (path: UncPath.UncPath, target: Locator.Target) => RemovalError | undefined
@@ -138,7 +155,7 @@ export const onEntry = <A, E, R>(
   path: UncPath.UncPath,
   use: OnShare<A, E, R>
 ): Effect.Effect<A, E | ClientError, Exclude<R, Scope.Scope>> =>
-  Effect.scoped(context.locator.use(path, (target) => {
+  context.locator.use(path, (target) => {
     const error = rootOrLink(path, target)
-    return error === undefined ? atTarget(context, path, target, use) : Effect.fail(error)
-  })) as Effect.Effect<A, E | ClientError, Exclude<R, Scope.Scope>>
+    return error === undefined ? atTarget(context, path, target, use, Effect.scoped) : Effect.fail(error)
+  }) as Effect.Effect<A, E | ClientError, Exclude<R, Scope.Scope>>

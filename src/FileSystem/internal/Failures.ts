@@ -117,6 +117,9 @@ const tagOf = (error: ClientError, creates: boolean): Tag => {
       return "InvalidData"
     case "AuthenticationError":
       return "PermissionDenied"
+    // The file of the name is not the file of the open any more, or the ranges are not locked any more.
+    case "ReconnectError":
+      return error.reason._tag === "LogonRefused" ? "PermissionDenied" : "BadResource"
     case "FileShortened":
       return "UnexpectedEof"
     case "RemovalError": {

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
+import type { Notice } from "../../Client/ReconnectNotice.ts"
 import * as SmbClient from "../../Client/SmbClient.ts"
 import * as Arguments from "../../Protocol/Arguments.ts"
 import * as Smb from "../../Smb/Smb.ts"
@@ -14,10 +15,16 @@ import { iterate } from "./Iterate.ts"
 import { Runner } from "./Runner.ts"
 import * as WebStreams from "./WebStreams.ts"
 
-export const connect = async (options: ConnectOptions): Promise<Client> =>
-  fromLayer(Smb.layer(
-    options.credential === undefined ? { ...options, password: Redacted.make(options.password) } : options
+export const connect = async ({ onReconnect, ...options }: ConnectOptions): Promise<Client> => {
+  const listening = onReconnect === undefined
+    ? {}
+    : { onReconnect: (notice: Notice) => Effect.ignore(call<unknown, unknown>(() => onReconnect(notice))) }
+  return fromLayer(Smb.layer(
+    options.credential === undefined
+      ? { ...options, ...listening, password: Redacted.make(options.password) }
+      : { ...options, ...listening }
   ))
+}
 
 export const fromLayer = async (layer: Layer.Layer<SmbClient.SmbClient>): Promise<Client> => {
   const runner = new Runner()

@@ -110,7 +110,7 @@ const enter = (r: Reader, least: number): { readonly words: Reader; readonly end
   const count = r.u8()
   if (count < least) r.fail(`a WordCount of at least ${least}, not ${count}`, at)
   const from = r.claim(count * 2, "bytes of words")
-  return { words: r.window(from, count * 2), end: from + count * 2 + 2 }
+  return { words: r.window(from, count * 2), end: r.claim(2, "bytes of ByteCount") + 2 }
 }
 
 /** Writes parameters and data behind the words, each at a multiple of four, and returns their offsets. */

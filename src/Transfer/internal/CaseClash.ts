@@ -33,12 +33,14 @@ interface Place {
   readonly made: Deferred.Deferred<void>
 }
 
+const none: ReadonlyArray<Place> = []
+
 /**
  * The local places that a tree is written to. If the file system ignores case, the second of two names turns out to be
  * the same file as the first.
  */
 export class Places {
-  private readonly taken = new Map<string, Array<Place>>()
+  private readonly taken = new Map<string, ReadonlyArray<Place>>()
   private readonly identity: typeof identityOf
 
   constructor(identity: typeof identityOf = identityOf) {
@@ -52,10 +54,11 @@ export class Places {
   make<E, R>(path: string, effect: Effect.Effect<void, E, R>): Effect.Effect<string | undefined, E, R> {
     return Effect.suspend(() => {
       const folded = fold(path)
-      const others = this.taken.get(folded) ?? []
+      const others = this.taken.get(folded) ?? none
       const own: Place = { path, made: Deferred.makeUnsafe<void>() }
       this.taken.set(folded, [...others, own])
       const made = Effect.ensuring(Effect.as(effect, undefined), Deferred.succeed(own.made, undefined))
+      if (others.length === 0) return made
       const { identity } = this
       return Effect.gen(function*() {
         for (const other of others) {

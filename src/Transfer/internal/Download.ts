@@ -25,6 +25,7 @@ import * as Options from "./Options.ts"
 import type { Run } from "./Run.ts"
 import * as Same from "./Same.ts"
 import * as Warnings from "./Warnings.ts"
+import * as Workers from "./Workers.ts"
 
 /** The options, and the state that all files of a run share. */
 export interface Download extends Options.Options {
@@ -98,30 +99,20 @@ const large = (source: UncPath.PathInput, target: string, options: Download, isA
   }))
 
 /** Copies a file that is small by its listing, in one round trip. */
-const small = Effect.fnUntraced(function*(
-  source: UncPath.PathInput,
-  target: string,
-  options: Download,
-  known: Known
-) {
-  const { run } = options
-  const smb = yield* SmbClient
-  const data = yield* smb.readFile(source)
-  const part = {
-    name: LocalName.partial(basename(target), tagFor(options, "", 0n, 0n)),
-    keep: false,
-    size: BigInt(data.length),
-    lastWrite: options.times ? millisecondsOf(known.lastWriteTime) : undefined,
-    isReadOnly: isReadOnly(options, known)
-  }
-  const { advance } = yield* run.file(text(source), target, data.length)
-  yield* LocalFile.replace(
-    target,
-    part,
-    (writer) => options.throttle(data.length, Effect.andThen(writer.write(data), advance(data.length)))
-  )
-  yield* run.copied(text(source), target, BigInt(data.length))
-}, Effect.scoped)
+const small = (source: UncPath.PathInput, target: string, options: Download, known: Known, isNew: boolean) =>
+  Effect.flatMap(Effect.flatMap(SmbClient, (smb) => smb.readFile(source)), (data) => {
+    const part = {
+      name: LocalName.partial(basename(target), tagFor(options, "", 0n, 0n)),
+      lastWrite: options.times ? millisecondsOf(known.lastWriteTime) : undefined,
+      isReadOnly: isReadOnly(options, known)
+    }
+    return options.run.whole(
+      text(source),
+      target,
+      data.length,
+      options.throttle(data.length, LocalFile.replaceBy(target, part, data, isNew))
+    )
+  })
 
 /** What a listing has told of a file. */
 type Known = Pick<Entry, "size" | "lastWriteTime" | "fileAttributes">
@@ -129,12 +120,12 @@ type Known = Pick<Entry, "size" | "lastWriteTime" | "fileAttributes">
 /** The largest size that one round trip reads, in bytes. */
 const smallSize = 60_000n
 
-/** Copies one file, again after failures that may pass. */
-export const file = (source: UncPath.PathInput, target: string, options: Download, known: Known) =>
+/** Copies one file, again after failures that may pass. `isNew`: its folder was empty before this run. */
+export const file = (source: UncPath.PathInput, target: string, options: Download, known: Known, isNew = false) =>
   options.retry(
     text(source),
     known.size <= smallSize && !options.resume
-      ? small(source, target, options, known)
+      ? small(source, target, options, known, isNew)
       : large(source, target, options)
   )
 
@@ -150,21 +141,32 @@ export const single = Effect.fnUntraced(function*(source: UncPath.UncPath, targe
     return yield* fromStatus(NtStatus.STATUS_FILE_IS_A_DIRECTORY, "CREATE", text(source))
   }
   run.only(entry.size)
-  yield* take(entry, target, options, true)
+  yield* take(entry, target, options, { isAlone: true })
 })
 
 /** Copies a found file, or says why not. */
-const take = Effect.fnUntraced(function*(entry: Entry, here: string, options: Download, isAlone = false) {
-  const { dryRun, run } = options
-  const choice = yield* Same.local(entry, here, options)
-  if (choice !== "copy") {
-    run.skipped(entry.size)
-    yield* run.tell({ _tag: "Skipped", from: entry.path, to: here, size: entry.size, because: choice })
-  } else if (dryRun) {
-    yield* options.checks.here(here, { isAlone })
-    yield* run.tell({ _tag: "Planned", action: "Copy", path: entry.path, to: here, size: entry.size })
-  } else yield* file(entry.path, here, options, entry)
-})
+const take = (
+  entry: Entry,
+  here: string,
+  options: Download,
+  { isAlone = false, isNew = false }: { readonly isAlone?: boolean; readonly isNew?: boolean }
+) => {
+  const { dryRun, rules, run } = options
+  // All files are copied, so the local one does not matter.
+  if (rules.existing === "replace" && !dryRun) return file(entry.path, here, options, entry, isNew)
+  return Effect.gen(function*() {
+    const choice = yield* Same.local(entry, here, options)
+    if (choice !== "copy") {
+      run.skipped(entry.size)
+      yield* run.tell({ _tag: "Skipped", from: entry.path, to: here, size: entry.size, because: choice })
+    } else if (dryRun) {
+      yield* options.checks.here(here, { isAlone })
+      yield* run.tell({ _tag: "Planned", action: "Copy", path: entry.path, to: here, size: entry.size })
+    } else yield* file(entry.path, here, options, entry, isNew)
+  })
+}
+
+const isEmpty = (names: ReadonlyArray<string>): boolean => names.length === 0
 
 const clash = (path: string, other: string): LocalError =>
   new LocalError({
@@ -180,20 +182,29 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
   const base = UncPath.format(source)
   const places = new CaseClash.Places()
   const folders = new Map<string, Effect.Effect<string | undefined, PlatformError>>()
-  // A file can be copied before the entry of its directory arrives.
-  const makeDirectory = Effect.fnUntraced(function*(names: ReadonlyArray<string>) {
-    if (dryRun) return
+  /** Folders that exist, by whether they were empty before. */
+  const made = new Map<string, boolean>()
+  const makeFolder = (path: string) =>
+    fs.makeDirectory(path, { recursive: true }).pipe(
+      // A folder can allow new files, and not be listed.
+      Effect.andThen(Effect.match(fs.readDirectory(path), { onFailure: () => false, onSuccess: isEmpty })),
+      Effect.map((isNew) => void made.set(path, isNew))
+    )
+  const makeEach = Effect.fnUntraced(function*(names: ReadonlyArray<string>) {
     for (let depth = 0; depth <= names.length; depth++) {
       const path = join(target, ...names.slice(0, depth))
-      let made = folders.get(path)
-      if (made === undefined) {
-        made = yield* Effect.cached(places.make(path, fs.makeDirectory(path, { recursive: true })))
-        folders.set(path, made)
+      let making = folders.get(path)
+      if (making === undefined) {
+        making = yield* Effect.cached(places.make(path, makeFolder(path)))
+        folders.set(path, making)
       }
-      const other = yield* made
+      const other = yield* making
       if (other !== undefined) return yield* clash(path, other)
     }
   })
+  // A file can be copied before the entry of its directory arrives.
+  const makeDirectory = (names: ReadonlyArray<string>) =>
+    dryRun || made.has(join(target, ...names)) ? Effect.void : makeEach(names)
   if (dryRun) options.checks.willMake(target)
   yield* makeDirectory([])
   // The target folder can be inside the source directory, if this machine serves the share.
@@ -220,7 +231,24 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
   const onError = (error: ClientError, directory?: Entry) =>
     concernsOne(error) ? run.fail(directory?.path ?? base, error) : Effect.fail(error)
   const onLoop = (entry: Entry) => run.warn(Warnings.loop(entry))
-  yield* smb.walk(source, { onError, onLoop, enter }).pipe(
+  const copy = (entry: Entry) => {
+    const found = namesOf(entry)
+    if (found === undefined || (entry.type !== "file" && !filter.enters(found))) return Effect.void
+    if (entry.type === "symlink") return run.warn(Warnings.symbolicLink(entry.path))
+    return Effect.flatMap(Effect.forEach(found, checked), (names) => {
+      if (entry.type === "directory") return makeDirectory(names)
+      const here = join(target, ...names)
+      const above = names.slice(0, -1)
+      const taken = Effect.suspend(() =>
+        places.make(here, take(entry, here, options, { isNew: made.get(join(target, ...above)) === true }))
+      )
+      return Effect.flatMap(
+        Effect.andThen(makeDirectory(above), taken),
+        (other) => other === undefined ? Effect.void : clash(here, other)
+      )
+    })
+  }
+  const found = smb.walk(source, { onError, onLoop, enter }).pipe(
     Stream.filter((entry) => {
       if (entry.type !== "file") return true
       const names = namesOf(entry)
@@ -228,24 +256,11 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
       run.found(entry.size)
       return true
     }),
-    Stream.onEnd(Effect.sync(() => run.scanned())),
-    Stream.buffer(Options.ahead),
-    Stream.mapEffect((entry) =>
-      run.alone(
-        entry.path,
-        Effect.gen(function*() {
-          const found = namesOf(entry)
-          if (found === undefined || (entry.type !== "file" && !filter.enters(found))) return
-          if (entry.type === "symlink") return yield* run.warn(Warnings.symbolicLink(entry.path))
-          const names = yield* Effect.forEach(found, checked)
-          const here = join(target, ...names)
-          if (entry.type === "directory") return yield* makeDirectory(names)
-          yield* makeDirectory(names.slice(0, -1))
-          const other = yield* places.make(here, take(entry, here, options))
-          if (other !== undefined) return yield* clash(here, other)
-        }),
-        undefined
-      ), { concurrency: options.concurrency, unordered: true }),
-    Stream.runDrain
+    Stream.onEnd(Effect.sync(() => run.scanned()))
+  )
+  yield* Workers.forEach(
+    found,
+    { ...Options.ahead, concurrency: options.concurrency },
+    (entry) => run.alone(entry.path, copy(entry), undefined)
   )
 }, Effect.scoped)

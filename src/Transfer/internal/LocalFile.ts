@@ -88,6 +88,76 @@ export interface Writer {
   readonly write: (data: Uint8Array) => Effect.Effect<void, LocalError>
 }
 
+/** How a file is written next to its final name. */
+interface Part {
+  readonly name: string
+  readonly keep: boolean
+  readonly size: bigint
+  /** The last write time of the file, in milliseconds since 1970. Default: now. */
+  readonly lastWrite?: number | undefined
+  /** Whether no user can write the file (POSIX), or it has the attribute of that name (Windows). Default: as a new file. */
+  readonly isReadOnly?: boolean | undefined
+}
+
+/** The user knows the final name, and not the name of the part; errors of an open file have no name. */
+const namedAs = (target: string) => Effect.mapError((error: PlatformError) => fromPlatform(target, error))
+
+/** Where the complete file goes. A link stays, and its target is replaced. A pipe or a device is written to. */
+type Final = { readonly _tag: "Path"; readonly path: string } | { readonly _tag: "Device" }
+
+const finalOf = Effect.fnUntraced(function*(fs: FileSystem.FileSystem, target: string) {
+  const type = yield* typeOf(target)
+  if (type === "Directory") return yield* new LocalError({ path: target, detail: "is a directory" })
+  if (type === undefined) return { _tag: "Path", path: target } as Final
+  return (type === "File" ? { _tag: "Path", path: yield* fs.realPath(target) } : { _tag: "Device" }) as Final
+})
+
+/** Gives the bytes to a pipe or a device, which cannot be replaced by a file. It takes them in order, and has no positions. */
+const toDevice = <A, E, R>(
+  fs: FileSystem.FileSystem,
+  target: string,
+  use: (writer: Writer) => Effect.Effect<A, E, R>
+) =>
+  Effect.scoped(Effect.flatMap(
+    fs.open(target, { flag: "a" }),
+    (file) => use({ offset: 0n, write: (data) => namedAs(target)(file.writeAll(data)) })
+  ))
+
+/**
+ * Fills the file next to the final name by `write`, and renames it. The file is removed after a failure, unless it is kept.
+ */
+const through = <A, E, R>(
+  fs: FileSystem.FileSystem,
+  target: string,
+  final: string,
+  part: Part,
+  write: (path: string) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | PlatformError | LocalError, R> => {
+  const named = namedAs(target)
+  const path = join(dirname(final), part.name)
+  const finish = Effect.gen(function*() {
+    if (part.lastWrite !== undefined) {
+      const time = new Date(part.lastWrite)
+      yield* named(fs.utimes(path, time, time))
+    }
+    if (part.isReadOnly === true) {
+      const { mode } = yield* named(fs.stat(path))
+      yield* named(fs.chmod(path, mode & ~anyWrite & 0o7777))
+    }
+    yield* named(fs.rename(path, final))
+  })
+  return Effect.acquireUseRelease(
+    Effect.sync(() => {
+      if (!part.keep) UnfinishedFiles.add(path)
+    }),
+    () => Effect.flatMap(write(path), (result) => Effect.as(finish, result)),
+    (_, exit) => {
+      UnfinishedFiles.forget(path)
+      return Exit.isSuccess(exit) || part.keep ? Effect.void : Effect.ignore(fs.remove(path, { force: true }))
+    }
+  )
+}
+
 /**
  * Writes `target` through a file next to it. After success the complete file is at `target`; after a failure `target`
  * is unchanged. With `keep` the part is kept after a failure, and continued the next time; `name` must then be the same
@@ -95,65 +165,45 @@ export interface Writer {
  */
 export const replace = <A, E, R>(
   target: string,
-  part: {
-    readonly name: string
-    readonly keep: boolean
-    readonly size: bigint
-    /** The last write time of the file, in milliseconds since 1970. Default: now. */
-    readonly lastWrite?: number | undefined
-    /** Whether no user can write the file (POSIX), or it has the attribute of that name (Windows). Default: as a new file. */
-    readonly isReadOnly?: boolean | undefined
-  },
+  part: Part,
   use: (writer: Writer) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | PlatformError | LocalError, R | FileSystem.FileSystem> =>
   Effect.gen(function*() {
     const fs = yield* FileSystem.FileSystem
-    // The user knows the final name, and not the name of the part; errors of an open file have no name.
-    const named = Effect.mapError((error: PlatformError) => fromPlatform(target, error))
-    const type = yield* typeOf(target)
-    if (type === "Directory") {
-      return yield* new LocalError({ path: target, detail: "is a directory" })
-    }
-    if (type !== undefined && type !== "File") {
-      // A pipe or a device cannot be replaced by a file. It takes the bytes in order, and has no positions.
-      return yield* Effect.scoped(Effect.flatMap(
-        fs.open(target, { flag: "a" }),
-        (file) => use({ offset: 0n, write: (data) => named(file.writeAll(data)) })
-      ))
-    }
-    // A link stays, and its target is replaced.
-    const final = type === undefined ? target : yield* fs.realPath(target)
-    const path = join(dirname(final), part.name)
-    return yield* Effect.acquireUseRelease(
-      Effect.sync(() => {
-        if (!part.keep) UnfinishedFiles.add(path)
-      }),
-      () =>
-        Effect.gen(function*() {
-          const result = yield* Effect.scoped(Effect.gen(function*() {
-            // "wx": a link or file that another program has put there is not written to.
-            const file = yield* named(fs.open(path, { flag: part.keep ? "a" : "wx" }))
-            let offset = part.keep ? (yield* file.stat).size : 0n
-            if (offset > part.size) {
-              yield* file.truncate(0)
-              offset = 0n
-            }
-            return yield* use({ offset, write: (data) => named(file.writeAll(data)) })
-          }))
-          if (part.lastWrite !== undefined) {
-            const time = new Date(part.lastWrite)
-            yield* named(fs.utimes(path, time, time))
-          }
-          if (part.isReadOnly === true) {
-            const { mode } = yield* named(fs.stat(path))
-            yield* named(fs.chmod(path, mode & ~anyWrite & 0o7777))
-          }
-          yield* named(fs.rename(path, final))
-          return result
-        }),
-      (_, exit) => {
-        UnfinishedFiles.forget(path)
-        return Exit.isSuccess(exit) || part.keep ? Effect.void : Effect.ignore(fs.remove(path, { force: true }))
-      }
-    )
+    const named = namedAs(target)
+    const final = yield* finalOf(fs, target)
+    if (final._tag === "Device") return yield* toDevice(fs, target, use)
+    return yield* through(fs, target, final.path, part, (path) =>
+      Effect.scoped(Effect.gen(function*() {
+        // "wx": a link or file that another program has put there is not written to.
+        const file = yield* named(fs.open(path, { flag: part.keep ? "a" : "wx" }))
+        let offset = part.keep ? (yield* file.stat).size : 0n
+        if (offset > part.size) {
+          yield* file.truncate(0)
+          offset = 0n
+        }
+        return yield* use({ offset, write: (data) => named(file.writeAll(data)) })
+      })))
+  })
+
+/**
+ * As `replace`, for a small file whose bytes are in memory. `isNew`: its folder was empty before this run, so nothing can be
+ * at `target` that would have to stay.
+ */
+export const replaceBy = (
+  target: string,
+  part: Omit<Part, "keep" | "size">,
+  data: Uint8Array,
+  isNew: boolean
+): Effect.Effect<void, PlatformError | LocalError, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) => {
+    const whole = { ...part, keep: false, size: BigInt(data.length) }
+    // The file exists when an interruption comes, or it does not: otherwise it could appear after its removal.
+    const write = (path: string) => namedAs(target)(Effect.uninterruptible(fs.writeFile(path, data, { flag: "wx" })))
+    return isNew
+      ? through(fs, target, target, whole, write)
+      : Effect.flatMap(finalOf(fs, target), (final) =>
+        final._tag === "Device"
+          ? toDevice(fs, target, (writer) => writer.write(data))
+          : through(fs, target, final.path, whole, write))
   })

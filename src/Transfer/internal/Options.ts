@@ -51,16 +51,28 @@ export const throttle = (rate: number | undefined): Options["throttle"] => {
 /** Tries `times` more times, with pauses from one second on that double up to half a minute. */
 export const retry =
   (times: number, warn: (warning: Warning) => Effect.Effect<void>): Options["retry"] => (path, effect) => {
-    const pauses = Schedule.exponential("1 second").pipe(
-      Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(30)))),
-      Schedule.upTo({ times })
-    )
+    if (times === 0) return effect
     type Failure = Effect.Error<typeof effect>
-    const schedule = Schedule.setInputType<Failure>()(pauses).pipe(
-      Schedule.while(({ input }) => Effect.succeed(isTransient(input))),
-      Schedule.modifyDelay(({ attempt, duration, input }) =>
-        Effect.as(warn(Warnings.triedAgain(path, input, duration, attempt, times)), duration)
+    const schedule = () => {
+      const pauses = Schedule.exponential("1 second").pipe(
+        Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(30)))),
+        Schedule.upTo({ times })
       )
-    )
-    return times === 0 ? effect : Effect.retry(effect, schedule)
+      return Schedule.setInputType<Failure>()(pauses).pipe(
+        Schedule.while(({ input }) => Effect.succeed(isTransient(input))),
+        Schedule.modifyDelay(({ attempt, duration, input }) =>
+          Effect.as(warn(Warnings.triedAgain(path, input, duration, attempt, times)), duration)
+        )
+      )
+    }
+    // Nearly all first attempts succeed: only a failure makes the schedule, which sees that failure as its first.
+    return Effect.catchIf(effect, isTransient, (error) => {
+      let isSeen = false
+      const again = Effect.suspend(() => {
+        if (isSeen) return effect
+        isSeen = true
+        return Effect.fail(error as Failure)
+      })
+      return Effect.retry(again, schedule())
+    })
   }

@@ -25,6 +25,7 @@ import * as Options from "./Options.ts"
 import type { Run } from "./Run.ts"
 import * as Same from "./Same.ts"
 import * as Warnings from "./Warnings.ts"
+import * as Workers from "./Workers.ts"
 
 /** The options, and the state that all files of a run share. */
 export interface Relay extends Options.Options {
@@ -257,7 +258,7 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
   if (!dryRun && (yield* Mark.put(target, mark)) && (yield* Mark.isAt(source, mark))) {
     return yield* Mark.sameFolder(base, UncPath.format(target))
   }
-  yield* smb.walk(source, { onError, onLoop, enter }).pipe(
+  const found = smb.walk(source, { onError, onLoop, enter }).pipe(
     Stream.filter((entry) => {
       const names = namesOf(entry)
       if (names === undefined) return false
@@ -266,9 +267,12 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
       run.found(entry.size)
       return true
     }),
-    Stream.onEnd(Effect.sync(() => run.scanned())),
-    Stream.buffer(Options.ahead),
-    Stream.mapEffect((entry) =>
+    Stream.onEnd(Effect.sync(() => run.scanned()))
+  )
+  yield* Workers.forEach(
+    found,
+    { ...Options.ahead, concurrency: relay.concurrency },
+    (entry) =>
       run.alone(
         entry.path,
         Effect.gen(function*() {
@@ -286,7 +290,6 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
           yield* takeFound(entry, names)
         }),
         undefined
-      ), { concurrency: relay.concurrency, unordered: true }),
-    Stream.runDrain
+      )
   )
 }, Effect.scoped)

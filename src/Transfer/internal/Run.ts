@@ -16,6 +16,9 @@ export interface File {
   readonly advance: (count: number) => Effect.Effect<void>
 }
 
+/** Gives events to the consumer, and waits for it. */
+export type Emit = (events: ReadonlyArray<TransferEvent>) => Effect.Effect<unknown>
+
 /** The state of a run, and its events. */
 export class Run {
   failures = 0
@@ -24,9 +27,9 @@ export class Run {
   private readonly done = { files: 0, bytes: 0 }
   private readonly total = { files: 0, bytes: 0 }
   private isTotalKnown = false
-  private readonly emit: (event: TransferEvent) => Effect.Effect<unknown>
+  private readonly emit: Emit
 
-  constructor(emit: (event: TransferEvent) => Effect.Effect<unknown>) {
+  constructor(emit: Emit) {
     this.emit = emit
   }
 
@@ -34,8 +37,12 @@ export class Run {
     return { done: { ...this.done }, total: { ...this.total }, isTotalKnown: this.isTotalKnown }
   }
 
+  private withProgress(event: Happening): TransferEvent {
+    return { ...event, progress: this.progress() } as TransferEvent
+  }
+
   tell(event: Happening): Effect.Effect<void> {
-    return Effect.suspend(() => Effect.asVoid(this.emit({ ...event, progress: this.progress() } as TransferEvent)))
+    return Effect.suspend(() => Effect.asVoid(this.emit([this.withProgress(event)])))
   }
 
   warn(warning: Warning): Effect.Effect<void> {
@@ -91,6 +98,23 @@ export class Run {
           return Effect.andThen(count(bytes), this.tell({ _tag: "Moved", from, to, count: bytes }))
         }
       })
+    )
+  }
+
+  /** Copies a file that arrives as a whole: it counts when it is at its place. */
+  whole<A, E, R>(from: string, to: string, length: number, copy: Effect.Effect<A, E, R>): Effect.Effect<void, E, R> {
+    return this.tell({ _tag: "Started", from, to, size: length, offset: 0 }).pipe(
+      Effect.andThen(copy),
+      Effect.andThen(Effect.suspend(() => {
+        this.moved.bytes += length
+        this.done.bytes += length
+        const moved = this.withProgress({ _tag: "Moved", from, to, count: length })
+        this.moved.files++
+        this.done.files++
+        return Effect.asVoid(
+          this.emit([moved, this.withProgress({ _tag: "Copied", from, to, size: BigInt(length) })])
+        )
+      }))
     )
   }
 

@@ -33,6 +33,7 @@ import * as ResumedUpload from "./ResumedUpload.ts"
 import type { Run } from "./Run.ts"
 import * as Same from "./Same.ts"
 import * as Warnings from "./Warnings.ts"
+import * as Workers from "./Workers.ts"
 
 /** The options, and the state that all files of a run share. */
 export interface Upload extends Options.Options {
@@ -118,14 +119,23 @@ const readOnlyAt = Effect.fnUntraced(function*(target: UncPath.UncPath) {
 /** The largest size that one round trip writes, in bytes. */
 const smallSize = 60_000
 
-/** Reads up to one byte more than the small size: files like those of /proc report no size, and devices have no end. */
-const readSmall = Effect.fnUntraced(function*(local: FileSystem.File) {
-  const buffer = new Uint8Array(smallSize + 1)
+/**
+ * Reads a file of this size, up to one byte more than the small size: files like those of /proc report no size, devices
+ * have no end, and a file can grow.
+ */
+const readSmall = Effect.fnUntraced(function*(local: FileSystem.File, size: number) {
+  let buffer = new Uint8Array((size === 0 ? smallSize : size) + 1)
   let length = 0
-  while (length < buffer.length) {
+  for (;;) {
     const count = yield* local.read(buffer.subarray(length))
-    if (count === 0) break
     length += count
+    // There was room for more than the file had when it was opened: this is its end.
+    if (count === 0 || (size > 0 && length >= size && length < buffer.length)) break
+    if (length < buffer.length) continue
+    if (length > smallSize) break
+    const larger = new Uint8Array(smallSize + 1)
+    larger.set(buffer)
+    buffer = larger
   }
   return buffer.subarray(0, length)
 })
@@ -159,7 +169,7 @@ const once = Effect.fnUntraced(function*(
   // more.
   const whole = (count: bigint) => count < size ? Effect.fail(shorter(source, count, size)) : Effect.succeed(count)
   // In one round trip, if the file really is as small as its size.
-  const begin = size <= smallSize ? yield* readSmall(local) : undefined
+  const begin = size <= smallSize ? yield* readSmall(local, Number(size)) : undefined
   if (begin !== undefined && begin.length <= smallSize) {
     yield* whole(BigInt(begin.length))
     const bytes = { _tag: "Bytes", bytes: begin } as const
@@ -267,9 +277,28 @@ interface Found {
   readonly names: ReadonlyArray<string>
   readonly isFile: boolean
   readonly facts: Facts
-  /** The entry that the target has under this name. */
+  /** The entry that the target has under this name, if the rules need it. */
   readonly there: Entry | undefined
+  /** The target has no entry of this name. */
+  readonly isNew: boolean
 }
+
+/** What a directory of the target had before this run. */
+interface Before {
+  /** Its entries by their folded names, as far as the rules need them. */
+  readonly entries: ReadonlyMap<string, Entry>
+  /** Its names, folded, if all of them are known. */
+  readonly names: ReadonlySet<string> | undefined
+}
+
+const nothing: Before = { entries: new Map(), names: new Set() }
+
+/** A directory is listed for the names alone if it has at most so many times the files that go into it. */
+const mostNames = 16
+
+/** Whether a directory has no entry of this name. A name with a tilde can be the short name of an entry (MS-FSCC 2.1.5.2.1). */
+const isFree = (name: string, { names }: Before): boolean =>
+  names !== undefined && !names.has(fold(name)) && (names.size === 0 || !name.includes("~"))
 
 /** The entries of a folder: each with its type, and with what the target has under its name. */
 type Listed = ReadonlyArray<Omit<Found, "names" | "isFile"> & { readonly name: string; readonly type: string }>
@@ -280,12 +309,20 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
   const fs = yield* FileSystem.FileSystem
   const { dryRun, filter, run } = upload
   const mark = Mark.name()
-  /** Directories that were created for this copy: they only contain its entries. */
-  const made = new Set<string>()
 
-  /** Makes the directory on the server, and returns what was in it, if the rules need that. */
-  const makeThere = Effect.fnUntraced(function*(there: UncPath.UncPath) {
-    const none = new Map<string, Entry>()
+  /** The names in a directory: one listing costs less than a question for each file that goes into it. */
+  const namesIn = (there: UncPath.UncPath, files: number): Effect.Effect<Before> =>
+    smb.list(there).pipe(
+      Stream.take(files * mostNames + 1),
+      Stream.runFold(() => new Set<string>(), (names, { name }) => names.add(fold(name))),
+      Effect.map((names) => names.size > files * mostNames ? undefined : names),
+      // A directory can allow new files, and not be listed.
+      Effect.orElseSucceed(() => undefined),
+      Effect.map((names): Before => ({ entries: nothing.entries, names }))
+    )
+
+  /** Makes the directory on the server for so many files, and returns what was in it. */
+  const makeThere = Effect.fnUntraced(function*(there: UncPath.UncPath, files: number) {
     if (!dryRun) {
       const isMade = yield* smb.makeDirectory(there).pipe(
         Effect.as(true),
@@ -294,18 +331,18 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
           () => Effect.as(smb.makeDirectory(there, { recursive: true }), false)
         )
       )
-      if (isMade) {
-        made.add(UncPath.format(there))
-        return none
-      }
+      if (isMade) return nothing
     }
-    if (upload.rules.existing === "replace") return none
+    if (upload.rules.existing === "replace") {
+      return dryRun || files < 2 ? { ...nothing, names: undefined } : yield* namesIn(there, files)
+    }
     return yield* smb.list(there).pipe(
-      Stream.runFold(() => none, (all, entry) => all.set(fold(entry.name), entry)),
+      Stream.runFold(() => new Map<string, Entry>(), (all, entry) => all.set(fold(entry.name), entry)),
+      Effect.map((entries): Before => ({ entries, names: new Set(entries.keys()) })),
       // A dry run makes no directory.
       Effect.catchIf(
         (error) => dryRun && error._tag === "SmbError" && isMissing(error),
-        () => Effect.succeed(none)
+        () => Effect.succeed(nothing)
       )
     )
   })
@@ -320,7 +357,7 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
         return []
       }
     }
-    const taken: Array<Omit<Listed[number], "there">> = []
+    const taken: Array<Omit<Listed[number], "there" | "isNew">> = []
     for (const { name, type } of yield* fs.readDirectoryEntries(here)) {
       const below = [...names, name]
       if (name === mark || (type !== "File" && !filter.enters(below))) continue
@@ -338,30 +375,30 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
       const path = join(here, name)
       yield* run.fail(path, new LocalError({ path, detail: CaseClash.notCopied(other) }))
     }
-    const there = yield* upload.retry(here, makeThere(UncPath.join(target, names.join("\\"))))
+    const files = taken.filter(({ type }) => type === "File").length
+    const before = yield* upload.retry(here, makeThere(UncPath.join(target, names.join("\\")), files))
     const listed: Array<Listed[number]> = []
     for (const entry of taken) {
       if (clashes.has(entry.name)) continue
       if (entry.type === "File") run.found(entry.facts.size)
-      listed.push({ ...entry, there: there.get(fold(entry.name)) })
+      listed.push({ ...entry, there: before.entries.get(fold(entry.name)), isNew: isFree(entry.name, before) })
     }
     return listed
   })
   const below = (names: ReadonlyArray<string>, entries: Listed): Stream.Stream<Found, EntryError> =>
     Stream.fromIterable(entries).pipe(
-      Stream.flatMap(({ facts, name, there, type }) => {
+      Stream.flatMap(({ facts, isNew, name, there, type }) => {
         const found = [...names, name]
         return type === "Directory"
           ? Stream.unwrap(
             Effect.map(run.alone(join(source, ...found), enter(found), []), (entries) => below(found, entries))
           )
-          : Stream.succeed({ names: found, isFile: type === "File", facts, there })
+          : Stream.succeed({ names: found, isFile: type === "File", facts, there, isNew })
       })
     )
-  const takeFound = Effect.fnUntraced(function*({ facts, names, there: existing }: Found, here: string) {
+  const takeFound = Effect.fnUntraced(function*({ facts, isNew, names, there: existing }: Found, here: string) {
     yield* checkedThere(here, upload.mapped)
     const there = UncPath.join(target, names.join("\\"))
-    const isNew = made.has(UncPath.format(UncPath.parent(there)))
     yield* take({ path: here, facts }, there, existing, upload, { isNew })
   })
 
@@ -371,14 +408,13 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
   if (!dryRun && (yield* Mark.put(target, mark)) && (yield* fs.exists(join(source, mark)))) {
     return yield* Mark.sameFolder(source, UncPath.format(target))
   }
-  yield* below([], first).pipe(
-    Stream.onEnd(Effect.sync(() => run.scanned())),
-    Stream.buffer(Options.ahead),
-    Stream.mapEffect((found) => {
+  yield* Workers.forEach(
+    Stream.onEnd(below([], first), Effect.sync(() => run.scanned())),
+    { ...Options.ahead, concurrency: upload.concurrency },
+    (found) => {
       const here = join(source, ...found.names)
       if (!found.isFile) return run.warn(Warnings.noFile(here))
       return run.alone(here, takeFound(found, here), undefined)
-    }, { concurrency: upload.concurrency, unordered: true }),
-    Stream.runDrain
+    }
   )
 }, Effect.scoped)

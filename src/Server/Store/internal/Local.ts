@@ -8,6 +8,7 @@
 import * as Effect from "effect/Effect"
 import * as Fs from "node:fs"
 import { StoreError, storeError, type StoreReason } from "../../ShareStore.ts"
+import { type PromptCalls, smallBytes } from "./PromptCalls.ts"
 
 const reasons: Record<string, StoreReason["_tag"]> = {
   ENOENT: "NotFound",
@@ -83,12 +84,12 @@ export const open = (path: string, flags: number, mode?: number): Promise<number
 /** @category calls */
 export const close = (fd: number): Promise<void> => call((done) => Fs.close(fd, (error) => done(error ?? null)))
 /**
- * Closes a descriptor that was only read, synchronously if the file still has a name. If it has lost its last name, the
- * close frees its space and runs in the thread pool. Failures are ignored.
+ * Closes a descriptor, synchronously if the file still has a name. If it has lost its last name, the close frees its
+ * space and runs in the thread pool. Failures are ignored.
  *
  * @category calls
  */
-export const closeUnchanged = (fd: number): void => {
+export const closeNow = (fd: number): void => {
   try {
     if (fstatNow(fd).nlink > 0n) return Fs.closeSync(fd)
   } catch {
@@ -138,8 +139,23 @@ export const makeFolder = async (path: string): Promise<void> => {
 }
 
 /** Fills `target` from `position`, up to the end of the file. Returns the number of bytes read. */
-export const read = async (fd: number, target: Uint8Array, position: number): Promise<number> => {
+export const read = async (
+  fd: number,
+  target: Uint8Array,
+  position: number,
+  calls: PromptCalls
+): Promise<number> => {
   let at = 0
+  if (target.length <= smallBytes && calls.areShort) {
+    return calls.run(() => {
+      while (at < target.length) {
+        const count = Fs.readSync(fd, target, at, target.length - at, position + at)
+        if (count === 0) break
+        at += count
+      }
+      return at
+    })
+  }
   while (at < target.length) {
     // oxlint-disable-next-line no-await-in-loop -- one after the other
     const count = await call<number>((done) => Fs.read(fd, target, at, target.length - at, position + at, done))
@@ -150,8 +166,18 @@ export const read = async (fd: number, target: Uint8Array, position: number): Pr
 }
 
 /** Writes all of `source`. */
-export const write = async (fd: number, source: Uint8Array, position: number): Promise<void> => {
+export const write = async (
+  fd: number,
+  source: Uint8Array,
+  position: number,
+  calls: PromptCalls
+): Promise<void> => {
   let at = 0
+  if (source.length <= smallBytes && calls.areShort) {
+    return calls.run(() => {
+      while (at < source.length) at += Fs.writeSync(fd, source, at, source.length - at, position + at)
+    })
+  }
   while (at < source.length) {
     // oxlint-disable-next-line no-await-in-loop -- one after the other
     at += await call<number>((done) => Fs.write(fd, source, at, source.length - at, position + at, done))
@@ -210,12 +236,35 @@ const { O_DIRECTORY = 0, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_RDONLY, O_RDWR } = Fs
 /** Flags that never follow a symbolic link, and never wait for the other end of a pipe. */
 export const openFlags = { directory: O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK, file: O_NOFOLLOW | O_NONBLOCK }
 
+/** Opens, at once if the file system's calls are short. */
+export const openBy = (calls: PromptCalls, path: string, flags: number, mode?: number): Promise<number> =>
+  calls.either(() => Fs.openSync(path, flags, mode), () => open(path, flags, mode))
+
+/** The state of an open file, at once if the file system's calls are short. */
+export const fstatBy = (calls: PromptCalls, fd: number): Promise<Fs.BigIntStats> =>
+  calls.either(() => fstatNow(fd), () => fstat(fd))
+
+/** The state of a name that may be missing, at once if the file system's calls are short. */
+export const lstatBy = (calls: PromptCalls, path: string): Promise<Fs.BigIntStats | undefined> =>
+  calls.either(() => lstatNowOrMissing(path), () => orMissing(lstat(path)))
+
 /** Opens for reading, or for reading and writing. */
-export const openFile = (path: string, writing: boolean): Promise<number> =>
-  open(path, (writing ? O_RDWR : O_RDONLY) | openFlags.file)
+export const openFile = (calls: PromptCalls, path: string, writing: boolean): Promise<number> =>
+  openBy(calls, path, (writing ? O_RDWR : O_RDONLY) | openFlags.file)
 
 /** Opens an open file for writing too: the same file, even if its name has changed. Only if descriptors are paths. */
-export const openAgain = (fd: number): Promise<number> => open(`${descriptors}/${fd}`, O_RDWR | O_NONBLOCK)
+export const openAgain = (calls: PromptCalls, fd: number): Promise<number> =>
+  openBy(calls, `${descriptors}/${fd}`, O_RDWR | O_NONBLOCK)
+
+/** Makes a file with a text that only this user may read, at once if the file system's calls are short. */
+export const writeText = (calls: PromptCalls, path: string, text: string): Promise<void> => {
+  const options = { mode: 0o600, flag: "wx" } as const
+  return calls.either(() => Fs.writeFileSync(path, text, options), () => Fs.promises.writeFile(path, text, options))
+}
+
+/** Renames, at once if the file system's calls are short. */
+export const rename = (calls: PromptCalls, from: string, to: string): Promise<void> =>
+  calls.either(() => Fs.renameSync(from, to), () => Fs.promises.rename(from, to))
 
 /**
  * Linux's number; Node has no name for it. The descriptor refers to the file without opening it, so it needs no rights.

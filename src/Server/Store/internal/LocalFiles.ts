@@ -17,6 +17,7 @@ import type { Directory, Found, LocalTree } from "./LocalTree.ts"
 import type { Volume } from "./LocalVolume.ts"
 import { Descriptor } from "./OpenFileDescriptors.ts"
 import type { OpenFileDescriptors } from "./OpenFileDescriptors.ts"
+import { never, type PromptCalls } from "./PromptCalls.ts"
 import { flushPath } from "./Sidecar.ts"
 import type { WaitingRecord } from "./Sidecar.ts"
 import { empty } from "./SidecarRecord.ts"
@@ -55,6 +56,8 @@ export interface OpenFile {
   readonly descriptor: Descriptor
   /** Whether the platform describes it without waiting, while it is open or was just looked up. */
   readonly prompt: boolean
+  /** The calls of its file system. */
+  readonly calls: PromptCalls
   /** When its name was last looked up: milliseconds of `performance.now()`. */
   seen: number
   /** The current path: of the names by which it was opened, the last that led to it. */
@@ -109,6 +112,7 @@ export class LocalFiles {
     let file = this.#files.get(current)
     if (file === undefined) {
       const prompt = volume.prompt && stats.dev === volume.device
+      const calls = prompt ? volume.calls : never
       const opened: OpenFile = {
         volume,
         key: volume.keyOf(stats),
@@ -118,8 +122,9 @@ export class LocalFiles {
         current,
         born: made && volume.copiesUp ? String(stats.birthtimeNs) : undefined,
         isDirectory: stats.isDirectory(),
-        descriptor: new Descriptor((writing, fd) => this.#reopen(opened, writing, fd), prompt),
+        descriptor: new Descriptor((writing, fd) => this.#reopen(opened, writing, fd), calls),
         prompt,
+        calls,
         seen: 0,
         path: found.path,
         others: [],
@@ -239,7 +244,7 @@ export class LocalFiles {
       if (await namesLeft(volume, stats, fd) === 0n) await this.#gone(volume, stats, file)
       return done
     } finally {
-      if (fd !== undefined && volume.prompt) Local.closeUnchanged(fd)
+      if (fd !== undefined && volume.prompt) Local.closeNow(fd)
       else if (fd !== undefined) await Local.close(fd).catch(() => undefined)
     }
   }
@@ -336,10 +341,17 @@ export class LocalFiles {
   async #setTimes(file: OpenFile, accessed: number, written: number): Promise<void> {
     const copies = file.volume.copiesUp && !file.isDirectory
     if (file.descriptor.fd === undefined && !copies) {
-      return this.#inPlace(file, (path) => Fs.promises.lutimes(path, accessed, written))
+      return this.#inPlace(file, (path) =>
+        file.calls.either(
+          () => Fs.lutimesSync(path, accessed, written),
+          () => Fs.promises.lutimes(path, accessed, written)
+        ))
     }
     await this.descriptors.use(file.descriptor, async (fd) => {
-      await Local.call<void>((done) => Fs.futimes(fd, accessed, written, (error) => done(error)))
+      await file.calls.either(
+        () => Fs.futimesSync(fd, accessed, written),
+        () => Local.call<void>((done) => Fs.futimes(fd, accessed, written, (error) => done(error)))
+      )
       if (copies) this.#settle(file, await Local.fstat(fd))
     })
   }
@@ -462,13 +474,13 @@ export class LocalFiles {
   async #reopen(file: OpenFile, writing: boolean, fd: number | undefined): Promise<number> {
     const again = this.descriptors.opensAgain
     if (!file.volume.copiesUp) {
-      return fd !== undefined && again ? Local.openAgain(fd) : this.#open(file, writing)
+      return fd !== undefined && again ? Local.openAgain(file.calls, fd) : this.#open(file, writing)
     }
     if (!writing) return this.#open(file, false)
     // Opening for writing may copy the file: the open descriptor shows that it is the same file.
     const reading = fd ?? await this.#open(file, false)
     try {
-      const opened = again ? await copied(reading) : await this.#open(file, true)
+      const opened = again ? await copied(file.calls, reading) : await this.#open(file, true)
       const stats = await Local.fstat(opened)
       this.#settle(file, stats)
       return opened
@@ -479,7 +491,7 @@ export class LocalFiles {
 
   #open(file: OpenFile, writing: boolean): Promise<number> {
     return this.#inPlace(file, async (path) => {
-      const opened = await Local.openFile(path, writing)
+      const opened = await Local.openFile(file.calls, path, writing)
       // The name may stand for another file since the check.
       if (this.#is(file, file.prompt ? Local.fstatNow(opened) : await Local.fstat(opened))) return opened
       await Local.close(opened)
@@ -512,9 +524,9 @@ const namesLeft = async (volume: Volume, before: Fs.BigIntStats, fd: number | un
 }
 
 /** Opens for writing. A file without a name can no longer be copied. */
-const copied = async (fd: number): Promise<number> => {
+const copied = async (calls: PromptCalls, fd: number): Promise<number> => {
   try {
-    return await Local.openAgain(fd)
+    return await Local.openAgain(calls, fd)
   } catch (error) {
     return Local.codeOf(error) === "EEXIST" ? Local.refuse("Stale") : Promise.reject(error)
   }

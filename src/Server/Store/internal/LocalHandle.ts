@@ -66,7 +66,7 @@ export class LocalHandle implements StoreFile {
       Local.run(async () => {
         const source = this.#bytes()
         if (target.length === 0 || offset > BigInt(Number.MAX_SAFE_INTEGER)) return 0
-        return place.files.descriptors.use(source, (fd) => Local.read(fd, target, Number(offset)))
+        return place.files.descriptors.use(source, (fd) => Local.read(fd, target, Number(offset), source.calls))
       })
   }
 
@@ -131,7 +131,10 @@ export class LocalHandle implements StoreFile {
       const target = this.#bytes()
       if (length <= 0 || offset > BigInt(Number.MAX_SAFE_INTEGER)) return new Uint8Array(0)
       const memory = Allocate.uninitialized(length)
-      const count = await this.#place.files.descriptors.use(target, (fd) => Local.read(fd, memory, Number(offset)))
+      const count = await this.#place.files.descriptors.use(
+        target,
+        (fd) => Local.read(fd, memory, Number(offset), target.calls)
+      )
       // A few bytes must not keep a large piece of memory alive while they are sent.
       return count === length ? memory : count * 2 < length ? memory.slice(0, count) : memory.subarray(0, count)
     })
@@ -143,7 +146,7 @@ export class LocalHandle implements StoreFile {
       const from = Local.position(offset)
       if (data.length > 0) {
         const { descriptors } = this.#place.files
-        await this.#changingBytes(() => descriptors.change(target, (fd) => Local.write(fd, data, from)))
+        await this.#changingBytes(() => descriptors.change(target, (fd) => Local.write(fd, data, from, target.calls)))
       }
     })
   }
@@ -202,9 +205,9 @@ export class LocalHandle implements StoreFile {
               return end
             }
             const memory = new Uint8Array(end - from < BigInt(zeroPiece) ? Number(end - from) : zeroPiece)
-            await Local.read(fd, memory, Number(from))
+            await Local.read(fd, memory, Number(from), target.calls)
             if (from === range.offset || memory.some((byte) => byte !== 0)) {
-              await Local.write(fd, memory.fill(0), Number(from))
+              await Local.write(fd, memory.fill(0), Number(from), target.calls)
             }
             return from + BigInt(memory.length)
           })

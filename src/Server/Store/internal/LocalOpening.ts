@@ -71,12 +71,12 @@ export const make = (
     const { volume } = parent
     const path = [...parent.path, name]
     if (type === "directory") {
-      await Fs.promises.mkdir(place)
-      stats = await Local.lstat(place)
+      await volume.calls.either(() => Fs.mkdirSync(place), () => Fs.promises.mkdir(place))
+      stats = await volume.calls.either(() => Local.lstatNow(place), () => Local.lstat(place))
     } else {
       const { O_CREAT, O_EXCL, O_RDWR } = Fs.constants
-      fd = await Local.open(place, O_RDWR | O_CREAT | O_EXCL | Local.openFlags.file, 0o666)
-      stats = await Local.fstat(fd)
+      fd = await Local.openBy(volume.calls, place, O_RDWR | O_CREAT | O_EXCL | Local.openFlags.file, 0o666)
+      stats = await Local.fstatBy(volume.calls, fd)
     }
     kept?.is(volume.identityOf(stats))
     await tree.changed(parent, undefined, name)

@@ -180,13 +180,13 @@ export class LocalTree {
 
   /** An existing name in a directory, with its case; a symbolic link is not followed. */
   async lookup(directory: Directory, name: string): Promise<{ name: string; stats: Fs.BigIntStats } | undefined> {
-    let stats = await Local.orMissing(Local.lstat(this.at(directory, name)))
+    let stats = await Local.lstatBy(directory.volume.calls, this.at(directory, name))
     if (stats !== undefined && directory.names?.get(StoreNames.fold(name)) === name) return { name, stats }
     // A file system that ignores case has found the file, but not the name with its case.
     if (stats !== undefined && process.platform === "linux") return { name, stats }
     const actual = (await this.names(directory)).get(StoreNames.fold(name))
     if (actual === undefined) return stats === undefined ? undefined : { name, stats }
-    stats = await Local.orMissing(Local.lstat(this.at(directory, actual)))
+    stats = await Local.lstatBy(directory.volume.calls, this.at(directory, actual))
     return stats === undefined ? undefined : { name: actual, stats }
   }
 
@@ -377,8 +377,10 @@ export class LocalTree {
   async #open(parent: Directory, name: string, stats: Fs.BigIntStats): Promise<Directory> {
     const place = Path.join(parent.place, name)
     const byPath = this.root.fd === undefined
-    const fd = byPath ? undefined : await Local.open(this.at(parent, name), Local.openFlags.directory)
-    const actual = fd === undefined ? stats : await Local.fstat(fd)
+    const fd = byPath
+      ? undefined
+      : await Local.openBy(parent.volume.calls, this.at(parent, name), Local.openFlags.directory)
+    const actual = fd === undefined ? stats : await Local.fstatBy(parent.volume.calls, fd)
     const path = [...parent.path, name]
     const { volumes } = this
     let volume = parent.volume

@@ -11,6 +11,7 @@ import * as FileTime from "../../../Codec/FileTime.ts"
 import type { StorePath } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
 import * as LocalNode from "./LocalNode.ts"
+import { PromptCalls } from "./PromptCalls.ts"
 import type { WaitingRecord } from "./Sidecar.ts"
 import * as SidecarFolder from "./SidecarFolder.ts"
 import type { FileRecord, Records } from "./SidecarRecord.ts"
@@ -37,7 +38,7 @@ interface Facts {
   readonly salt: bigint
   /** Components from the root to its topmost directory. */
   readonly depth: number
-  readonly prompt: boolean
+  readonly calls: PromptCalls
   readonly isNetwork: boolean
   readonly copiesUp: boolean
   readonly lasts: boolean
@@ -64,7 +65,8 @@ const serialNumber = (identity: string, salt: bigint): number =>
 /** @category models */
 export class Volume {
   readonly device: bigint
-  readonly prompt: boolean
+  /** Its calls, which are short if it is a local disk or memory. */
+  readonly calls: PromptCalls
   /** Whether other machines can change it unseen by the platform. */
   readonly isNetwork: boolean
   /** Whether the first change of a file copies it, which gives it a new time of birth. */
@@ -86,7 +88,7 @@ export class Volume {
 
   constructor(facts: Facts, folder: SidecarFolder.SidecarFolder | undefined) {
     this.device = facts.device
-    this.prompt = facts.prompt
+    this.calls = facts.calls
     this.isNetwork = facts.isNetwork
     this.copiesUp = facts.copiesUp
     this.birthIsSteady = facts.birthIsSteady
@@ -101,6 +103,11 @@ export class Volume {
   /** Whether its files have the same numbers after each mount, so that records can be kept. */
   get lasts(): boolean {
     return this.#lasts
+  }
+
+  /** Whether it describes an open file without a disk, a network or another process (`Local.isPromptType`). */
+  get prompt(): boolean {
+    return this.calls.prompt
   }
 
   isLasting(stats: Fs.BigIntStats): boolean {
@@ -264,11 +271,14 @@ const open = async (
 ): Promise<Volume> => {
   const type = process.platform === "linux" ? (await Fs.promises.statfs(root, { bigint: true })).type : undefined
   const prompt = type !== undefined && Local.isPromptType(type)
+  const calls = new PromptCalls(fd !== undefined && prompt)
   const copiesUp = type === overlay
   let made = prompt ? undefined : await sample(root)
   const hasInodes = type === undefined || !withoutInodes.has(type)
   const isUniform = () => !copiesUp || made === undefined || made.stats.dev === stats.dev
-  const [found, isWritable] = hasInodes && isUniform() ? await folderOf(root, { copiesUp }, make) : [undefined, false]
+  const [found, isWritable] = hasInodes && isUniform()
+    ? await folderOf(root, { calls, copiesUp }, make)
+    : [undefined, false]
   let folder = found
   const birthIsSteady = () =>
     stats.birthtimeNs > 0n && (folder?.birthIsSteady ?? (prompt || made?.birthIsSteady === true))
@@ -294,7 +304,7 @@ const open = async (
     fd,
     salt: place.length === 0 ? 0n : BigInt.asUintN(24, LocalNode.hash(place.join("/"))) << 40n,
     depth: place.length,
-    prompt: fd !== undefined && prompt,
+    calls,
     isNetwork: type !== undefined && Local.isNetworkType(type),
     copiesUp,
     lasts: hasInodes && isUniform(),

@@ -11,6 +11,7 @@
  * it.
  */
 import * as Local from "./Local.ts"
+import type { PromptCalls } from "./PromptCalls.ts"
 
 /** The bytes of one file or stream. */
 export class Descriptor {
@@ -37,11 +38,11 @@ export class Descriptor {
    * descriptor for reading that is already open.
    */
   readonly open: (writing: boolean, fd: number | undefined) => Promise<number>
-  /** Its file system completes calls that need no disk at once (`Local.isPromptType`). */
-  readonly prompt: boolean
-  constructor(open: Descriptor["open"], prompt: boolean) {
+  /** The calls of its file system. */
+  readonly calls: PromptCalls
+  constructor(open: Descriptor["open"], calls: PromptCalls) {
     this.open = open
-    this.prompt = prompt
+    this.calls = calls
   }
 }
 
@@ -171,7 +172,7 @@ export class OpenFileDescriptors {
     descriptor.writable = false
     if (fd === undefined) return
     // A failing close is not reported to any client: bytes that must survive a crash were flushed before.
-    if (descriptor.prompt && !descriptor.changed) Local.closeUnchanged(fd)
+    if (descriptor.calls.areShort) descriptor.calls.run(() => Local.closeNow(fd))
     else Local.close(fd).catch(ignore)
   }
 

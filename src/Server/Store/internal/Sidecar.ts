@@ -17,6 +17,7 @@ import { KeyedLocks } from "./KeyedLocks.ts"
 import * as Local from "./Local.ts"
 import { idOf, ObjectIds } from "./ObjectIds.ts"
 import { Descriptor } from "./OpenFileDescriptors.ts"
+import type { PromptCalls } from "./PromptCalls.ts"
 import { empty, isEmpty, parse } from "./SidecarRecord.ts"
 import type { FileRecord, Records } from "./SidecarRecord.ts"
 import * as StoreNames from "./StoreNames.ts"
@@ -43,12 +44,14 @@ export class Sidecar implements Records {
   readonly #cache = new Map<string, FileRecord>()
   readonly #locks = new KeyedLocks()
   readonly #objectIds: ObjectIds
+  readonly #calls: PromptCalls
   #serial = 0
 
   /** `known` has the keys with records, and the file name of each record. */
-  constructor(folder: string, known: Map<string, string>) {
+  constructor(folder: string, known: Map<string, string>, calls: PromptCalls) {
     this.#folder = folder
     this.#known = known
+    this.#calls = calls
     this.#objectIds = new ObjectIds(Path.join(folder, "objects"), async (key) => objectIdOf(await this.get(key)))
     for (const key of known.keys()) this.#enter(key)
   }
@@ -63,7 +66,12 @@ export class Sidecar implements Records {
     if (cached !== undefined) return cached
     let record: FileRecord
     try {
-      record = parse(await Fs.promises.readFile(this.#record(key), "utf8"))
+      record = parse(
+        await this.#calls.either(
+          () => Fs.readFileSync(this.#record(key), "utf8"),
+          () => Fs.promises.readFile(this.#record(key), "utf8")
+        )
+      )
     } catch (error) {
       if (Local.codeOf(error) === "ENOENT") {
         if (!this.#known.has(key)) return empty
@@ -84,8 +92,8 @@ export class Sidecar implements Records {
       if (isEmpty(after)) return this.#forget(key)
       const path = this.fresh()
       try {
-        await orGone(Fs.promises.writeFile(path, JSON.stringify(after), { mode: 0o600, flag: "wx" }))
-        await orGone(Fs.promises.rename(path, this.#record(key)))
+        await orGone(Local.writeText(this.#calls, path, JSON.stringify(after)))
+        await orGone(Local.rename(this.#calls, path, this.#record(key)))
       } catch (error) {
         // A half-written file would take up space on a full disk.
         await Fs.promises.rm(path, { force: true }).catch(() => undefined)
@@ -135,12 +143,12 @@ export class Sidecar implements Records {
    * file exists, `give` assigns the record to it; otherwise the caller removes the record with `remove`.
    */
   async begin(path: StorePath, record: FileRecord): Promise<WaitingRecord> {
-    const written = await orGone(UnfinishedRecords.write(this.fresh(), path, record))
+    const written = await orGone(UnfinishedRecords.write(this.#calls, this.fresh(), path, record))
     return {
       give: (key) =>
         this.#locks.run(key, async () => {
           // Replaces the record of an earlier file with this number, if any.
-          await orGone(Fs.promises.rename(written, this.#record(key)))
+          await orGone(Local.rename(this.#calls, written, this.#record(key)))
           const isFirst = !this.#known.has(key)
           if (isFirst) this.#known.set(key, key)
           this.#remember(key, record)
@@ -212,9 +220,10 @@ export class Sidecar implements Records {
       async (writing, fd) =>
         // The number may belong to another stream now.
         fd !== undefined && Local.hasDescriptors
-          ? Local.openAgain(fd)
-          : await Local.orMissing(Local.openFile(this.stream(key, file), writing)) ?? Local.refuse("Stale"),
-      false
+          ? Local.openAgain(this.#calls, fd)
+          : await Local.orMissing(Local.openFile(this.#calls, this.stream(key, file), writing)) ??
+            Local.refuse("Stale"),
+      this.#calls
     )
   }
 

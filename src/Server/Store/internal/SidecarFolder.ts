@@ -13,6 +13,7 @@ import * as Path from "node:path"
 import { storeError, type StoreReason } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
 import * as LocalNode from "./LocalNode.ts"
+import type { PromptCalls } from "./PromptCalls.ts"
 import { flushPath, Sidecar } from "./Sidecar.ts"
 import * as SidecarLock from "./SidecarLock.ts"
 import * as UnfinishedRecords from "./UnfinishedRecords.ts"
@@ -48,6 +49,7 @@ const marks = (stats: Fs.BigIntStats): readonly [string, string] => [String(stat
 export interface Nature {
   /** Whether the first change of a file copies it, which gives it a new time of birth (overlayfs). */
   readonly copiesUp: boolean
+  readonly calls: PromptCalls
 }
 
 /** Properties of files on a file system. */
@@ -267,7 +269,7 @@ const open = async (
       const key = LocalNode.keyOf(of, stamp!.birthIsSteady && !nature.copiesUp)
       if (of.dev === stats.dev && !known.has(key)) known.set(key, name)
     }
-    const sidecar = new Sidecar(folder, known)
+    const sidecar = new Sidecar(folder, known, nature.calls)
     return new SidecarFolder({ key, folder, fd, lock, sidecar, birthIsSteady, hasStamp: stamp !== undefined })
   } catch (error) {
     await lock?.close()

@@ -7,6 +7,7 @@ import * as Fs from "node:fs"
 import * as Path from "node:path"
 import type { StorePath } from "../../ShareStore.ts"
 import * as Local from "./Local.ts"
+import type { PromptCalls } from "./PromptCalls.ts"
 import type { FileRecord } from "./SidecarRecord.ts"
 import { parse } from "./SidecarRecord.ts"
 
@@ -19,11 +20,16 @@ interface Placed extends FileRecord {
 }
 
 /** Writes a record. */
-export const write = async (fresh: string, making: StorePath, record: FileRecord): Promise<string> => {
+export const write = async (
+  calls: PromptCalls,
+  fresh: string,
+  making: StorePath,
+  record: FileRecord
+): Promise<string> => {
   const path = fresh + suffix
   const placed: Placed = { ...record, making }
   try {
-    await Fs.promises.writeFile(path, JSON.stringify(placed), { mode: 0o600, flag: "wx" })
+    await Local.writeText(calls, path, JSON.stringify(placed))
   } catch (error) {
     await Fs.promises.rm(path, { force: true }).catch(() => undefined)
     throw error

@@ -32,6 +32,7 @@ export const end = (session: Session, notifyStatus: number = NtStatus.STATUS_NOT
   Effect.suspend(() => {
     if (session.ended) return Effect.void
     session.ended = true
+    session.stopExpiring?.()
     session.leaveUser()
     for (const open of Array.from(session.opens.values())) {
       if (open._tag !== "File" || !Durable.mayStay(open)) continue

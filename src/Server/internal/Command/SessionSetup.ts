@@ -27,6 +27,7 @@ import { Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
 import { limitReached } from "./LimitRefusal.ts"
 import * as Negotiation from "./Negotiation.ts"
 import * as SessionEnd from "./SessionEnd.ts"
+import * as SessionExpiry from "./SessionExpiry.ts"
 
 /** A logon, the user that the client claims to be, and the user that was found. */
 interface Named extends Logon {
@@ -276,6 +277,8 @@ export const sessionSetup = Effect.fnUntraced(function*(
       break
     }
   }
+  // A further channel does not prolong the session.
+  if (logon.kind !== "binding") SessionExpiry.begin(server, session, done.lifetime)
   const sessionFlags = user.anonymous
     ? SessionFlags.SMB2_SESSION_FLAG_IS_NULL
     : user.guest

@@ -17,6 +17,7 @@ import * as OplockBreak from "../Command/OplockBreak.ts"
 import * as QueryInfo from "../Command/QueryInfo.ts"
 import * as ReadWrite from "../Command/ReadWrite.ts"
 import * as SessionEnd from "../Command/SessionEnd.ts"
+import * as SessionExpiry from "../Command/SessionExpiry.ts"
 import * as SessionSetup from "../Command/SessionSetup.ts"
 import * as SetInfo from "../Command/SetInfo.ts"
 import * as TreeConnect from "../Command/TreeConnect.ts"
@@ -73,7 +74,8 @@ export const dispatch = (
     const entry = table[name] as Entry<any>
     if (entry.needs !== "nothing") {
       const { fault, session, status } = requireSession(incoming)
-      const failed = status || (entry.needs === "session" ? 0 : requireTree(incoming))
+      const expired = SessionExpiry.refuses(incoming.session, name) ? NtStatus.STATUS_NETWORK_SESSION_EXPIRED : 0
+      const failed = status || expired || (entry.needs === "session" ? 0 : requireTree(incoming))
       if (fault !== undefined) {
         return Effect.andThen(
           incoming.server.logRates.requests.tell((more) => Events.unprotected(connection, session, name, fault, more)),

@@ -257,6 +257,10 @@ export class Session {
   encrypt: Encryption.Encrypt | undefined
   decrypt: Encryption.Decrypt | undefined
   ended = false
+  /** Whether its user must authenticate again before anything else (3.3.5.2.9). */
+  expired = false
+  /** Stops the time after which it expires. */
+  stopExpiring: (() => void) | undefined
   /** Opens that are about to be made. */
   opening = 0
   /** Watches of its directories. */
