@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Result } from "effect"
 import { NtStatus as Status } from "effect-smb/Codec"
+import { Cancelled } from "../../src/Server/internal/State/Cancelled.ts"
 import { FileTable } from "../../src/Server/internal/State/FileTable.ts"
 import { Incoming } from "../../src/Server/internal/State/Incoming.ts"
 import {

@@ -2,12 +2,10 @@
  * CANCELs (MS-SMB2 3.3.5.16) of requests that do not wait: the store works on them, and cannot be stopped. A request can
  * have to wait for another client after that. Then its CANCEL must not be forgotten.
  */
-import type { Session } from "./Model.ts"
-
 /** A request by its AsyncId, if it has one, or else by its MessageId. */
 interface Named {
   readonly asyncId: bigint
-  readonly messageId: bigint
+  readonly messageId: number
 }
 
 /** The most CANCELs that are kept for a connection: the last ones count. */
@@ -20,7 +18,8 @@ const keyOf = ({ asyncId, messageId }: Named): string => asyncId === 0n ? `m${me
  *
  * @category models
  */
-export class Cancelled {
+export class Cancelled<Session> {
+  /** The session of each. */
   private readonly sessions = new Map<string, Session | undefined>()
 
   /** Keeps a CANCEL of a request of that session. */

@@ -74,7 +74,8 @@ export class Incoming {
 
   /**
    * Waits until `register`'s callback is called, after an interim response with STATUS_PENDING. A request that was
-   * cancelled before does not begin to wait. If the request is cancelled first, runs the function that `register` returned. `register` must not call back before it returns.
+   * cancelled before does not begin to wait. If the request is cancelled first, runs the function that `register`
+   * returned. `register` must not call back before it returns.
    */
   wait<A>(register: (resume: (value: A) => void) => () => void): Effect.Effect<A, Refusal> {
     if (!this.mayWait) return Effect.fail(refusal(NtStatus.STATUS_INSUFFICIENT_RESOURCES))

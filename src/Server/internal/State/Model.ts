@@ -22,6 +22,7 @@ import type { ShareOptions } from "../../ShareOptions.ts"
 import type { ShareStore, StoreFile, StorePath, StoreVolume } from "../../ShareStore.ts"
 import type { Users } from "../../UserStore.ts"
 import type { Buffers } from "../Wire/Buffers.ts"
+import type { Cancelled } from "./Cancelled.ts"
 import type { Connections } from "./Connections.ts"
 import type { DfsHost } from "./DfsHost.ts"
 import type { DirectoryCursor } from "./DirectoryCursor.ts"
@@ -36,7 +37,6 @@ import * as OpenFiles from "./OpenFiles.ts"
 import type { PipeEnd } from "./PipeEnd.ts"
 import type { ReplayTable } from "./ReplayTable.ts"
 import type { ServerSettings } from "./ServerSettings.ts"
-import type { Cancelled } from "./Cancelled.ts"
 import type { StoreTimeout } from "./StoreTimeout.ts"
 import type * as UserUsage from "./UserUsage.ts"
 
@@ -121,7 +121,7 @@ export interface Connection {
   /** Its requests that wait, by AsyncId. */
   readonly pending: Map<bigint, PendingRequest>
   /** CANCELs of requests that did not wait when they came. Such a request is cancelled if it has to wait later. */
-  readonly cancelled: Cancelled
+  readonly cancelled: Cancelled<Session>
   /** Bytes from and to the client so far. */
   readonly traffic: { readonly received: number; readonly sent: number }
   /** The client's address. */

@@ -214,7 +214,7 @@ class FileWithTimeout implements StoreFile {
 /** What a store with a timeout needs to know of its share. */
 interface OfShare {
   /** Whether a client has the file open. */
-  readonly isOpen: (identity: bigint) => boolean
+  readonly isOpen: (identity: string) => boolean
   /** A file that was made too late could not be removed. */
   readonly onNotRemoved: (path: StorePath, error: StoreError) => Effect.Effect<void>
 }
