@@ -142,9 +142,9 @@ it.live("each change is reported to the filters that the documents name, with it
         ["an open of an existing file once more", () => opens("again"), {}],
         ["a new stream", () => opens("f:s"), { STREAM_NAME: [`${ADDED_STREAM} f:s`] }],
         ["a new stream of a new file", async () => {
-          await opens("g:s")
-          await shuts("g:s")
-        }, { FILE_NAME: [`${ADDED} g`], STREAM_NAME: [`${ADDED_STREAM} g:s`] }],
+          await opens("fresh:s")
+          await shuts("fresh:s")
+        }, { FILE_NAME: [`${ADDED} fresh`], STREAM_NAME: [`${ADDED_STREAM} fresh:s`] }],
         [
           "a WRITE",
           () => sends("f", (file) => Requests.write(file, Buffer.from("x"))),
