@@ -226,7 +226,7 @@ const hostRoots = (
 const anyPort = Arguments.integer(0, 65_535)
 
 const netbiosName: Arguments.Rule = {
-  holds: (name: string) => name !== "" && name.length <= 15 && !name.includes("\0"),
+  holds: (name) => typeof name === "string" && name !== "" && name.length <= 15 && !name.includes("\0"),
   expected: "a NetBIOS name of 1 to 15 characters"
 }
 
@@ -279,15 +279,19 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
   const context = yield* Effect.context<never>()
   const meter = new Meter(context)
   const storeTimeout = new StoreTimeout(Duration.toMillis(Duration.fromInputUnsafe(limits.storeTime)), meter)
+  yield* Effect.addFinalizer(() => Effect.sync(() => storeTimeout.close()))
   const tables = new FileTables()
   const addShare = Effect.fnUntraced(function*(name: string, given: ShareOptions) {
-    const limited = withTimeout(given.store, storeTimeout)
+    const table = tables.of(name, given.store)
+    const limited = withTimeout(given.store, storeTimeout, {
+      isOpen: (identity) => table.files.get(identity)?.opens().next().done === false,
+      onNotRemoved: (path, error) => Events.notDeleted(name, path, error, 0)
+    })
     const store = dfs === undefined
       ? limited
       : NamespaceStore.make(limited, () => Namespace.linksOf(dfs.current(), name).map(({ path }) => path))
     const volume = yield* Effect.orDie(store.volume)
     const security = securityOf(name, given)
-    const table = tables.of(name, given.store)
     shares.set(fold(name), new Model.Share(name, { ...given, store }, volume, table, security))
   })
   for (const [name, share] of Object.entries(options.shares)) yield* addShare(name, yield* toOptions(share))

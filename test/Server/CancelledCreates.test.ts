@@ -108,6 +108,38 @@ describe("a CANCEL of a CREATE", () => {
     )
   })
 
+  for (const [what, createDisposition] of [["an open", D.FILE_OPEN], ["an overwrite", D.FILE_OVERWRITE]] as const) {
+    it(`that the store works on ends ${what} with STATUS_CANCELLED if it has to wait for a lease after that`, async () => {
+      const { held, open, reached } = gate()
+      let isGated = false
+      await served(
+        (store) => ({
+          open: (path, how) => isGated ? Effect.andThen(held, store.open(path, how)) : store.open(path, how)
+        }),
+        async (connect) => {
+          const [holder, other] = [await connect(1), await connect(2)]
+          const held = await holder.create("f", [lease(1, all)])
+          assert.strictEqual(await holder.write(held.fileId, "precious"), 0)
+          isGated = true
+          other.say(createRequest("f", [], { createDisposition }))
+          await reached
+          cancel(other)
+          other.messageId++
+          other.say(Requests.echo)
+          assert.strictEqual((await other.next())!.readUInt16LE(12), Command.ECHO)
+          isGated = false
+          open()
+          assert.strictEqual(statusOf(await other.next()), NtStatus.STATUS_CANCELLED)
+          const broken = await holder.nextBreak()
+          if (broken !== undefined) assert.strictEqual(await holder.acknowledge(broken), 0)
+          assert.strictEqual(await text(other, "f"), "precious")
+          await holder.shut(held.fileId)
+          assert.strictEqual((await holder.create("f", [], { ...existing, shareAccess: 0 })).status, 0)
+        }
+      )
+    })
+  }
+
   it("of a file that another client has opened before its end ends with STATUS_CANCELLED, and keeps that client's file", async () => {
     const { held, open, reached } = gate()
     const attributes: Context.Request = {

@@ -141,6 +141,10 @@ it.live("each change is reported to the filters that the documents name, with it
         }, { FILE_NAME: [`${ADDED} again`] }],
         ["an open of an existing file once more", () => opens("again"), {}],
         ["a new stream", () => opens("f:s"), { STREAM_NAME: [`${ADDED_STREAM} f:s`] }],
+        ["a new stream of a new file", async () => {
+          await opens("fresh:s")
+          await shuts("fresh:s")
+        }, { FILE_NAME: [`${ADDED} fresh`], STREAM_NAME: [`${ADDED_STREAM} fresh:s`] }],
         [
           "a WRITE",
           () => sends("f", (file) => Requests.write(file, Buffer.from("x"))),

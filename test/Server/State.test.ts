@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Result } from "effect"
 import { NtStatus as Status } from "effect-smb/Codec"
+import { Cancelled } from "../../src/Server/internal/State/Cancelled.ts"
 import { FileTable } from "../../src/Server/internal/State/FileTable.ts"
 import { Incoming } from "../../src/Server/internal/State/Incoming.ts"
 import {
@@ -26,6 +27,7 @@ const setUp = (limit = 9) => {
   const connection = {
     server: { limits: { pending: limit } },
     pending: new Map<bigint, PendingRequest>(),
+    cancelled: new Cancelled(),
     nextAsyncId: () => asyncIds++
   }
   const make = (messageId = 3) =>

@@ -107,20 +107,24 @@ const makeIn = Effect.fnUntraced(function*(request: CreateRequest): Effect.fn.Re
       () => share.store.open(name.path, { ...how, initial: { fileAttributes: attributes } })
     )
   const granted = ofFile ?? grantedOfNew(request, descriptor)
-  if (stream === undefined || ofFile !== undefined) return yield* makeBy(request, openNew, type, granted)
+  if (stream === undefined || ofFile !== undefined) return yield* makeBy(request, openNew, type, granted, false)
   // A new stream also makes its file.
   const { created, node } = yield* stored(Effect.scoped(openNew({ mode: "either", type: "file" })))
   // Another client made the file first: it is looked up again.
   if (!created) return undefined
-  return yield* Effect.onError(makeBy(request, openNew, type, granted), () => unmake(request, node, undefined))
+  return yield* Effect.onError(makeBy(request, openNew, type, granted, true), () => unmake(request, node, undefined))
 })
 
-/** Makes the file or the stream by `openNew`, and enters its open; undefined if another client or program made it first. */
+/**
+ * Makes the file or the stream by `openNew`, and enters its open; undefined if another client or program made it first.
+ * `isFileNew`: the file of the stream was made just before.
+ */
 const makeBy = Effect.fnUntraced(function*(
   request: CreateRequest,
   openNew: (how: Pick<StoreOpen, "mode" | "type" | "stream">) => ReturnType<ShareStore["open"]>,
   type: StoreOpen["type"],
-  granted: Granted
+  granted: Granted,
+  isFileNew: boolean
 ): Effect.fn.Return<Reply | undefined, Refusal> {
   const { body, name, scope, share } = request
   const { stream } = name
@@ -146,7 +150,7 @@ const makeBy = Effect.fnUntraced(function*(
   if (opened === undefined) return undefined
   // If the client is told that the file was not made, no file may stay behind.
   return yield* Effect.onError(
-    finish(request, opened, granted),
+    finish(request, opened, granted, isFileNew),
     () => unmake(request, opened.node, stream)
   )
 })
@@ -166,7 +170,8 @@ const grantedOfNew = ({ body, incoming }: CreateRequest, descriptor: Sd.Security
 const finish = Effect.fnUntraced(function*(
   request: CreateRequest,
   opened: StoreOpened,
-  { access, maximal }: Granted
+  { access, maximal }: Granted,
+  isFileNew: boolean
 ): Effect.fn.Return<Reply | undefined, Refusal> {
   const { contexts, name: { path, stream }, share } = request
   const directory = opened.node.type === "directory" && stream === undefined
@@ -175,6 +180,11 @@ const finish = Effect.fnUntraced(function*(
   }
   const entered = yield* enter(request, opened, access, directory, false, { checked: access, maximal })
   if (entered === undefined) return undefined
+  if (isFileNew) {
+    Watch.report(share.table, CompletionFilter.FILE_NOTIFY_CHANGE_FILE_NAME, [
+      { action: NotifyAction.FILE_ACTION_ADDED, path }
+    ])
+  }
   const filter = stream !== undefined
     ? CompletionFilter.FILE_NOTIFY_CHANGE_STREAM_NAME
     : directory

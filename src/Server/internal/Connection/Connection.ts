@@ -20,6 +20,7 @@ import * as Signing from "../../../Smb2/Signing.ts"
 import * as Events from "../../Events.ts"
 import * as Negotiation from "../Command/Negotiation.ts"
 import * as SessionEnd from "../Command/SessionEnd.ts"
+import { Cancelled } from "../State/Cancelled.ts"
 import { networkOf } from "../State/Connections.ts"
 import { Incoming } from "../State/Incoming.ts"
 import type * as Model from "../State/Model.ts"
@@ -48,6 +49,7 @@ export class Connection implements Model.Connection {
   /** Sessions of other connections that this one has begun to bind. */
   readonly binding = new Set<Session>()
   readonly pending = new Map<bigint, PendingRequest>()
+  readonly cancelled = new Cancelled<Session>()
   /** The client's address. */
   readonly address: string
   readonly port: number

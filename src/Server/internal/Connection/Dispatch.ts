@@ -158,7 +158,10 @@ const logoff = (incoming: Incoming): Effect.Effect<Reply, Refusal> => {
 const treeDisconnect = (incoming: Incoming): Effect.Effect<Reply, Refusal> =>
   Effect.as(SessionEnd.disconnectTree(incoming.session!, incoming.tree!), reply({ _tag: "TREE_DISCONNECT", body: {} }))
 
-/** CANCEL (3.3.5.16) has no response. The request that it names ends with STATUS_CANCELLED, if it still waits. */
+/**
+ * CANCEL (3.3.5.16) has no response. The request that it names ends with STATUS_CANCELLED, if it waits now or has to wait
+ * later.
+ */
 const cancel = (incoming: Incoming): undefined => {
   const { connection, header } = incoming
   const session = connection.sessions.get(header.sessionId)
@@ -178,7 +181,8 @@ const cancel = (incoming: Incoming): undefined => {
     if (!named) continue
     // A user cannot cancel the requests of another user of the connection.
     if (pending.session === session) pending.abort(NtStatus.STATUS_CANCELLED)
-    break
+    return undefined
   }
+  connection.cancelled.add(header, session)
   return undefined
 }

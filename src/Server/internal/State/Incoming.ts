@@ -73,13 +73,18 @@ export class Incoming {
   }
 
   /**
-   * Waits until `register`'s callback is called, after an interim response with STATUS_PENDING. If the request is
-   * cancelled first, runs the function that `register` returned. `register` must not call back before it returns.
+   * Waits until `register`'s callback is called, after an interim response with STATUS_PENDING. A request that was
+   * cancelled before does not begin to wait. If the request is cancelled first, runs the function that `register`
+   * returned. `register` must not call back before it returns.
    */
   wait<A>(register: (resume: (value: A) => void) => () => void): Effect.Effect<A, Refusal> {
     if (!this.mayWait) return Effect.fail(refusal(NtStatus.STATUS_INSUFFICIENT_RESOURCES))
     return Effect.callback<A, Refusal>((resume) => {
       const { connection } = this
+      if (connection.cancelled.take({ asyncId: this.asyncId, messageId: this.header.messageId }, this.session)) {
+        resume(Effect.fail(refusal(NtStatus.STATUS_CANCELLED)))
+        return
+      }
       if (this.asyncId === 0n && this.sendsInterim) {
         this.asyncId = connection.nextAsyncId()
         this.onWait(this)

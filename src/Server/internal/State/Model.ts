@@ -22,6 +22,7 @@ import type { ShareOptions } from "../../ShareOptions.ts"
 import type { ShareStore, StoreFile, StorePath, StoreVolume } from "../../ShareStore.ts"
 import type { Users } from "../../UserStore.ts"
 import type { Buffers } from "../Wire/Buffers.ts"
+import type { Cancelled } from "./Cancelled.ts"
 import type { Connections } from "./Connections.ts"
 import type { DfsHost } from "./DfsHost.ts"
 import type { DirectoryCursor } from "./DirectoryCursor.ts"
@@ -119,6 +120,8 @@ export interface Connection {
   readonly binding: Set<Session>
   /** Its requests that wait, by AsyncId. */
   readonly pending: Map<bigint, PendingRequest>
+  /** CANCELs of requests that did not wait when they came. Such a request is cancelled if it has to wait later. */
+  readonly cancelled: Cancelled<Session>
   /** Bytes from and to the client so far. */
   readonly traffic: { readonly received: number; readonly sent: number }
   /** The client's address. */

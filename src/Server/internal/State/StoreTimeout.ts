@@ -1,6 +1,7 @@
 /**
  * A store with a timeout for its calls: a call that takes longer fails with `TimedOut`, and is interrupted as far as
- * possible.
+ * possible. A call that can make a file is not interrupted. The client was told that nothing was made, so the file is
+ * removed again when the call ends.
  *
  * Memory that was lent to a call is not waited for: it is left to the store that still reads or fills it, and then to
  * the garbage collector. Calls that complete at once cost no timer.
@@ -9,8 +10,16 @@ import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
-import { type ShareStore, type StoreError, storeError, type StoreFile } from "../../ShareStore.ts"
+import {
+  type ShareStore,
+  type StoreError,
+  storeError,
+  type StoreFile,
+  type StoreOpened,
+  type StorePath
+} from "../../ShareStore.ts"
 import type { Meter } from "./Meter.ts"
 
 /** A call with a timeout. */
@@ -22,6 +31,9 @@ interface Waiting {
 
 /** Timer ticks in the time that a call may take. A timeout can be late by one tick. */
 const looks = 8
+
+/** The most calls that are waited for after their timeout. Further ones are interrupted. */
+const mostLate = 256
 
 /** The longest time of a Node timer, in milliseconds. Node calls a longer timer at once. */
 export const longestTimer = 2 ** 31 - 1
@@ -44,6 +56,7 @@ export class StoreTimeout {
   private readonly millis: number
   private readonly meter: Meter | undefined
   private readonly waiting = new Set<Waiting>()
+  private readonly late = new Set<Fiber.Fiber<unknown, unknown>>()
   private timer: NodeJS.Timeout | undefined
 
   /** `meter` counts the calls. */
@@ -66,8 +79,30 @@ export class StoreTimeout {
     return one
   }
 
-  /** Runs an effect, which counts as the call of that name. After the timeout its result is ignored. */
-  run<A, E, R>(effect: Effect.Effect<A, E, R>, call: string): Effect.Effect<A, E | StoreError, R> {
+  /** Interrupts the calls that are waited for after their timeout. */
+  close(): void {
+    for (const fiber of this.late) fiber.interruptUnsafe()
+  }
+
+  /** Waits for a call after its timeout; false if too many others are waited for. */
+  private awaitLate<A, E>(fiber: Fiber.Fiber<A, E>, undo: (value: A) => Effect.Effect<void>): boolean {
+    if (this.late.size >= mostLate) return false
+    this.late.add(fiber)
+    fiber.addObserver((exit) => {
+      this.late.delete(fiber)
+      if (Exit.isSuccess(exit)) Effect.runFork(undo(exit.value))
+    })
+    return true
+  }
+
+  /**
+   * Runs an effect, which counts as the call of that name. After the timeout its result is ignored, or given to `undo`.
+   */
+  run<A, E, R>(
+    effect: Effect.Effect<A, E, R>,
+    call: string,
+    undo?: (value: A) => Effect.Effect<void>
+  ): Effect.Effect<A, E | StoreError, R> {
     const { meter } = this
     if (this.millis === Number.POSITIVE_INFINITY) return meter === undefined ? effect : counted(meter, call, effect)
     return Effect.contextWith((context: Context.Context<R>) => {
@@ -90,7 +125,7 @@ export class StoreTimeout {
         }
         const one = this.wait(() => {
           end(Exit.fail(storeError("TimedOut")))
-          fiber.interruptUnsafe()
+          if (undo === undefined || !this.awaitLate(fiber, undo)) fiber.interruptUnsafe()
         })
         fiber.addObserver((exit) => end(answered(exit)))
         return Effect.sync(() => {
@@ -176,12 +211,37 @@ class FileWithTimeout implements StoreFile {
   }
 }
 
+/** What a store with a timeout needs to know of its share. */
+interface OfShare {
+  /** Whether a client has the file open. */
+  readonly isOpen: (identity: string) => boolean
+  /** A file that was made too late could not be removed. */
+  readonly onNotRemoved: (path: StorePath, error: StoreError) => Effect.Effect<void>
+}
+
+/**
+ * Removes what an open has made after its timeout, unless a client has opened it since. Another program may have put
+ * another file in its place, which stays.
+ */
+const removeLate = (store: ShareStore, { isOpen, onNotRemoved }: OfShare, path: StorePath, stream?: string) =>
+(
+  { created, node }: StoreOpened
+): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    !created || isOpen(node.identity)
+      ? Effect.void
+      : Effect.catch(
+        store.remove(path, { expected: node.identity, ...stream === undefined ? {} : { stream } }),
+        (error) => onNotRemoved(path, error)
+      )
+  )
+
 /**
  * A store with that timeout for every call.
  *
  * @category constructors
  */
-export const withTimeout = (store: ShareStore, timeout: StoreTimeout): ShareStore => {
+export const withTimeout = (store: ShareStore, timeout: StoreTimeout, share: OfShare): ShareStore => {
   const { link, mayRemove, names } = store
   return {
     ...store,
@@ -189,10 +249,14 @@ export const withTimeout = (store: ShareStore, timeout: StoreTimeout): ShareStor
     stat: (path) => timeout.run(store.stat(path), "stat"),
     // A file that is opened too late is closed at once, because its scope is closed already.
     open: (path, options) =>
-      Effect.map(timeout.run(store.open(path, options), "open"), (opened) => ({
-        ...opened,
-        file: new FileWithTimeout(timeout, opened.file)
-      })),
+      Effect.map(
+        timeout.run(
+          store.open(path, options),
+          "open",
+          options.mode === "existing" ? undefined : removeLate(store, share, path, options.stream)
+        ),
+        (opened) => ({ ...opened, file: new FileWithTimeout(timeout, opened.file) })
+      ),
     list: (path, options) =>
       Stream.transformPull(store.list(path, options), (pull) => Effect.succeed(timeout.run(pull, "list"))),
     ...(names === undefined
