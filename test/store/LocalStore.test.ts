@@ -13,6 +13,7 @@ import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import { FileAttributes } from "../../src/Smb2/Message/Constants.ts"
 import type { Outside } from "../../src/Testing/StoreTraits.ts"
 import { storeConformance } from "./conformance.ts"
+import { makeOn } from "./fileSystemKinds.ts"
 
 const folder = Effect.acquireRelease(
   Effect.promise(() => Fs.promises.mkdtemp(join(tmpdir(), "effect-smb-store-"))),
@@ -654,7 +655,8 @@ describe("LocalStore", () => {
     Effect.gen(function*() {
       const outside = yield* folder
       const path = yield* folder
-      const store = yield* LocalStore.make(path)
+      // The other program has its turns between the calls of the thread pool.
+      const store = yield* makeOn(path, "other")
       Fs.mkdirSync(join(path, "d"))
       Fs.symlinkSync(outside, join(path, "evil"))
       let swaps = 0
