@@ -29,8 +29,8 @@ const locking = Effect.fnUntraced(function*({ at, other, put, smb }: Spot) {
   const given = yield* Effect.forkChild(Effect.scoped(theirs.lock([...range(8, 1), ...range(5, 1)])))
   yield* Effect.sleep(50)
   assert.isUndefined(waiting.pollUnsafe())
-  const [took] = yield* timed(Fiber.interrupt(given))
-  assert.isBelow(took, 1000)
+  // It returns before the lock is granted. Where a server gives few credits, the unlock of its other range has to wait.
+  yield* Fiber.interrupt(given)
   yield* Scope.close(held, Exit.void)
   const [waited] = yield* timed(Fiber.join(waiting))
   assert.isBelow(waited, 3000)
