@@ -288,13 +288,15 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
   /**
    * Removes the part by its name in one round trip, if that is possible, because the user that has interrupted the run
    * waits for it. If the connection ended with a rename, the open may be that of the target, the only copy: then only
-   * the name of the part is used.
+   * the name of the part is used. The server removes the part when its last open is closed, so this waits for the CLOSE
+   * too: a program that ends at once would end its connection before.
    */
   const removed = (made: Made): Effect.Effect<void, ClientError> => {
     if (made.place === "Unknown") return byName(made.path)
+    const named = Effect.andThen(byName(made.path), Effect.ignore(made.file.close))
     return isDeletable(made)
-      ? Effect.catch(byName(made.path), (error) => Effect.mapError(byOpen(made), () => error))
-      : Effect.catch(byOpen(made), () => byName(made.path))
+      ? Effect.catch(named, (error) => Effect.mapError(byOpen(made), () => error))
+      : Effect.catch(byOpen(made), () => named)
   }
 
   /** Removes the part of a write that has ended early, unless it has its final name, or can still get it. */
