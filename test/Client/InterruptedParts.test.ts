@@ -26,7 +26,7 @@ it.live("an interrupted atomic write waits for the CLOSE of its part, which is g
       create: true
     }))
     yield* Deferred.await(written)
-    // The client that looks on has opens of its own.
+    // The other client has opened nothing yet.
     const before = yield* closes
     yield* Fiber.interrupt(writing)
     // One of the removal by name, and one of the part itself.
