@@ -4,7 +4,8 @@
  *
  * A credit is the right to use one MessageId. The server grants MessageIds in order and without gaps, so the document's
  * Connection.SequenceWindow is two numbers here: the next MessageId, and how many of them are available. Requests are
- * sent in the order in which they came: a small one does not pass a large one, which could otherwise wait forever.
+ * sent in the order in which they came: a small one does not pass a large one, which could otherwise wait forever. Only
+ * the acknowledgment of a break passes all others: other clients wait for it, and perhaps requests of this one behind them.
  */
 
 /** A credit count of the header has 16 bits. */
@@ -58,13 +59,17 @@ export class Credits<Batch extends { readonly charge: number }> {
     return this.waiting.length > 0
   }
 
-  /** Takes the charge of `batch`, or lets it wait behind the others. Returns whether it can be sent now. */
-  take(batch: Batch): boolean {
-    if (this.waiting.length === 0 && batch.charge <= this.available) {
+  /**
+   * Takes the charge of `batch`, or lets it wait behind the others, or before them if it `passes`. Returns whether it can
+   * be sent now.
+   */
+  take(batch: Batch, passes = false): boolean {
+    if ((passes || this.waiting.length === 0) && batch.charge <= this.available) {
       this.spend(batch.charge)
       return true
     }
-    this.waiting.push(batch)
+    if (passes) this.waiting.unshift(batch)
+    else this.waiting.push(batch)
     return false
   }
 

@@ -58,6 +58,8 @@ export interface Outgoing extends OutstandingRequests.Outgoing<Reply> {
    * another client has closed the handles that it caches. Windows does this.
    */
   readonly waitsForOthers?: boolean
+  /** It goes before all requests that wait for credits: other clients wait for it. */
+  readonly passes?: boolean
   /** Called with the packet when it is sent, for the preauthentication hash. */
   readonly onSent?: (packet: Uint8Array) => void
 }

@@ -7,10 +7,11 @@ import * as fs from "node:fs"
 import { Malformed } from "../../src/Codec/Malformed.ts"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import { ProtocolError, TransportError } from "../../src/Protocol/Errors.ts"
+import { Breaks } from "../../src/Smb2/Breaks.ts"
 import * as Connection from "../../src/Smb2/Connection.ts"
 import * as Encryption from "../../src/Smb2/Encryption.ts"
 import * as Header from "../../src/Smb2/Header.ts"
-import { Cipher, Command, HeaderFlags, SigningAlgorithm } from "../../src/Smb2/Message/Constants.ts"
+import { Cipher, Command, HeaderFlags, OplockLevel, SigningAlgorithm } from "../../src/Smb2/Message/Constants.ts"
 import * as Signing from "../../src/Smb2/Signing.ts"
 import { random } from "../random.ts"
 import * as Peer from "./peer.ts"
@@ -116,6 +117,40 @@ describe("an SMB 2 connection's credits", () => {
     peer.answer(peer.sent()[1]!.header)
     assert.isDefined(small.ends[0]!.reply)
     assert.deepStrictEqual(large.ends, [{}])
+  })
+
+  it("go first to the acknowledgment of a break, for which other clients wait, and others keep their order", () => {
+    // A body of 24 bytes: a break to level none of the open with the FileId 1, 2 (MS-SMB2 2.2.23.1).
+    const notification = Uint8Array.of(24, ...new Uint8Array(7), 1, ...new Uint8Array(7), 2, ...new Uint8Array(7))
+    for (const credits of [5, 1]) {
+      const peer = Peer.make({}, credits)
+      peer.connection.multiCredit = true
+      const breaks = new Breaks()
+      breaks.attach(peer.connection)
+      breaks.hold(
+        { persistent: 1n, volatile: 2n },
+        OplockLevel.SMB2_OPLOCK_LEVEL_BATCH,
+        undefined,
+        () => false,
+        (ack) => peer.submit(ack)
+      )
+      peer.submit(Peer.echo)
+      const large = peer.submit({ ...Peer.echo, command: Command.READ, creditCharge: 6 })
+      const small = peer.submit(Peer.echo)
+      peer.push(Peer.response({
+        command: Command.OPLOCK_BREAK,
+        messageId: Header.unsolicited,
+        credits: 0
+      }, notification))
+      const commands = () => peer.sent().map(({ header }) => header.command)
+      // Without a credit for it, it is the next.
+      assert.deepStrictEqual(commands(), credits === 5 ? [Command.ECHO, Command.OPLOCK_BREAK] : [Command.ECHO])
+      peer.answer(peer.sent()[0]!.header)
+      assert.deepStrictEqual(commands(), [Command.ECHO, Command.OPLOCK_BREAK])
+      peer.answer(peer.sent()[1]!.header, { credits: 9 }, notification)
+      assert.deepStrictEqual(commands(), [Command.ECHO, Command.OPLOCK_BREAK, Command.READ, Command.ECHO])
+      assert.deepStrictEqual([large.ends, small.ends], [[{}], [{}]])
+    }
   })
 
   it("send nothing more once the connection has failed, also if a failed request's callback abandons another", () => {
