@@ -22,8 +22,8 @@ import {
   mustExecute,
   type Output,
   pause,
-  processesWith,
   serves,
+  signal,
   start
 } from "./Process.ts"
 
@@ -466,9 +466,9 @@ export const make: Effect.Effect<Domain, LabError, Scope.Scope> = Effect.gen(fun
       ),
     joinSecondController: attempt(() => joinSecond(place)),
     killController: attempt(async () => {
+      signal(-controller, "SIGKILL")
       // Its smbd leads another process group, and is found by its configuration.
-      const smbd = processesWith(`${folder}/dc/etc/smb.conf`)
-      for (const id of [-controller, ...smbd]) process.kill(id, "SIGKILL")
+      await endAllWith(`${folder}/dc/etc/smb.conf`, "SIGKILL")
     }),
     member: {
       stop: attempt(() => endAllWith(`${folder}/member/smb.conf`)),

@@ -91,7 +91,8 @@ export const processesWith = (text: string): ReadonlyArray<number> =>
     }
   }).map(Number).filter((id) => id !== process.pid)
 
-const signal = (id: number, name: NodeJS.Signals) => {
+/** Sends a signal to a process, or to a group by its negative id. A process that has ended already is no error. */
+export const signal = (id: number, name: NodeJS.Signals) => {
   try {
     process.kill(id, name)
   } catch {
