@@ -123,8 +123,11 @@ export const batch = (
  *
  * @since 0.2.0
  */
-export interface Functions
-  extends Pick<Share.Share, "name" | "isDfs" | "limits" | "dialect" | "continuouslyAvailable" | "compounds" | "control">
+export interface Functions extends
+  Pick<
+    Share.Share,
+    "name" | "isDfs" | "limits" | "dialect" | "continuouslyAvailable" | "breakOff" | "compounds" | "control"
+  >
 {
   /** The session on its connection, as text. */
   readonly session: string
@@ -150,8 +153,20 @@ export interface Functions
  * @since 0.2.0
  */
 export const make = (peer: Peer, tree: Tree, functions: Functions): ConnectedShare => {
-  const { batch, compounds, continuouslyAvailable, control, dialect, ended, isDfs, limits, name, open, session } =
-    functions
+  const {
+    batch,
+    breakOff,
+    compounds,
+    continuouslyAvailable,
+    control,
+    dialect,
+    ended,
+    isDfs,
+    limits,
+    name,
+    open,
+    session
+  } = functions
   const share = (dfs: DfsName | undefined): Share.Share => ({
     server: peer.server,
     port: peer.port,
@@ -162,6 +177,7 @@ export const make = (peer: Peer, tree: Tree, functions: Functions): ConnectedSha
     sessionKey: `${peer.server}:${peer.port}/${session}`,
     dialect,
     continuouslyAvailable,
+    breakOff,
     ended: () => tree.lost === undefined ? ended() : "there",
     compounds,
     ...Arguments.guard(

@@ -215,6 +215,14 @@ export interface Share {
   readonly continuouslyAvailable?: boolean | undefined
   /** Whether the connection, the session or the share has ended, so that every request fails. Absent: not known. */
   readonly ended?: (() => Ended | undefined) | undefined
+  /**
+   * Ends the connection as if it had been lost, and says whether it did: only if nothing on it is lost by that. Each open
+   * survives, and no request is in flight whose effect could be doubtful. `why` is the detail of the `TransportError`.
+   * Absent: never.
+   *
+   * @since 0.2.0
+   */
+  readonly breakOff?: ((why: string) => boolean) | undefined
   /** Opens a file until the scope ends. Errors: `SmbError` with the NTSTATUS, and all errors of the connection. */
   readonly open: (path: string, options: OpenOptions) => Effect.Effect<OpenFile, RequestError, Scope.Scope>
   /**

@@ -23,6 +23,7 @@ export interface Caching {
 }
 
 interface CachingOpen extends Caching {
+  readonly survives: (caching: Caching) => boolean
   readonly send: (body: Uint8Array) => void
 }
 
@@ -61,6 +62,12 @@ export class Breaks {
     return this.byFile.size
   }
 
+  /** Whether every open of the connection survives its end. */
+  get allSurvive(): boolean {
+    for (const open of this.byFile.values()) if (!open.survives(open)) return false
+    return true
+  }
+
   private oplock(fileId: FileId, oplockLevel: number): void {
     const caching = this.byFile.get(fileKey(fileId))
     // An open that was closed while the break was on its way needs no acknowledgment.
@@ -86,17 +93,22 @@ export class Breaks {
     }
   }
 
-  /** Keeps track of an open until the returned function is called. */
+  /**
+   * Keeps track of an open until the returned function is called. `survives` says whether the open survives the end of
+   * its connection, with the oplock or lease that it has then.
+   */
   hold(
     fileId: FileId,
     oplockLevel: number,
     lease: { readonly leaseKey: Uint8Array; readonly leaseState: number } | undefined,
-    submit: (outgoing: Pick<Connection.Outgoing, "command" | "body">) => void
+    survives: (caching: Caching) => boolean,
+    submit: (outgoing: Pick<Connection.Outgoing, "command" | "body" | "passes">) => void
   ): { readonly caching: Caching; readonly release: () => void } {
     const caching: CachingOpen = {
       oplockLevel,
       leaseState: lease?.leaseState ?? 0,
-      send: (body) => submit({ command: Command.OPLOCK_BREAK, body })
+      survives,
+      send: (body) => submit({ command: Command.OPLOCK_BREAK, body, passes: true })
     }
     const key = fileKey(fileId)
     const leaseKey = lease === undefined ? undefined : leaseKeyText(lease.leaseKey)

@@ -109,6 +109,14 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     return this.requests.size
   }
 
+  /** Whether a request in flight changes something, other than the commands that are named harmless. */
+  isChanging(isHarmless: (command: number) => boolean): boolean {
+    for (const { outgoing } of this.requests.values()) {
+      if (outgoing.mutates === true && !isHarmless(outgoing.command)) return true
+    }
+    return false
+  }
+
   /** Requests that wait for credits, a compound as one. */
   get waiting(): number {
     return this.credits.waitingCount
@@ -156,7 +164,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
     let charge = 0
     for (const outgoing of outgoings) charge += outgoing.creditCharge ?? 1
     const batch: Batch = { outgoings, completes, charge, pendings: undefined, gone: false }
-    if (this.credits.take(batch)) this.send(batch)
+    if (this.credits.take(batch, outgoings[0]!.passes)) this.send(batch)
     // If nothing is in flight, no response will send it.
     else if (this.requests.size === 0) this.pump()
     return () => this.abandon(batch)

@@ -25,6 +25,7 @@ import {
   Capabilities,
   Command,
   Dialect,
+  FileAttributes,
   HeaderFlags,
   LeaseState,
   OplockLevel,
@@ -218,6 +219,9 @@ const makeFile = (
       open.fileId,
       open.opened.oplockLevel,
       open.opened.lease,
+      // A directory has nothing to lose: it is opened and listed again.
+      (caching) =>
+        (open.opened.fileAttributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY) !== 0 || isKept(open.opened, caching),
       (outgoing) => tree.session.connection.submit([tree.outgoing(outgoing)], [() => {}])
     )
     const life = yield* OpenLife.make({
@@ -500,6 +504,15 @@ const connect = Effect.fnUntraced(function*(session: Session, share: string, bre
   return { tree: make(reply, response), response }
 })
 
+/** A WRITE on an open that survives is repeated; any other request that changes something may have had its effect. */
+const isHarmless = (command: number): boolean => command === Command.WRITE
+
+const breakOff = ({ breaks, session: { connection } }: Tree, why: string): boolean => {
+  if (connection.failed !== undefined || !breaks.allSurvive || connection.isChanging(isHarmless)) return false
+  connection.fail(connection.transportError("ConnectionClosed", why))
+  return true
+}
+
 const disconnect = (tree: Tree): Effect.Effect<void> =>
   Multiplexer.requestAtEnd(Connection.request(tree.session.connection, disconnectOutgoing(tree)))
 
@@ -527,6 +540,7 @@ const makeShare = (tree: Tree, name: string, response: TreeConnect.Response): Co
     dialect: Dialects.nameOf(negotiated.dialect),
     continuouslyAvailable: (response.capabilities & ShareCapabilities.SMB2_SHARE_CAP_CONTINUOUS_AVAILABILITY) !== 0,
     ended: () => connection.ended,
+    breakOff: (why) => breakOff(tree, why),
     open: (dfs, path, options) => openFile(tree, dfs, path, options),
     batch: (dfs, path, options, operations) => batch(tree, dfs, path, options, operations),
     compounds: () => !connection.refusesCompounds,

@@ -3,7 +3,7 @@
  * the server has kept is reclaimed with its locks; otherwise the file is opened again, and only if it is the same.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Result, Schedule, Stream } from "effect"
+import { Effect, Fiber, Result, Schedule, type Scope, Stream } from "effect"
 import { OpenMode } from "effect-smb"
 import type { Change } from "../../src/Client/Watch.ts"
 import { Command, commandOf, type World, world } from "./cutting.ts"
@@ -136,6 +136,46 @@ describe("an open file whose connection is cut", () => {
       assert.deepInclude(error, { _tag: "ReconnectError" })
       assert.deepStrictEqual(yield* other.readFile(`${base}/f`), bytes(1000, 3))
       yield* Effect.flip(file.close)
+    })))
+
+  /** Somebody else opens the lost file, which ends the absent open, and keeps it until `line` has `connections`. */
+  const inTheWayUntil = Effect.fnUntraced(
+    function*({ base, line, other }: World, connections: number): Effect.fn.Return<void, unknown, Scope.Scope> {
+      const rival = yield* other.open(`${base}/f`, { ...OpenMode.readWrite, shareAccess: 0 })
+      yield* Effect.forkChild(
+        Effect.andThen(Effect.repeat(Effect.sleep(5), { until: () => line.connections >= connections }), rival.close)
+      )
+    }
+  )
+
+  it.live("breaks the new connection off once, if the lost open seems to be in its own way there", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const made = yield* world({ reconnect: Schedule.spaced("20 millis").pipe(Schedule.upTo({ times: 100 })) })
+      const { base, line, other, smb, told } = made
+      const file = yield* smb.open(`${base}/f`, OpenMode.readWrite)
+      yield* file.write(0, content.subarray(0, 1000))
+      line.cut()
+      yield* inTheWayUntil(made, 3)
+      yield* file.write(1000, content.subarray(1000, 2000))
+      yield* file.close
+      assert.strictEqual(line.connections, 3)
+      assert.deepStrictEqual(withoutTries(told()), ["Lost", "Back", "Lost", "Back", "Reopened"])
+      assert.deepStrictEqual(yield* other.readFile(`${base}/f`), content.subarray(0, 2000))
+    })))
+
+  it.live("keeps the new connection if another file there would lose its locks", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const made = yield* world(eager)
+      const { base, line, smb } = made
+      const file = yield* smb.open(`${base}/f`, OpenMode.readWrite)
+      line.cut()
+      yield* inTheWayUntil(made, 3)
+      // It asks for no durable handle.
+      const plain = yield* smb.open(`${base}/g`, { ...OpenMode.readWrite, oplockLevel: 0 })
+      yield* plain.lock([{ offset: 0, length: 10 }])
+      const error = yield* Effect.flip(file.write(0, content.subarray(0, 1000)))
+      assert.deepInclude(error, { _tag: "SmbError", statusName: "STATUS_SHARING_VIOLATION" })
+      assert.strictEqual(line.connections, 2)
     })))
 
   it.live("fails with LocksLost until the lost ranges are unlocked", () =>

@@ -79,6 +79,12 @@ export const proxy = (options: ProxyOptions): Effect.Effect<Proxy, LabError, Sco
     Effect.map(({ handle }) => handle)
   )
 
+/** Resets at once: `resetAndDestroy` alone waits until the other side has read everything, which may never be. */
+const reset = (socket: Socket): void => {
+  socket.resetAndDestroy()
+  socket.destroy()
+}
+
 const start = (options: ProxyOptions) =>
   new Promise<{ readonly handle: Proxy; readonly close: () => Promise<void> }>((resolve, reject) => {
     const pairs = new Set<{ readonly cut: () => void; readonly flush: () => void }>()
@@ -93,13 +99,13 @@ const start = (options: ProxyOptions) =>
 
     const serve = (client: Socket) => {
       const connection = accepted++
-      if (refusing) return client.resetAndDestroy()
+      if (refusing) return reset(client)
       const server = connect({ host: options.target.address, port: options.target.port ?? 445, noDelay: true })
       client.setNoDelay(true)
       const cut = () => {
         pairs.delete(pair)
-        client.resetAndDestroy()
-        server.resetAndDestroy()
+        reset(client)
+        reset(server)
       }
       const close = () => {
         client.end()

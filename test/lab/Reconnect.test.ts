@@ -126,8 +126,7 @@ describe("64 MiB through ten cuts", () => {
           assert.strictEqual(cutSoFar(), cuts, way)
         }
         assert.isAbove(told(name === "with durable handles" ? "Reclaimed" : "Reopened"), 0)
-        // Once in some runs smbd keeps the open of a lost connection, and refuses every other (docs/reliability.md).
-      })), { timeout: 240_000, retry: 1 })
+      })), { timeout: 240_000 })
   }
 
   it.live("go through an open file that keeps its locks", () =>

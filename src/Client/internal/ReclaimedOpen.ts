@@ -59,6 +59,16 @@ const notKept: ReadonlySet<string> = new Set([
 /** Another open is in the way, which can be the lost one: the server may not know yet that its client has gone. */
 const inTheWay: ReadonlySet<string> = new Set(["SharingViolation", "FileNotAvailable", "DeletePending"])
 
+/**
+ * smbd can refuse to give an open back and still hold it, in the name of the connection that asked for it (seen with
+ * 4.17, if a WRITE was carried out while the old connection ended). It then refuses every other open until that
+ * connection ends too. So the client breaks this connection off, once in a recovery, if the file is in the way for the
+ * second time: the first pause is for an opener who is gone soon. It does not ask for the open again, since smbd would
+ * then hold it in the name of the next connection.
+ */
+const breakOffAt = 2
+const keptBehind = "this client has ended the connection, because the server holds a lost open in its name"
+
 const sentOf = (error: RequestError): RequestError => Changes.afterChange(error)
 
 const isSameRange = (a: Operation.Range, b: Operation.Range): boolean => a.offset === b.offset && a.length === b.length
@@ -112,6 +122,8 @@ class ReclaimedOpen {
   private readonly index: bigint | undefined
   /** Whether the last recovery did not reach the share. */
   private unreached = false
+  /** The share on which the server has refused to give the open back. It is not asked again. */
+  private refusing: Share.Share | undefined
 
   constructor(
     environment: Environment,
@@ -260,6 +272,8 @@ class ReclaimedOpen {
     const place = { server, port, share }
     return Effect.gen({ self: this }, function*() {
       let error = cause
+      let obstructed = 0
+      let brokenOff = false
       for (;;) {
         // The first recovery after a success comes at once.
         if (this.pauses === undefined) {
@@ -270,6 +284,7 @@ class ReclaimedOpen {
         if (Result.isSuccess(renewed)) {
           const { generation, recovery } = renewed.success
           this.current = generation
+          this.refusing = undefined
           if (recovery === "reopened") {
             this.reopened = generation.number
             this.lostLocks = [...this.lostLocks, ...this.held]
@@ -286,6 +301,9 @@ class ReclaimedOpen {
         }
         error = renewed.failure
         if (!this.isWorthwhile(error)) break
+        if (this.isObstructed(error) && ++obstructed >= breakOffAt && !brokenOff) {
+          brokenOff = this.refusing!.breakOff?.(keptBehind) === true
+        }
       }
       this.ended = error
       yield* reconnection.tell({ _tag: "GivenUp", ...place, cause: error, path: this.uncPath })
@@ -297,6 +315,11 @@ class ReclaimedOpen {
     if (error instanceof SmbError) return inTheWay.has(error.reason._tag) || isTransient(error)
     // The attempts to reach the server had their own pauses.
     return error instanceof TransportError && !this.unreached
+  }
+
+  /** Whether the server refused to give the open back, and something is in the way of another one. */
+  private isObstructed(error: RequestError): boolean {
+    return this.refusing !== undefined && error instanceof SmbError && inTheWay.has(error.reason._tag)
   }
 
   /** The open on a new connection. Its scope is a part of the file's, and closes at once if this fails. */
@@ -344,7 +367,7 @@ class ReclaimedOpen {
       yield* SameFile.checkReopened(this.known(), file)
       return { file, recovery: "reopened" as const }
     })
-    const reclaim = lost.file.reclaim?.()
+    const reclaim = this.refusing === undefined ? lost.file.reclaim?.() : undefined
     if (reclaim === undefined) return reopen
     return Effect.gen({ self: this }, function*() {
       const file = yield* share.open(this.path, { ...options, reclaim })
@@ -353,7 +376,10 @@ class ReclaimedOpen {
     }).pipe(
       Effect.catchIf(
         (error) => error instanceof SmbError && error.command === "CREATE" && notKept.has(error.reason._tag),
-        () => reopen
+        () => {
+          this.refusing = share
+          return reopen
+        }
       )
     )
   }
