@@ -138,6 +138,29 @@ describe("an open file whose connection is cut", () => {
       yield* Effect.flip(file.close)
     })))
 
+  it.live.each(["2.1", "3.0", "3.1.1"] as const)(
+    "is opened again with its lease key in dialect %s, so that the server does not break the lease of the lost open",
+    (dialect) =>
+      Effect.scoped(Effect.gen(function*() {
+        const { base, line, smb, told } = yield* world({ dialects: [dialect] }, forgetful)
+        const keys: Array<string> = []
+        line.onSend = (packet) => {
+          const at = commandOf(packet) === Command.CREATE ? packet.indexOf("RqLs") : -1
+          // The key is the first field of the context, whose data begins at a multiple of eight bytes.
+          if (at >= 0) keys.push(packet.subarray(at + 8, at + 24).toString("hex"))
+          return undefined
+        }
+        const file = yield* smb.open(`${base}/f`, OpenMode.readWrite)
+        line.cut()
+        yield* file.write(0, content.subarray(0, 1000))
+        assert.deepStrictEqual(told(), ["Lost", "Trying", "Back", "Reopened"])
+        // The open, the attempt to reclaim it, and the open by name.
+        assert.deepStrictEqual(keys, [keys[0], keys[0], keys[0]])
+        yield* smb.open(`${base}/g`, OpenMode.readWrite)
+        assert.notStrictEqual(keys[3], keys[0])
+      }))
+  )
+
   /** Somebody else opens the lost file, which ends the absent open, and keeps it until `line` has `connections`. */
   const inTheWayUntil = Effect.fnUntraced(
     function*({ base, line, other }: World, connections: number): Effect.fn.Return<void, unknown, Scope.Scope> {

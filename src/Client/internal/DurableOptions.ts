@@ -28,9 +28,14 @@ const { SMB2_LEASE_HANDLE_CACHING, SMB2_LEASE_READ_CACHING, SMB2_LEASE_WRITE_CAC
 
 /**
  * The options with a durable handle, if the share may give one. A file that is written asks for write caching too: a
- * server keeps the locks of an absent client only if no other client could have changed the file.
+ * server keeps the locks of an absent client only if no other client could have changed the file. `leaseKey` is that of
+ * the same file before, if it was open.
  */
-export const asking = (share: Share.Share, options: Share.OpenOptions): Share.OpenOptions => {
+export const asking = (
+  share: Share.Share,
+  options: Share.OpenOptions,
+  leaseKey?: Uint8Array
+): Share.OpenOptions => {
   if (share.type !== "disk" || share.dialect === "NT1") return options
   const identified: Share.OpenOptions = { ...options, queryOnDiskId: true }
   if (!isEligible(share, options)) return identified
@@ -40,7 +45,7 @@ export const asking = (share: Share.Share, options: Share.OpenOptions): Share.Op
   }
   const reading = SMB2_LEASE_READ_CACHING | SMB2_LEASE_HANDLE_CACHING
   const leaseState = writes(options) ? reading | SMB2_LEASE_WRITE_CACHING : reading
-  return { ...identified, durable, lease: { leaseState } }
+  return { ...identified, durable, lease: { leaseKey, leaseState } }
 }
 
 /** The options that open the same file again: it must exist, and nothing of it is changed. */

@@ -363,7 +363,7 @@ class ReclaimedOpen {
   > {
     const options = DurableOptions.again(this.options)
     const reopen = Effect.gen({ self: this }, function*() {
-      const file = yield* openAsking(share, this.path, options)
+      const file = yield* openAsking(share, this.path, options, lost.file.opened.lease?.leaseKey)
       yield* SameFile.checkReopened(this.known(), file)
       return { file, recovery: "reopened" as const }
     })
@@ -466,13 +466,18 @@ class ReclaimedOpen {
   }
 }
 
-/** Opens with a durable handle. A server that refuses the request because of it gets it without. */
+/**
+ * Opens with a durable handle. A server that refuses the request because of it gets it without. A file that was open
+ * before keeps its lease key (MS-SMB2 3.2.4.3.8): with another one the server would first break the lease of the lost
+ * open, and wait for an acknowledgment that no client can send.
+ */
 const openAsking = (
   share: Share.Share,
   path: string,
-  options: Share.OpenOptions
+  options: Share.OpenOptions,
+  leaseKey?: Uint8Array
 ): Effect.Effect<Share.OpenFile, RequestError, Scope.Scope> => {
-  const asked = DurableOptions.asking(share, options)
+  const asked = DurableOptions.asking(share, options, leaseKey)
   return asked === options ? share.open(path, options) : Effect.catchReason(
     share.open(path, asked),
     "SmbError",
