@@ -126,7 +126,7 @@ export const batch = (
 export interface Functions extends
   Pick<
     Share.Share,
-    "name" | "isDfs" | "limits" | "dialect" | "continuouslyAvailable" | "breakOff" | "compounds" | "control"
+    "name" | "isDfs" | "limits" | "dialect" | "continuouslyAvailable" | "breakOff" | "doubt" | "compounds" | "control"
   >
 {
   /** The session on its connection, as text. */
@@ -160,6 +160,7 @@ export const make = (peer: Peer, tree: Tree, functions: Functions): ConnectedSha
     continuouslyAvailable,
     control,
     dialect,
+    doubt,
     ended,
     isDfs,
     limits,
@@ -178,6 +179,7 @@ export const make = (peer: Peer, tree: Tree, functions: Functions): ConnectedSha
     dialect,
     continuouslyAvailable,
     breakOff,
+    doubt,
     ended: () => tree.lost === undefined ? ended() : "there",
     compounds,
     ...Arguments.guard(

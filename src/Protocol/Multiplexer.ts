@@ -8,6 +8,7 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { Malformed } from "../Codec/Malformed.ts"
@@ -88,6 +89,12 @@ export const optionsOf = (
 /** Packets up to this many bytes are collected whole; longer ones can be claimed. */
 const claimFrom = 8192
 
+/** A server that leaves an ECHO unanswered for so many ticks is taken for one that has gone without a word. */
+const mostDoubtful = 5
+
+/** If the last tick was so many milliseconds ago, the machine has slept: the network may have forgotten the connection. */
+const longPause = 10_000
+
 /** The most responses without a request between two ticks; with more, the connection ends. */
 const mostDiscarded = 256
 
@@ -116,6 +123,12 @@ export abstract class Multiplexer<O extends Options> implements Transport.Handle
   /** Ticks since the last bytes from the server. */
   protected silence = 0
   protected echoing = false
+  /** The silence, in ticks, when an ECHO was sent; `undefined` once the server has sent anything after it. */
+  private askedAt: number | undefined
+  /** When the last tick was: milliseconds of `Date.now()`, which goes on while the machine sleeps. */
+  private lastTick = Date.now()
+  /** Called when the server has sent something, or the connection has ended. */
+  private readonly doubters = new Set<() => void>()
   private discarded = 0
   private discardedSinceTick = 0
   /** Called once, when the connection has failed. */
@@ -141,6 +154,9 @@ export abstract class Multiplexer<O extends Options> implements Transport.Handle
   protected abstract echo(answered: () => void): boolean
   /** Ends all requests, also those that wait to be sent. Nothing is sent afterwards. */
   protected abstract endAll(error: ConnectionError): void
+
+  /** The number of requests that wait for their responses. */
+  abstract readonly outstanding: number
 
   attach(duplex: Transport.Duplex): void {
     this.duplex = duplex
@@ -190,6 +206,7 @@ export abstract class Multiplexer<O extends Options> implements Transport.Handle
 
   onData(chunk: Uint8Array): void {
     this.silence = 0
+    if (this.askedAt !== undefined) this.believe()
     if (this.failure === undefined) this.frames.push(chunk)
   }
 
@@ -202,19 +219,79 @@ export abstract class Multiplexer<O extends Options> implements Transport.Handle
     if (this.failure !== undefined) return
     this.silence++
     this.discardedSinceTick = 0
+    this.lastTick = Date.now()
     this.age()
     const { keepAlive, tickInterval } = this.options
-    if (this.failed !== undefined || this.echoing || this.silence * tickInterval < keepAlive) return
-    this.echoing = this.echo(() => {
+    if (this.failed !== undefined || this.silence * tickInterval < keepAlive) return
+    this.ask()
+  }
+
+  /** Sends an ECHO, if none is on its way. */
+  private ask(): void {
+    if (this.echoing) return
+    // `echo` can end at once.
+    this.echoing = true
+    const { silence } = this
+    this.askedAt = silence
+    const sent = this.echo(() => {
       this.echoing = false
     })
+    if (sent) return
+    this.echoing = false
+    this.askedAt = undefined
   }
+
+  private believe(): void {
+    this.askedAt = undefined
+    for (const doubter of Array.from(this.doubters)) doubter()
+  }
+
+  /**
+   * For a caller that is about to send something. If the server has not answered an ECHO, it may have gone without a
+   * word, and the caller would wait long: this waits for its answer, at most for some seconds. If none comes, it calls
+   * `end`, which ends the connection if that costs no user anything. `undefined` if there is no doubt.
+   */
+  doubt(end: (error: TransportError) => void): Effect.Effect<void> | undefined {
+    if (this.failure !== undefined) return undefined
+    if (this.askedAt === undefined) {
+      if (this.outstanding > 0 || Date.now() - this.lastTick < longPause || this.options.keepAlive === Infinity) {
+        return undefined
+      }
+      this.ask()
+    }
+    if (this.askedAt === undefined) return undefined
+    return Effect.map(this.answered, (isAnswered) => {
+      if (isAnswered || this.failure !== undefined) return
+      end(
+        this.transportError(
+          "TimedOut",
+          `the server has sent nothing for ${this.silence} seconds, also not after an ECHO`
+        )
+      )
+    })
+  }
+
+  /** Waits for anything from the server, or for the end of the connection; `false` if the server stays silent. */
+  private readonly answered: Effect.Effect<boolean> = Effect.suspend(() => {
+    if (this.askedAt === undefined) return Effect.succeed(true)
+    const ticks = mostDoubtful - (this.silence - this.askedAt)
+    if (ticks <= 0) return Effect.succeed(false)
+    return Effect.callback<true>((resume) => {
+      const doubter = () => {
+        this.doubters.delete(doubter)
+        resume(Effect.succeed(true))
+      }
+      this.doubters.add(doubter)
+      return Effect.sync(() => this.doubters.delete(doubter))
+    }).pipe(Effect.timeoutOption(ticks * this.options.tickInterval), Effect.map(Option.isSome))
+  })
 
   /** Ends the connection: everything in flight fails with `error`. */
   fail(error: ConnectionError): void {
     if (this.failure !== undefined) return
     this.failure = error
     this.duplex?.close()
+    this.believe()
     this.endAll(error)
     this.onFailed?.(error)
   }

@@ -143,6 +143,14 @@ export class OutstandingRequests<R extends Reply, Request extends OutstandingReq
     return this.requests.values()
   }
 
+  /** Whether one of the requests changes something, other than the commands that are named harmless. */
+  isChanging(isHarmless: (command: number) => boolean): boolean {
+    for (const { outgoing } of this.requests.values()) {
+      if (outgoing.mutates === true && !isHarmless(outgoing.command)) return true
+    }
+    return false
+  }
+
   /** Ends a request by its last response. If the caller no longer waits, a success goes to `orphan`. */
   finish(id: number, request: Request, reply: R): void {
     this.requests.delete(id)

@@ -129,6 +129,13 @@ export interface OpenOptions {
   /** Ask for the identifiers of file and volume. */
   readonly queryOnDiskId?: boolean | undefined
   /**
+   * The caller goes on with the file when its connection has ended: by `reclaim`, or for a directory by another open. So
+   * the connection may be broken off while the file is open (`Share.breakOff`). Default: false.
+   *
+   * @since 0.2.0
+   */
+  readonly outlives?: boolean | undefined
+  /**
    * Deletes the file if the server creates it after the caller has stopped waiting for the response. Any other late open
    * is only closed. The server allows this if `desiredAccess` has DELETE.
    */
@@ -223,6 +230,13 @@ export interface Share {
    * @since 0.2.0
    */
   readonly breakOff?: ((why: string) => boolean) | undefined
+  /**
+   * If the server may have gone without a word: waits some seconds for its answer to an ECHO, and ends the connection as
+   * `breakOff` does if none comes. `undefined` if there is no doubt. Absent: there never is.
+   *
+   * @since 0.2.0
+   */
+  readonly doubt?: (() => Effect.Effect<void> | undefined) | undefined
   /** Opens a file until the scope ends. Errors: `SmbError` with the NTSTATUS, and all errors of the connection. */
   readonly open: (path: string, options: OpenOptions) => Effect.Effect<OpenFile, RequestError, Scope.Scope>
   /**

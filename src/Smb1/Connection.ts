@@ -113,6 +113,11 @@ export class Connection extends Multiplexer.Multiplexer<Multiplexer.Options> {
   }
 
   /** Requests that wait for a reply. */
+  /** Whether a request in flight changes something. */
+  get isChanging(): boolean {
+    return this.requests.isChanging(() => false)
+  }
+
   get outstanding(): number {
     return this.requests.size
   }

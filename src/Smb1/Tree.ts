@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import * as Codec from "../Codec/Codec.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import * as ConnectedShare from "../Protocol/ConnectedShare.ts"
-import { fromStatus, type RequestError } from "../Protocol/Errors.ts"
+import { fromStatus, type RequestError, type TransportError } from "../Protocol/Errors.ts"
 import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import * as OpenLife from "../Protocol/OpenLife.ts"
 import type * as Share from "../Protocol/Share.ts"
@@ -194,6 +194,19 @@ const connect = Effect.fnUntraced(function*(session: Session, share: string, bre
   return { tree: new TreeRequests.Tree(session, reply.header.tid, uncPath, type, breaks), response }
 })
 
+/**
+ * Ends a connection as if it had been lost, if nothing is lost by that: an open does not survive it.
+ *
+ * @since 0.2.0
+ */
+export const breakOff = (
+  connection: Connection.Connection,
+  breaks: Breaks.Breaks,
+  error: TransportError
+): void => {
+  if (connection.failed === undefined && breaks.opens === 0 && !connection.isChanging) connection.fail(error)
+}
+
 const disconnect = (tree: TreeRequests.Tree): Effect.Effect<void> =>
   Multiplexer.requestAtEnd(Connection.request(tree.connection, disconnectOutgoing(tree.tid, tree.session.uid)))
 
@@ -211,6 +224,7 @@ const makeShare = (
     limits: tree.limits,
     session: `NT1/${uid}`,
     ended: () => connection.ended,
+    doubt: () => connection.doubt((error) => breakOff(connection, tree.breaks, error)),
     dialect: "NT1",
     open: (dfs, path, options) => openFile(tree, dfs, path, options),
     batch: (dfs, path, options, operations) =>

@@ -111,10 +111,7 @@ export class Connection extends Multiplexer.Multiplexer<Options> {
 
   /** Whether a request in flight changes something, other than the commands that are named harmless. */
   isChanging(isHarmless: (command: number) => boolean): boolean {
-    for (const { outgoing } of this.requests.values()) {
-      if (outgoing.mutates === true && !isHarmless(outgoing.command)) return true
-    }
-    return false
+    return this.requests.isChanging(isHarmless)
   }
 
   /** Requests that wait for credits, a compound as one. */

@@ -8,7 +8,7 @@ import * as Codec from "../Codec/Codec.ts"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import * as Changes from "../Protocol/Changes.ts"
 import * as ConnectedShare from "../Protocol/ConnectedShare.ts"
-import { fromStatus, type RequestError, type SmbError, withDetail } from "../Protocol/Errors.ts"
+import { fromStatus, type RequestError, type SmbError, type TransportError, withDetail } from "../Protocol/Errors.ts"
 import * as Multiplexer from "../Protocol/Multiplexer.ts"
 import * as OpenLife from "../Protocol/OpenLife.ts"
 import type * as Operation from "../Protocol/Operation.ts"
@@ -221,7 +221,8 @@ const makeFile = (
       open.opened.lease,
       // A directory has nothing to lose: it is opened and listed again.
       (caching) =>
-        (open.opened.fileAttributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY) !== 0 || isKept(open.opened, caching),
+        options.outlives === true &&
+        ((open.opened.fileAttributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY) !== 0 || isKept(open.opened, caching)),
       (outgoing) => tree.session.connection.submit([tree.outgoing(outgoing)], [() => {}])
     )
     const life = yield* OpenLife.make({
@@ -507,9 +508,18 @@ const connect = Effect.fnUntraced(function*(session: Session, share: string, bre
 /** A WRITE on an open that survives is repeated; any other request that changes something may have had its effect. */
 const isHarmless = (command: number): boolean => command === Command.WRITE
 
-const breakOff = ({ breaks, session: { connection } }: Tree, why: string): boolean => {
+/**
+ * Ends a connection as if it had been lost, and says whether it did: only if nothing is lost by that.
+ *
+ * @since 0.2.0
+ */
+export const breakOff = (
+  connection: Connection.Connection,
+  breaks: Breaks.Breaks,
+  error: TransportError
+): boolean => {
   if (connection.failed !== undefined || !breaks.allSurvive || connection.isChanging(isHarmless)) return false
-  connection.fail(connection.transportError("ConnectionClosed", why))
+  connection.fail(error)
   return true
 }
 
@@ -540,7 +550,8 @@ const makeShare = (tree: Tree, name: string, response: TreeConnect.Response): Co
     dialect: Dialects.nameOf(negotiated.dialect),
     continuouslyAvailable: (response.capabilities & ShareCapabilities.SMB2_SHARE_CAP_CONTINUOUS_AVAILABILITY) !== 0,
     ended: () => connection.ended,
-    breakOff: (why) => breakOff(tree, why),
+    breakOff: (why) => breakOff(connection, tree.breaks, connection.transportError("ConnectionClosed", why)),
+    doubt: () => connection.doubt((error) => breakOff(connection, tree.breaks, error)),
     open: (dfs, path, options) => openFile(tree, dfs, path, options),
     batch: (dfs, path, options, operations) => batch(tree, dfs, path, options, operations),
     compounds: () => !connection.refusesCompounds,

@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { vi } from "vitest"
 import * as Changes from "../../src/Protocol/Changes.ts"
 import { ProtocolError, TransportError } from "../../src/Protocol/Errors.ts"
 import * as FrameReader from "../../src/Protocol/FrameReader.ts"
@@ -26,6 +27,7 @@ class Scripted extends Multiplexer.Multiplexer<Multiplexer.Options> {
   readonly echoes: Array<() => void> = []
   /** Whether an ECHO can be sent now. */
   canEcho = true
+  outstanding = 0
   onAge = () => {}
 
   constructor(more: Partial<Multiplexer.Options> = {}, isAttached = true) {
@@ -111,6 +113,107 @@ describe("the bytes of a server", () => {
     connection.fail(closed)
     connection.onData(frame(10))
     assert.deepStrictEqual(connection.seen, ["close", "endAll", "onFailed"])
+  })
+})
+
+describe("the doubt about a silent server", () => {
+  const silent = (ticks: number, more: Partial<Multiplexer.Options> = {}) => {
+    const connection = new Scripted(more)
+    for (let tick = 0; tick < ticks; tick++) connection.tick()
+    return connection
+  }
+
+  /** Waits for the server, and ends the connection by the given error if it stays silent. */
+  const waiting = (connection: Scripted) =>
+    Effect.forkChild(connection.doubt((error) => connection.fail(error)) ?? Effect.die("there is no doubt"), {
+      startImmediately: true
+    })
+
+  it("is there from an ECHO to the next bytes, and costs no ECHO of its own", () => {
+    const connection = silent(2)
+    assert.isUndefined(connection.doubt(() => {}))
+    connection.tick()
+    assert.isDefined(connection.doubt(() => {}))
+    connection.onData(frame(10).subarray(0, 1))
+    assert.isUndefined(connection.doubt(() => {}))
+    assert.strictEqual(connection.seen.filter((what) => what === "echo").length, 1)
+    connection.fail(closed)
+    assert.isUndefined(connection.doubt(() => {}))
+  })
+
+  it("is not there while no ECHO can be sent", () => {
+    const connection = new Scripted()
+    connection.canEcho = false
+    for (let tick = 0; tick < 10; tick++) connection.tick()
+    assert.isUndefined(connection.doubt(() => {}))
+  })
+
+  it.effect("ends with the next bytes of any kind, for all who wait", () =>
+    Effect.gen(function*() {
+      const connection = silent(3)
+      const fibers = [yield* waiting(connection), yield* waiting(connection)]
+      yield* TestClock.adjust(4999)
+      assert.isTrue(fibers.every((fiber) => fiber.pollUnsafe() === undefined))
+      connection.onData(frame(10))
+      for (const fiber of fibers) yield* Fiber.join(fiber)
+      yield* TestClock.adjust(10_000)
+      assert.isUndefined(endOf(connection))
+    }))
+
+  it.effect("ends after five seconds without any, counted from the ECHO, and gives the error for the end", () =>
+    Effect.gen(function*() {
+      const connection = silent(5)
+      const fiber = yield* waiting(connection)
+      yield* TestClock.adjust(2999)
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust(1)
+      yield* Fiber.join(fiber)
+      const error = endOf(connection)
+      assert(error instanceof TransportError)
+      assert.strictEqual(error.reason._tag, "TimedOut")
+      assert.match(error.message, /sent nothing for 5 seconds, also not after an ECHO/)
+    }))
+
+  it.effect("makes no caller wait again once it is five seconds old, if the owner keeps the connection", () =>
+    Effect.gen(function*() {
+      const connection = silent(8)
+      let asked = 0
+      yield* connection.doubt(() => void asked++)!
+      yield* connection.doubt(() => void asked++)!
+      assert.strictEqual(asked, 2)
+      assert.isUndefined(endOf(connection))
+    }))
+
+  it.effect("ends with the connection, and does not end it a second time", () =>
+    Effect.gen(function*() {
+      const connection = silent(3)
+      const fiber = yield* waiting(connection)
+      connection.fail(closed)
+      yield* Fiber.join(fiber)
+      assert.strictEqual(endOf(connection), closed)
+    }))
+
+  it("begins with an ECHO of its own if the machine has slept and nothing is under way", () => {
+    const now = Date.now()
+    const clock = vi.spyOn(Date, "now").mockReturnValue(now)
+    try {
+      const make = (more: Partial<Multiplexer.Options>, outstanding: number) => {
+        clock.mockReturnValue(now)
+        const connection = silent(1, more)
+        connection.outstanding = outstanding
+        assert.isUndefined(connection.doubt(() => {}))
+        clock.mockReturnValue(now + 10_000)
+        return connection
+      }
+      const slept = make({}, 0)
+      assert.isDefined(slept.doubt(() => {}))
+      assert.isDefined(slept.doubt(() => {}))
+      assert.deepStrictEqual(slept.seen, ["age", "echo"])
+      assert.isUndefined(make({}, 1).doubt(() => {}))
+      assert.isUndefined(make({ keepAlive: Infinity }, 0).doubt(() => {}))
+    } finally {
+      clock.mockRestore()
+    }
   })
 })
 

@@ -320,9 +320,12 @@ export const make = Effect.fnUntraced(function*(
       RcMap.invalidate(connections, connectionKeyOf(sessionKey.from.target))
     )
 
+  /** Waits until it is clear whether the server of a session is still there. */
+  const undoubted = (session: ProtocolChoice.LoggedOn): Effect.Effect<void> => session.doubt() ?? Effect.void
+
   /** The kept session, or a new one if that is over. The new one stays for the other shares of the old one. */
   const getSession = (key: Key<SessionSource>) =>
-    Effect.flatMap(RcMap.get(sessions, key), (kept) => {
+    Effect.flatMap(RcMap.get(sessions, key).pipe(Effect.tap(undoubted)), (kept) => {
       if (!isOver(kept)) return Effect.succeed(kept)
       const forget = lost.has(kept) ? forgetConnection : forgetSession
       return Effect.andThen(forget(key, kept), RcMap.get(sessions, key))
@@ -433,6 +436,7 @@ export const make = Effect.fnUntraced(function*(
       )
       const first = yield* get
       let { tree, treeKey } = first
+      yield* undoubted(tree.session)
       const isLost = tree.share.lost()
       if (isLost === "session") lost.add(tree.session)
       if (tree.session.failed() !== undefined || isLost !== undefined) {
@@ -449,9 +453,10 @@ export const make = Effect.fnUntraced(function*(
     Effect.suspend(() => {
       // A credential that is kept for a time can be another one for each operation: the search asks for it once.
       const found = credentialTimeToLive === undefined ? latest.get(placeOf(target)) : undefined
-      if (found === undefined || isOver(found.tree.session) || found.tree.share.lost() !== undefined) {
-        return searched(target)
-      }
+      if (
+        found === undefined || isOver(found.tree.session) || found.tree.share.lost() !== undefined ||
+        found.tree.session.doubt() !== undefined
+      ) return searched(target)
       const { account, answer, tree, treeKey } = found
       return Effect.flatMap(
         credentials.get(treeKey.from.sessionKey.from.credentialKey),

@@ -33,6 +33,8 @@ export interface LoggedOn {
   readonly information: ServerSession
   /** Why the connection has ended, if it has. */
   readonly failed: () => unknown
+  /** If its server may have gone without a word: `Share.doubt`. */
+  readonly doubt: () => Effect.Effect<void> | undefined
   readonly tree: (share: string) => Effect.Effect<ConnectedShare, RequestError, Scope.Scope>
   /** Its SessionId, by which a later session can replace it; 0 if none can. */
   readonly sessionId: bigint
@@ -79,6 +81,7 @@ const smb2 = (agreed: Negotiate.Agreed, settings: Settings.Settings): Connected 
           announced: logon.announced?.()
         },
         failed: () => agreed.connection.failed,
+        doubt: () => agreed.connection.doubt((error) => Tree.breakOff(agreed.connection, breaks, error)),
         tree: (share) => Tree.make(session, share, breaks),
         // The server cannot know that a guest is the guest of the earlier session.
         sessionId: session.unauthenticated ? 0n : session.security.sessionId,
@@ -112,6 +115,7 @@ const smb1 = (agreed: Smb1Negotiate.Agreed, settings: Settings.Settings): Connec
           announced: plain ?? logon.announced?.()
         },
         failed: () => agreed.connection.failed,
+        doubt: () => agreed.connection.doubt((error) => Smb1Tree.breakOff(agreed.connection, breaks, error)),
         tree: (share) => Smb1Tree.make(session, share, breaks),
         sessionId: 0n
       }))

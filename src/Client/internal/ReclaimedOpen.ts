@@ -163,6 +163,12 @@ class ReclaimedOpen {
 
   private attempt(operation: Operation.Any): Effect.Effect<unknown, RequestError> {
     const generation = this.current
+    const doubt = generation.share.doubt?.()
+    if (doubt !== undefined) return Effect.flatMap(doubt, () => this.send(operation, generation))
+    return this.send(operation, generation)
+  }
+
+  private send(operation: Operation.Any, generation: Generation): Effect.Effect<unknown, RequestError> {
     const { file, number, share } = generation
     const sent = number === 0 ? operation : fitting(operation, share)
     this.size.sending(sent)
@@ -528,8 +534,9 @@ export const share = (
 ): Share.Share => {
   const environment: Environment = { reconnection, target }
   const rides = patience.requests === "policy"
-  const open = (path: string, options: Share.OpenOptions) =>
-    Effect.uninterruptibleMask((restore) =>
+  const open = (path: string, given: Share.OpenOptions) => {
+    const options: Share.OpenOptions = { ...given, outlives: true }
+    return Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.scope, (outer) =>
         Effect.flatMap(Scope.fork(outer), (scope) => {
           const opening = (share: Share.Share): Effect.Effect<Generation, RequestError, Scope.Scope> =>
@@ -549,6 +556,7 @@ export const share = (
             exit._tag === "Success" ? Effect.void : Scope.close(scope, exit))
         }))
     )
+  }
   const batch = (path: string, options: Share.OpenOptions, operations: ReadonlyArray<Operation.Any>) => {
     return Effect.catch(over.batch(path, options, operations), (error) => {
       const mayRepeat = mayRepeatBatch(Changes.batch(options, operations))
