@@ -16,6 +16,8 @@ export const ReconnectReason = Schema.TaggedUnion({
     expected: Schema.String,
     found: Schema.String
   },
+  /** The file was open to be written, and its server does not number its files: another one could have its name now. */
+  IdentityUnknown: {},
   /** The server has ended the locks with the open. `ranges` is their count. */
   LocksLost: { ranges: Schema.Number },
   /** The server refuses the user. `cause` is its refusal. */
@@ -28,6 +30,8 @@ export type ReconnectReason = typeof ReconnectReason.Type
  * read from another file, or written into one.
  *
  * - `FileDiffers`: the name leads to another file now, or another program has changed the file.
+ * - `IdentityUnknown`: it was open to be written, the server has not kept the open, and does not number its files, so
+ *   that the file of this name cannot be proved to be the same.
  * - `LocksLost`: the open had locks, and the server has ended them. The ranges may have other owners now.
  * - `LogonRefused`: the server refuses the user.
  *
@@ -50,6 +54,9 @@ export class ReconnectError extends Schema.TaggedError<ReconnectError>()("Reconn
       case "FileDiffers":
         return `${path}: the connection was lost, and the file is not the same after it ` +
           `(${reason.what}: ${reason.expected} before, ${reason.found} now). Open it again and look at its content${unknown}`
+      case "IdentityUnknown":
+        return `${path}: the connection was lost, and the server does not number its files, so the file of this name ` +
+          `could be another one now. Nothing more is written: open it again and look at its content${unknown}`
       case "LocksLost":
         return `${path}: the connection was lost, and with it ${
           reason.ranges === 1 ? "the lock" : `${reason.ranges} locks`

@@ -6,6 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import * as SameFile from "../../src/Client/internal/SameFile.ts"
 import type * as Operation from "../../src/Protocol/Operation.ts"
+import type { ReconnectError } from "../../src/Protocol/ReconnectError.ts"
 import type * as Share from "../../src/Protocol/Share.ts"
 import * as Scripted from "./scripted.ts"
 
@@ -16,10 +17,15 @@ const id = (index: number, volume = 9) => {
   return bytes
 }
 
-const known = (opened: Partial<Share.Opened>, index?: bigint, wrote?: Operation.Write): SameFile.Known => {
+const known = (
+  opened: Partial<Share.Opened>,
+  index?: bigint,
+  wrote?: Operation.Write,
+  writes = wrote !== undefined
+): SameFile.Known => {
   const size = new SameFile.Size(opened.endOfFile ?? 0n)
   if (wrote !== undefined) size.sending(wrote)
-  return { path: "p", opened: Scripted.opened(opened), size, index, isDirectory: false }
+  return { path: "p", opened: Scripted.opened(opened), size, index, isDirectory: false, writes }
 }
 
 /** An open file whose server gives this index. */
@@ -43,7 +49,8 @@ const verdict = (check: Effect.Effect<void, unknown>) => {
   const result = Effect.runSync(Effect.result(check))
   if (Result.isSuccess(result)) return undefined
   assert.deepInclude(result.failure, { _tag: "ReconnectError" })
-  return (result.failure as { readonly reason: { readonly what: string } }).reason.what
+  const { reason } = result.failure as ReconnectError
+  return reason._tag === "FileDiffers" ? reason.what : reason._tag
 }
 
 const write: Operation.Write = { _tag: "Write", offset: 10n, data: new Uint8Array(5) }
@@ -95,10 +102,31 @@ describe("a reopened file", () => {
     )
   })
 
+  it("with its number, but created after it was opened, is another file that got the number of a deleted one", () => {
+    const times = { creationTime: 3n, lastWriteTime: 5n, changeTime: 6n, lastAccessTime: 4n }
+    const before = (wrote?: Operation.Write) => known({ ...times, onDiskId: id(5), endOfFile: 10n }, undefined, wrote)
+    const now = (creationTime: bigint) => file({ ...times, onDiskId: id(5), endOfFile: 10n, creationTime }, 5n)
+    assert.strictEqual(verdict(SameFile.checkReopened(before(write), now(7n))), "identity")
+    assert.strictEqual(verdict(SameFile.checkReopened(before(), now(7n))), "identity")
+    // A server that keeps no time of creation gives the earliest of the others, which can move.
+    assert.isUndefined(verdict(SameFile.checkReopened(before(write), now(6n))))
+    // The open itself has set it, or has left it unchanged.
+    for (const [creationTime, expected] of [[7n, undefined], [0n, "identity"], [-1n, "identity"]] as const) {
+      const set = before(write)
+      const data = new Uint8Array(40)
+      new DataView(data.buffer).setBigInt64(0, creationTime, true)
+      set.size.sending({ _tag: "SetInfo", information: { _tag: "File", fileInformationClass: 4 }, data })
+      assert.strictEqual(verdict(SameFile.checkReopened(set, now(7n))), expected, String(creationTime))
+    }
+  })
+
   it("of a server without identifiers is taken by its number, or else by its creation time", () => {
     const numbered = known({ creationTime: 3n }, 5n)
     assert.isUndefined(verdict(SameFile.checkReopened(numbered, file({ creationTime: 3n }, 5n))))
     assert.strictEqual(verdict(SameFile.checkReopened(numbered, file({ creationTime: 3n }, 6n))), "identity")
+    const writer = known({ creationTime: 3n }, undefined, undefined, true)
+    assert.strictEqual(verdict(SameFile.checkReopened(writer, file({ creationTime: 3n }, 0n))), "IdentityUnknown")
+    assert.strictEqual(verdict(SameFile.checkReopened(writer, file({ creationTime: 4n }, 0n))), "identity")
     const plain = known({ creationTime: 3n })
     assert.isUndefined(verdict(SameFile.checkReopened(plain, file({ creationTime: 3n }, 0n))))
     assert.strictEqual(verdict(SameFile.checkReopened(plain, file({ creationTime: 4n }, 0n))), "identity")

@@ -11,19 +11,22 @@ import type * as Share from "../../Protocol/Share.ts"
 import * as Information from "../Information.ts"
 import * as Appending from "./Appending.ts"
 
-/** FileEndOfFileInformation and FileAllocationInformation (MS-FSCC 2.4.14, 2.4.4). */
+/** FileBasicInformation, FileEndOfFileInformation and FileAllocationInformation (MS-FSCC 2.4.7, 2.4.14, 2.4.4). */
+const basicInformation = 4
 const endOfFileInformation = 20
 const allocationInformation = 19
 
 /**
  * How long a file can be, by what this open has done to it, in bytes: at least what the server has acknowledged, and
- * at most what was sent.
+ * at most what was sent. And whether this open may have set the file's time of creation.
  */
 export class Size {
   least: bigint
   most: bigint
   /** Whether this open may have changed the data. */
   wrote = false
+  /** Whether this open may have changed the time of creation. */
+  setCreation = false
 
   constructor(atOpen: bigint) {
     this.least = atOpen
@@ -41,9 +44,11 @@ export class Size {
     }
     if (operation._tag !== "SetInfo" || operation.information._tag !== "File" || operation.data.length < 8) return
     const { fileInformationClass } = operation.information
+    // CreationTime is the first field. Zero and negative values change nothing.
+    this.setCreation ||= fileInformationClass === basicInformation && firstField(operation.data) > 0n
     if (fileInformationClass !== endOfFileInformation && fileInformationClass !== allocationInformation) return
     this.wrote = true
-    const end = new DataView(operation.data.buffer, operation.data.byteOffset).getBigInt64(0, true)
+    const end = firstField(operation.data)
     this.least = BigInts.min(this.least, end)
     if (fileInformationClass === endOfFileInformation) this.most = BigInts.max(this.most, end)
   }
@@ -58,11 +63,13 @@ export class Size {
     }
     if (operation._tag !== "SetInfo" || operation.information._tag !== "File" || operation.data.length < 8) return
     if (operation.information.fileInformationClass !== endOfFileInformation) return
-    const end = new DataView(operation.data.buffer, operation.data.byteOffset).getBigInt64(0, true)
+    const end = firstField(operation.data)
     this.least = end
     this.most = end
   }
 }
+
+const firstField = (data: Uint8Array): bigint => new DataView(data.buffer, data.byteOffset).getBigInt64(0, true)
 
 const internal = Information.queryFile("FileInternalInformation")
 
@@ -83,10 +90,12 @@ export interface Known {
   /** FileInternalInformation, where an open tells no identifiers. */
   readonly index: bigint | undefined
   readonly isDirectory: boolean
+  /** Whether the open can write data. */
+  readonly writes: boolean
 }
 
 const differs = (
-  { path }: Known,
+  { path }: Pick<Known, "path">,
   what: Extract<ReconnectReason, { readonly _tag: "FileDiffers" }>["what"],
   expected: string,
   found: string
@@ -98,6 +107,9 @@ const sizeDiffers = (known: Known, { endOfFile }: Share.Opened): ReconnectError 
   return differs(known, "size", least === most ? `${least} bytes` : `${least} to ${most} bytes`, `${endOfFile} bytes`)
 }
 
+/** Whether an open has told the number of its file. */
+export const isNumbered = ({ onDiskId }: Share.Opened): boolean => onDiskId !== undefined && indexOf(onDiskId) !== 0n
+
 /** The index of an open file. A server without the class gives none. */
 export const index = (file: Share.OpenFile): Effect.Effect<bigint | undefined, RequestError> =>
   file.run(internal).pipe(
@@ -106,10 +118,23 @@ export const index = (file: Share.OpenFile): Effect.Effect<bigint | undefined, R
   )
 
 /**
- * The identity of an open file. A CREATE that reclaims an open cannot ask for the identifiers, so the index is queried,
- * which is the same number.
+ * A file with the number of the lost one, but created after that was opened: file systems such as ext4 give the number of
+ * a deleted file to the next new one.
  */
-const checkIdentity = (known: Known, file: Share.OpenFile): Effect.Effect<void, RequestError> => {
+const createdLater = ({ isDirectory, opened, path, size }: Known, file: Share.OpenFile): ReconnectError | undefined => {
+  const { changeTime, creationTime, lastAccessTime, lastWriteTime } = opened
+  const latest = [lastAccessTime, lastWriteTime, changeTime].reduce(BigInts.max, creationTime)
+  const now = file.opened.creationTime
+  if (isDirectory || size.setCreation || now <= latest) return undefined
+  return differs({ path }, "identity", `created ${creationTime}`, `created ${now}`)
+}
+
+/**
+ * The identity of an open file. A CREATE that reclaims an open cannot ask for the identifiers, so the index is queried,
+ * which is the same number. Where the server has no numbers, the time of creation must do: but a file system can give a
+ * new file the time of the one that had its name before (MS-FSA 2.1.5.1.1, tunneling). That proof is not enough for a write.
+ */
+const checkIdentity = (known: Known, file: Share.OpenFile, isReopened: boolean): Effect.Effect<void, RequestError> => {
   const { onDiskId } = known.opened
   const now = file.opened.onDiskId
   if (onDiskId !== undefined && now !== undefined) {
@@ -118,9 +143,14 @@ const checkIdentity = (known: Known, file: Share.OpenFile): Effect.Effect<void, 
   const expected = onDiskId === undefined ? known.index : indexOf(onDiskId)
   if (expected === undefined || expected === 0n) {
     const { creationTime } = known.opened
-    return creationTime === file.opened.creationTime
-      ? Effect.void
-      : Effect.fail(differs(known, "identity", `created ${creationTime}`, `created ${file.opened.creationTime}`))
+    if (creationTime !== file.opened.creationTime) {
+      return Effect.fail(
+        differs(known, "identity", `created ${creationTime}`, `created ${file.opened.creationTime}`)
+      )
+    }
+    return isReopened && known.writes
+      ? Effect.fail(new ReconnectError({ path: known.path, reason: { _tag: "IdentityUnknown" } }))
+      : Effect.void
   }
   return Effect.flatMap(
     index(file),
@@ -143,7 +173,7 @@ export const checkReclaimed = (
   Effect.suspend(() => {
     const alone = reclaim.lease !== undefined || reclaim.oplockLevel !== 0
     const error = alone ? sizeDiffers(known, file.opened) : undefined
-    return error === undefined ? checkIdentity(known, file) : Effect.fail(error)
+    return error === undefined ? checkIdentity(known, file, false) : Effect.fail(error)
   })
 
 /**
@@ -154,10 +184,10 @@ export const checkReclaimed = (
 export const checkReopened = (known: Known, file: Share.OpenFile): Effect.Effect<void, RequestError> =>
   Effect.suspend(() => {
     const { opened } = file
-    const error = sizeDiffers(known, opened)
+    const error = sizeDiffers(known, opened) ?? createdLater(known, file)
     if (error !== undefined) return Effect.fail(error)
     if (known.isDirectory || known.size.wrote || opened.lastWriteTime === known.opened.lastWriteTime) {
-      return checkIdentity(known, file)
+      return checkIdentity(known, file, true)
     }
     return Effect.fail(
       differs(known, "last write", String(known.opened.lastWriteTime), String(opened.lastWriteTime))
