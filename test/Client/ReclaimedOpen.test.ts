@@ -3,7 +3,7 @@
  * the server has kept is reclaimed with its locks; otherwise the file is opened again, and only if it is the same.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Result, Schedule, type Scope, Stream } from "effect"
+import { Effect, Fiber, Result, Schedule, Scope, Stream } from "effect"
 import { OpenMode } from "effect-smb"
 import type { Change } from "../../src/Client/Watch.ts"
 import { Command, commandOf, type World, world } from "./cutting.ts"
@@ -184,6 +184,32 @@ describe("an open file whose connection is cut", () => {
       assert.strictEqual(line.connections, 3)
       assert.deepStrictEqual(withoutTries(told()), ["Lost", "Back", "Lost", "Back", "Reopened"])
       assert.deepStrictEqual(yield* other.readFile(`${base}/f`), content.subarray(0, 2000))
+    })))
+
+  it.live("waits for its own open whose response was lost, and fails at once if another one is in the way", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const alone = { ...OpenMode.readWrite, shareAccess: 0 }
+      let rival: Effect.Effect<unknown> = Effect.void
+      const made = yield* world({
+        reconnect: Schedule.spaced("20 millis").pipe(Schedule.upTo({ times: 100 })),
+        onReconnect: ({ _tag }) => _tag === "Trying" ? rival : Effect.void
+      })
+      const { base, line, other, smb } = made
+      yield* smb.writeFile(`${base}/f`, content)
+      // This server ends an absent open for the next one. A rival takes the part of a server that keeps it for a while.
+      const scope = yield* Effect.scope
+      rival = Effect.gen(function*() {
+        const file = yield* Scope.provide(other.open(`${base}/f`, alone), scope)
+        yield* Effect.forkIn(Effect.andThen(Effect.sleep(100), file.close), scope)
+      }).pipe(Effect.orDie)
+      const lost = cutting(made, Command.CREATE, 1, 1, "after")
+      const file = yield* smb.open(`${base}/f`, alone)
+      assert.strictEqual(lost(), 1)
+      assert.deepStrictEqual(yield* file.read(0, 10), content.subarray(0, 10))
+      const { attempts } = line
+      const refused = yield* Effect.flip(smb.open(`${base}/f`, alone))
+      assert.deepInclude(refused, { _tag: "SmbError", statusName: "STATUS_SHARING_VIOLATION" })
+      assert.strictEqual(line.attempts, attempts)
     })))
 
   it.live("keeps the new connection if another file there would lose its locks", () =>
