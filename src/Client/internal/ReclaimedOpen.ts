@@ -355,7 +355,8 @@ class ReclaimedOpen {
       opened: this.first,
       size: this.size,
       index: this.index,
-      isDirectory: (this.first.fileAttributes & 0x10) !== 0
+      isDirectory: (this.first.fileAttributes & 0x10) !== 0,
+      changes: DurableOptions.changes(this.options)
     }
   }
 
@@ -546,7 +547,7 @@ export const share = (
               rides && Repeat.isLoss(error, over) && mayRepeatOpen(options)(error)
                 ? riding(environment, over, error, path, opening, mayRepeatOpen(options))
                 : Effect.fail(error))
-            const asksIndex = first.share.dialect === "NT1" && over.type === "disk" && DurableOptions.writes(options)
+            const asksIndex = DurableOptions.changes(options) && SameFile.indexOf(first.file.opened) === undefined
             const index = asksIndex ? yield* SameFile.index(first.file) : undefined
             const reclaimed = new ReclaimedOpen(environment, path, options, outer, first, index)
             const { caching, close, run } = reclaimed
