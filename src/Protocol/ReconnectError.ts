@@ -16,7 +16,7 @@ export const ReconnectReason = Schema.TaggedUnion({
     expected: Schema.String,
     found: Schema.String
   },
-  /** The file was open to be written, and its server does not number its files: another one could have its name now. */
+  /** The server gives files no identifiers, so that nothing proves to a writer that the file is the same. */
   IdentityUnknown: {},
   /** The server has ended the locks with the open. `ranges` is their count. */
   LocksLost: { ranges: Schema.Number },
@@ -30,8 +30,8 @@ export type ReconnectReason = typeof ReconnectReason.Type
  * read from another file, or written into one.
  *
  * - `FileDiffers`: the name leads to another file now, or another program has changed the file.
- * - `IdentityUnknown`: it was open to be written, the server has not kept the open, and does not number its files, so
- *   that the file of this name cannot be proved to be the same.
+ * - `IdentityUnknown`: the server gives files no identifiers, and the file was open for writing. Another file can have
+ *   its name by now.
  * - `LocksLost`: the open had locks, and the server has ended them. The ranges may have other owners now.
  * - `LogonRefused`: the server refuses the user.
  *
@@ -55,8 +55,8 @@ export class ReconnectError extends Schema.TaggedError<ReconnectError>()("Reconn
         return `${path}: the connection was lost, and the file is not the same after it ` +
           `(${reason.what}: ${reason.expected} before, ${reason.found} now). Open it again and look at its content${unknown}`
       case "IdentityUnknown":
-        return `${path}: the connection was lost, and the server does not number its files, so the file of this name ` +
-          `could be another one now. Nothing more is written: open it again and look at its content${unknown}`
+        return `${path}: the connection was lost, and nothing proves that the file is the same after it: the server ` +
+          `gives files no identifiers. Open it again and look at its content${unknown}`
       case "LocksLost":
         return `${path}: the connection was lost, and with it ${
           reason.ranges === 1 ? "the lock" : `${reason.ranges} locks`

@@ -66,6 +66,7 @@ const all: ReadonlyArray<ClientError> = [
   ),
   ...[
     ReconnectReason.cases.FileDiffers.make({ what: "size", expected: "1 bytes", found: "2 bytes" }),
+    ReconnectReason.cases.IdentityUnknown.make({}),
     ReconnectReason.cases.LocksLost.make({ ranges: 2 }),
     ReconnectReason.cases.LogonRefused.make({ cause: new Error("no") })
   ].map((reason) => new ReconnectError({ reason, path: "p" })),

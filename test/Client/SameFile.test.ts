@@ -17,15 +17,18 @@ const id = (index: number, volume = 9) => {
   return bytes
 }
 
+/** The identifiers of a file system that gives no unique numbers (MS-FSCC 2.1.9). */
+const allOnes = new Uint8Array(32).fill(0xff, 0, 8)
+
 const known = (
   opened: Partial<Share.Opened>,
   index?: bigint,
   wrote?: Operation.Write,
-  writes = wrote !== undefined
+  changes = wrote !== undefined
 ): SameFile.Known => {
   const size = new SameFile.Size(opened.endOfFile ?? 0n)
   if (wrote !== undefined) size.sending(wrote)
-  return { path: "p", opened: Scripted.opened(opened), size, index, isDirectory: false, writes }
+  return { path: "p", opened: Scripted.opened(opened), size, index, isDirectory: false, changes }
 }
 
 /** An open file whose server gives this index. */
@@ -120,16 +123,47 @@ describe("a reopened file", () => {
     }
   })
 
-  it("of a server without identifiers is taken by its number, or else by its creation time", () => {
-    const numbered = known({ creationTime: 3n }, 5n)
-    assert.isUndefined(verdict(SameFile.checkReopened(numbered, file({ creationTime: 3n }, 5n))))
-    assert.strictEqual(verdict(SameFile.checkReopened(numbered, file({ creationTime: 3n }, 6n))), "identity")
-    const writer = known({ creationTime: 3n }, undefined, undefined, true)
-    assert.strictEqual(verdict(SameFile.checkReopened(writer, file({ creationTime: 3n }, 0n))), "IdentityUnknown")
-    assert.strictEqual(verdict(SameFile.checkReopened(writer, file({ creationTime: 4n }, 0n))), "identity")
-    const plain = known({ creationTime: 3n })
-    assert.isUndefined(verdict(SameFile.checkReopened(plain, file({ creationTime: 3n }, 0n))))
-    assert.strictEqual(verdict(SameFile.checkReopened(plain, file({ creationTime: 4n }, 0n))), "identity")
+  const all = 0xffff_ffff_ffff_ffffn
+  it.each<[string, boolean, Partial<Share.Opened>, bigint | undefined, Partial<Share.Opened>, bigint, string?]>([
+    ["only its number is told, and is the same", true, {}, 5n, {}, 5n],
+    ["only its number is told, and is another", true, {}, 5n, {}, 6n, "identity"],
+    ["the number is not told any more", true, {}, 5n, {}, 0n, "identity"],
+    ["the identifiers name no file, and its number is told", true, { onDiskId: id(0) }, 5n, { onDiskId: id(0) }, 5n],
+    ["nothing is told, and it was open for reading", false, {}, undefined, {}, 0n],
+    ["nothing is told, and it was open for writing", true, {}, undefined, {}, 0n, "IdentityUnknown"],
+    ["the identifiers name no file", true, { onDiskId: id(0) }, undefined, { onDiskId: id(0) }, 0n, "IdentityUnknown"],
+    ["the identifiers name no file, for reading", false, { onDiskId: id(0) }, undefined, { onDiskId: id(0) }, 0n],
+    [
+      "all files have one number",
+      true,
+      { onDiskId: allOnes },
+      undefined,
+      { onDiskId: allOnes },
+      all,
+      "IdentityUnknown"
+    ],
+    ["all files have one number, for reading", false, { onDiskId: allOnes }, undefined, { onDiskId: allOnes }, all],
+    ["nothing is told, and it was created later", false, {}, undefined, { creationTime: 4n }, 0n, "identity"]
+  ])(
+    "of a server that tells little is taken by what it tells: %s",
+    (_, changes, before, index, after, now, expected) => {
+      const was = known({ creationTime: 3n, ...before }, index, undefined, changes)
+      assert.strictEqual(verdict(SameFile.checkReopened(was, file({ creationTime: 3n, ...after }, now))), expected)
+    }
+  )
+
+  it("that was only read needs its size and its last write, if the server gives no identifiers", () => {
+    const was = known({ creationTime: 3n, endOfFile: 10n, lastWriteTime: 7n })
+    const now = (opened: Partial<Share.Opened>) =>
+      verdict(SameFile.checkReopened(was, file({ creationTime: 3n, endOfFile: 10n, lastWriteTime: 7n, ...opened }, 0n)))
+    assert.isUndefined(now({}))
+    assert.strictEqual(now({ endOfFile: 11n }), "size")
+    assert.strictEqual(now({ lastWriteTime: 8n }), "last write")
+  })
+
+  it("that the server has given back needs no identifiers, also for writing", () => {
+    const was = known({ creationTime: 3n }, undefined, undefined, true)
+    assert.isUndefined(verdict(SameFile.checkReclaimed(was, file({ creationTime: 3n }, 0n), reclaim)))
   })
 })
 

@@ -16,6 +16,12 @@ const writesData = AccessMask.FILE_WRITE_DATA | AccessMask.FILE_APPEND_DATA | Ac
 /** Whether an open can write data. */
 export const writes = ({ desiredAccess }: Share.OpenOptions): boolean => (desiredAccess & writesData) !== 0
 
+const changesFile = writesData | AccessMask.FILE_WRITE_EA | AccessMask.FILE_WRITE_ATTRIBUTES |
+  AccessMask.FILE_DELETE_CHILD | AccessMask.DELETE | AccessMask.WRITE_DAC | AccessMask.WRITE_OWNER
+
+/** Whether an open can change its file: the data, the name, the attributes or the rights. */
+export const changes = ({ desiredAccess }: Share.OpenOptions): boolean => (desiredAccess & changesFile) !== 0
+
 /** Whether the caller has not decided about it, and the open is one of a file's data. */
 const isEligible = (share: Share.Share, options: Share.OpenOptions): boolean =>
   share.type === "disk" && share.dialect !== "NT1" &&

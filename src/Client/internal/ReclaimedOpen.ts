@@ -355,7 +355,7 @@ export class ReclaimedOpen {
       size: this.size,
       index: this.index,
       isDirectory: (this.first.fileAttributes & 0x10) !== 0,
-      writes: DurableOptions.writes(this.options)
+      changes: DurableOptions.changes(this.options)
     }
   }
 

@@ -89,7 +89,7 @@ export const share = (
               rides && Repeat.isLoss(error, over) && mayRepeatOpen(options)(error)
                 ? riding(environment, over, error, path, opening, mayRepeatOpen(options), obstructs(error))
                 : Effect.fail(error))
-            const asksIndex = DurableOptions.writes(options) && !SameFile.isNumbered(first.file.opened)
+            const asksIndex = DurableOptions.changes(options) && SameFile.indexOf(first.file.opened) === undefined
             const index = asksIndex ? yield* SameFile.index(first.file) : undefined
             const reclaimed = new ReclaimedOpen(environment, path, options, outer, first, index)
             const { caching, close, run } = reclaimed

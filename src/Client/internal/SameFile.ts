@@ -1,6 +1,9 @@
 /**
  * The proof that a file after a lost connection is the file before it: by the identifiers of file and volume
  * (SMB2_CREATE_QUERY_ON_DISK_ID, FileInternalInformation), and by size and last write.
+ *
+ * The creation time proves nothing to a program that writes. Windows gives a new file the creation time of a file that
+ * had its name a moment before (tunneling), and a store can give every file the same.
  */
 import * as BigInts from "effect/BigInt"
 import * as Effect from "effect/Effect"
@@ -73,8 +76,16 @@ const firstField = (data: Uint8Array): bigint => new DataView(data.buffer, data.
 
 const internal = Information.queryFile("FileInternalInformation")
 
-const indexOf = (onDiskId: Uint8Array): bigint =>
-  new DataView(onDiskId.buffer, onDiskId.byteOffset).getBigUint64(0, true)
+/** No file identifiers, and no unique ones (MS-FSCC 2.1.9). */
+const nobody: ReadonlySet<bigint> = new Set([0n, 0xffff_ffff_ffff_ffffn])
+
+const identifier = (index: bigint): bigint | undefined => nobody.has(index) ? undefined : index
+
+/** The number of a file in the identifiers that an open tells, if it tells one that belongs to a single file. */
+export const indexOf = ({ onDiskId }: Share.Opened): bigint | undefined =>
+  onDiskId === undefined
+    ? undefined
+    : identifier(new DataView(onDiskId.buffer, onDiskId.byteOffset).getBigUint64(0, true))
 
 const hex = (id: Uint8Array | bigint): string =>
   typeof id === "bigint" ? id.toString(16) : Buffer.from(id).toString("hex")
@@ -90,8 +101,8 @@ export interface Known {
   /** FileInternalInformation, where an open tells no identifiers. */
   readonly index: bigint | undefined
   readonly isDirectory: boolean
-  /** Whether the open can write data. */
-  readonly writes: boolean
+  /** Whether this open can change the file. */
+  readonly changes: boolean
 }
 
 const differs = (
@@ -107,15 +118,18 @@ const sizeDiffers = (known: Known, { endOfFile }: Share.Opened): ReconnectError 
   return differs(known, "size", least === most ? `${least} bytes` : `${least} to ${most} bytes`, `${endOfFile} bytes`)
 }
 
-/** Whether an open has told the number of its file. */
-export const isNumbered = ({ onDiskId }: Share.Opened): boolean => onDiskId !== undefined && indexOf(onDiskId) !== 0n
-
 /** The index of an open file. A server without the class gives none. */
 export const index = (file: Share.OpenFile): Effect.Effect<bigint | undefined, RequestError> =>
   file.run(internal).pipe(
-    Effect.map(({ indexNumber }) => indexNumber === 0n ? undefined : indexNumber),
+    Effect.map(({ indexNumber }) => identifier(indexNumber)),
     Effect.catchTag(["SmbError", "Malformed"], () => Effect.succeed(undefined))
   )
+
+/** Without identifiers, the creation time has to do: for a program that only reads, or with the FileId of the server. */
+const checkCreation = (known: Known, { opened: { creationTime } }: Share.OpenFile): Effect.Effect<void, RequestError> =>
+  known.opened.creationTime === creationTime
+    ? Effect.void
+    : Effect.fail(differs(known, "identity", `created ${known.opened.creationTime}`, `created ${creationTime}`))
 
 /**
  * A file with the number of the lost one, but created after that was opened: file systems such as ext4 give the number of
@@ -131,26 +145,19 @@ const createdLater = ({ isDirectory, opened, path, size }: Known, file: Share.Op
 
 /**
  * The identity of an open file. A CREATE that reclaims an open cannot ask for the identifiers, so the index is queried,
- * which is the same number. Where the server has no numbers, the time of creation must do: but a file system can give a
- * new file the time of the one that had its name before (MS-FSA 2.1.5.1.1, tunneling). That proof is not enough for a write.
+ * which is the same number. `unknown` is for a server that tells no identifiers.
  */
-const checkIdentity = (known: Known, file: Share.OpenFile, isReopened: boolean): Effect.Effect<void, RequestError> => {
+const checkIdentity = (
+  known: Known,
+  file: Share.OpenFile,
+  unknown: (known: Known, file: Share.OpenFile) => Effect.Effect<void, RequestError>
+): Effect.Effect<void, RequestError> => {
   const { onDiskId } = known.opened
+  const expected = indexOf(known.opened) ?? known.index
+  if (expected === undefined) return unknown(known, file)
   const now = file.opened.onDiskId
-  if (onDiskId !== undefined && now !== undefined) {
+  if (onDiskId !== undefined && now !== undefined && indexOf(known.opened) !== undefined) {
     return isSame(onDiskId, now) ? Effect.void : Effect.fail(differs(known, "identity", hex(onDiskId), hex(now)))
-  }
-  const expected = onDiskId === undefined ? known.index : indexOf(onDiskId)
-  if (expected === undefined || expected === 0n) {
-    const { creationTime } = known.opened
-    if (creationTime !== file.opened.creationTime) {
-      return Effect.fail(
-        differs(known, "identity", `created ${creationTime}`, `created ${file.opened.creationTime}`)
-      )
-    }
-    return isReopened && known.writes
-      ? Effect.fail(new ReconnectError({ path: known.path, reason: { _tag: "IdentityUnknown" } }))
-      : Effect.void
   }
   return Effect.flatMap(
     index(file),
@@ -160,6 +167,11 @@ const checkIdentity = (known: Known, file: Share.OpenFile, isReopened: boolean):
         : Effect.fail(differs(known, "identity", hex(expected), found === undefined ? "not told" : hex(found)))
   )
 }
+
+const checkUnknown = (known: Known, file: Share.OpenFile): Effect.Effect<void, RequestError> =>
+  known.changes
+    ? Effect.fail(new ReconnectError({ path: known.path, reason: { _tag: "IdentityUnknown" } }))
+    : checkCreation(known, file)
 
 /**
  * Fails unless the server has given back the same file. Its oplock or lease has kept other programs from changing it, so
@@ -173,13 +185,13 @@ export const checkReclaimed = (
   Effect.suspend(() => {
     const alone = reclaim.lease !== undefined || reclaim.oplockLevel !== 0
     const error = alone ? sizeDiffers(known, file.opened) : undefined
-    return error === undefined ? checkIdentity(known, file, false) : Effect.fail(error)
+    return error === undefined ? checkIdentity(known, file, checkCreation) : Effect.fail(error)
   })
 
 /**
  * Fails unless a file that was opened again by its name is the same. Data that this open has not written must be
  * unchanged: by the time of the last write. If it has written, that time says nothing, and the size must be one that
- * its own writes explain.
+ * its own writes explain. An open that can change the file needs an identifier of it.
  */
 export const checkReopened = (known: Known, file: Share.OpenFile): Effect.Effect<void, RequestError> =>
   Effect.suspend(() => {
@@ -187,7 +199,7 @@ export const checkReopened = (known: Known, file: Share.OpenFile): Effect.Effect
     const error = sizeDiffers(known, opened) ?? createdLater(known, file)
     if (error !== undefined) return Effect.fail(error)
     if (known.isDirectory || known.size.wrote || opened.lastWriteTime === known.opened.lastWriteTime) {
-      return checkIdentity(known, file, true)
+      return checkIdentity(known, file, checkUnknown)
     }
     return Effect.fail(
       differs(known, "last write", String(known.opened.lastWriteTime), String(opened.lastWriteTime))
