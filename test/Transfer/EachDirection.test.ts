@@ -11,14 +11,13 @@ import * as Transfer from "../../src/Transfer/Transfer.ts"
 import { data, folder, inTime, provide, read, run, there, type Tree, write } from "./transfers.ts"
 
 /** Files by their paths, as `there` has them. */
-const flat = (tree: Tree, above = ""): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(tree).flatMap(([name, content]) =>
-      typeof content === "string"
-        ? [[above + name, content]]
-        : [[above + name, "/"], ...Object.entries(flat(content, `${above}${name}/`))]
-    )
-  )
+const flat = (tree: Tree, above = "", all: Record<string, string> = {}): Record<string, string> => {
+  for (const [name, content] of Object.entries(tree)) {
+    all[above + name] = typeof content === "string" ? content : "/"
+    if (typeof content !== "string") flat(content, `${above}${name}/`, all)
+  }
+  return all
+}
 
 const directions = ["download", "upload", "copy by the server", "copy between two servers"] as const
 

@@ -63,7 +63,7 @@ export const rooms: ReadonlyArray<Room> = [
        internal/RootRequest internal/TargetFailover internal/CacheLookup internal/Referrals
        internal/Transitions internal/TargetOrder internal/Race internal/Domains DfsAdapter DfsResolution DomainCache`
     ),
-    tests: ["test/Dfs"]
+    tests: ["test/Dfs", "test/options.test.ts"]
   },
   {
     folder: "src/Server/internal",
