@@ -343,7 +343,7 @@ describe("a resolution by the cache alone", () => {
           return Effect.succeed(success)
         }
       })
-      const resolver = yield* resolverOf(hosts)
+      const resolver = yield* Effect.provideService(DfsResolver.make(), ReferralSource, source)
       const logged = resolver.resolve(path).pipe(
         Effect.provide(Logger.layer([logger])),
         Effect.provideService(References.MinimumLogLevel, "Debug")
