@@ -186,7 +186,7 @@ describe("the steps of a resolution", () => {
     }
   })
 
-  it("to a target that gives a result of its own: 8 ends it, whether the work failed or its response was lost", () => {
+  it("to a target that gives the result: 8 ends it, whether the work failed or its response was lost", () => {
     for (const name of ["one\\f", "readme"]) {
       for (const _tag of ["Failed", "Lost"] as const) {
         const said = { _tag, error: "no", reason: "no" }

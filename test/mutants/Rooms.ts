@@ -53,7 +53,7 @@ export const rooms: ReadonlyArray<Room> = [
   {
     folder: "src/Client",
     modules: words("Permissions internal/AccountLookups internal/RpcPipe"),
-    tests: words("Permissions AccountLookups Accounts ShareList").map((name) => `test/Client/${name}.test.ts`)
+    tests: words("Permissions AccountLookups Accounts RpcPipe ShareList").map((name) => `test/Client/${name}.test.ts`)
   },
   {
     folder: "src/Dfs",
