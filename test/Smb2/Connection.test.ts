@@ -427,7 +427,7 @@ describe("the multi-protocol NEGOTIATE as a request", () => {
     connection.submitMultiProtocolNegotiate(new Uint8Array(40).fill(9), (error) => ends.push(error?._tag ?? "answered"))
     connection.submit([Peer.echo], [() => ends.push("second")])
     // The length of the packet comes first (MS-SMB2 2.1).
-    assert.deepStrictEqual(frames.map((frame) => [...frame]), [[0, 0, 0, 40, ...new Array(40).fill(9)]])
+    assert.deepStrictEqual(frames.map((frame) => [...frame]), [[0, 0, 0, 40, ...Array.from({ length: 40 }, () => 9)]])
     assert.strictEqual(connection.outstanding, 1)
     connection.onData(Peer.frame(Peer.response({ command: Command.NEGOTIATE, messageId: 0, credits: 1 })))
     assert.deepStrictEqual(ends, ["answered"])
