@@ -34,7 +34,7 @@ export const rooms: ReadonlyArray<Room> = [
     modules: words(
       `FrameReader Multiplexer OutstandingRequests OpenLife Changes ConnectedShare ConnectionErrors Errors Staggered UncName`
     ),
-    tests: ["test/Protocol", "test/Client/UncPath.test.ts"]
+    tests: ["test/Protocol", "test/Smb2/Connection.test.ts", "test/Client/UncPath.test.ts"]
   },
   {
     folder: "src/Client",
