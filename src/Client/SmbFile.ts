@@ -1,6 +1,7 @@
 /**
  * An open file as an app uses it: reads and writes of any size, locks, and everything else by `run`.
  */
+import * as BigInts from "effect/BigInt"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -157,7 +158,7 @@ const locked = (
 ): Effect.Effect<void, RequestError, Scope.Scope> =>
   Effect.contextWith((context: Context.Context<never>) => {
     const requests = wait && ranges.length > 1
-      ? ranges.toSorted((a, b) => a.offset < b.offset ? -1 : a.offset > b.offset ? 1 : 0).map((range) => [range])
+      ? ranges.toSorted((a, b) => BigInts.Order(a.offset, b.offset)).map((range) => [range])
       : [ranges]
     /** Grouped as they were requested: the ranges of one lock request fit into one unlock request. */
     const held: Array<ReadonlyArray<Operation.Range>> = []

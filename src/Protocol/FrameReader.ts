@@ -170,7 +170,6 @@ export class FrameReader {
       this.head = head
       const tail = this.length - head.length - claim.destination.length
       this.frame = tail === 0 ? nothing : new Uint8Array(tail)
-      if (claim.destination.length === 0 && tail === 0) this.finishClaim()
       return
     }
     const frame = this.handlers.transient?.(head) === true ? this.reused() : Allocate.uninitialized(this.length)

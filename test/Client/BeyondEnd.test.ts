@@ -4,8 +4,11 @@
  * asks for the size again.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted, Stream } from "effect"
+import { Effect, Layer, Redacted, Result, Stream } from "effect"
 import { Credentials, OpenMode, SmbClient, TestTransport } from "effect-smb"
+import * as EndOfFile from "../../src/Client/internal/EndOfFile.ts"
+import { ProtocolError } from "../../src/Protocol/Errors.ts"
+import * as Scripted from "./scripted.ts"
 
 const path = "\\\\nas\\data\\file.bin"
 const chunk = 65536
@@ -182,4 +185,26 @@ describe("a wrong signature", () => {
       assert.include(error.message, "changed on the way, or the server signs wrongly")
       assert.include(error.message, "Require encryption")
     }).pipe(served(new Uint8Array(10), [{ on: "READ", is: { signature: "wrong" } }])))
+})
+
+describe("a READ that came with the open", () => {
+  const failed = (reason: ProtocolError["reason"]) =>
+    Result.fail(new ProtocolError({ reason, server: "nas", detail: "test" }))
+  const badSignature = failed({ _tag: "BadSignature" })
+  const answer = (read: Result.Result<Uint8Array, ProtocolError>, endOfFile: bigint) =>
+    EndOfFile.foundAtOpen(Scripted.opened({ endOfFile }), read)
+
+  it("is empty if its response cannot be trusted and the open says that the file is empty, and only then", () => {
+    assert.deepStrictEqual(answer(badSignature, 0n), Result.succeed(new Uint8Array(0)))
+    for (
+      const [read, endOfFile] of [
+        [badSignature, 1n],
+        [failed({ _tag: "UnexpectedResponse" }), 0n],
+        [failed({ _tag: "UnexpectedResponse" }), 1n],
+        [Result.succeed(Uint8Array.of(1, 2)), 0n]
+      ] as const
+    ) {
+      assert.strictEqual(answer(read, endOfFile), read)
+    }
+  })
 })

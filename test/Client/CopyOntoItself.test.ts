@@ -1,7 +1,10 @@
-/** A copy whose target is another name of its source: nothing changes. Over the own server, which has share modes. */
+/**
+ * A copy whose target is another name of its source: nothing changes. Over the own server, which has share modes. And how a copy
+ * opens its source, over a server in memory.
+ */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
-import { SmbClient } from "effect-smb"
+import { Effect, Layer, Redacted } from "effect"
+import { Credentials, SmbClient, TestTransport } from "effect-smb"
 import * as OpenMode from "../../src/Client/OpenMode.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import { client, server } from "../Cli/served.ts"
@@ -32,4 +35,43 @@ describe("copy", () => {
         assert.strictEqual(yield* smb.readFileString(at("data", "other")), "precious")
       }).pipe(Effect.scoped, Effect.provide(client()))
     }).pipe(Effect.scoped))
+})
+
+describe("the source of a copy", () => {
+  const refusing = (status: "STATUS_ACCESS_DENIED" | "STATUS_SHARING_VIOLATION") =>
+    Effect.provide(
+      SmbClient.layer().pipe(
+        Layer.provideMerge(TestTransport.layerFiles({ data: { f: "text" } }, {
+          faults: [{
+            when: ({ request }) => request._tag === "CREATE" && request.body.name === "f",
+            times: 1,
+            is: { status }
+          }]
+        })),
+        Layer.provide(Credentials.layer(Credentials.password("user", Redacted.make("password"))))
+      )
+    )
+  const opens = Effect.flatMap(
+    TestTransport.TestServers,
+    ({ requests }) =>
+      Effect.map(requests, (all) => all.filter(({ request }) => request._tag === "CREATE" && request.body.name === "f"))
+  )
+  const copy = Effect.flatMap(SmbClient.SmbClient, (smb) => Effect.result(smb.copy("//nas/data/f", "//nas/data/g")))
+
+  it.effect("is opened again, shared with writers, if another program has it open", () =>
+    Effect.gen(function*() {
+      assert.strictEqual((yield* copy)._tag, "Success")
+      const [first, second] = (yield* opens).map(({ request }) =>
+        request._tag === "CREATE" ? request.body.shareAccess : undefined
+      )
+      // FILE_SHARE_WRITE (MS-SMB2 2.2.13)
+      assert.deepStrictEqual([first! & 2, second! & 2], [0, 2])
+    }).pipe(refusing("STATUS_SHARING_VIOLATION")))
+
+  it.effect("is asked for once if the server refuses it for another reason", () =>
+    Effect.gen(function*() {
+      const result = yield* copy
+      assert.deepInclude(result, { _tag: "Failure" })
+      assert.lengthOf(yield* opens, 1)
+    }).pipe(refusing("STATUS_ACCESS_DENIED")))
 })

@@ -173,6 +173,13 @@ describe("a change", () => {
     assert.strictEqual(changed(before, (one) => Permissions.revoke(one, ann)), after)
   })
 
+  it("gives the file to another owner, and keeps all else", () => {
+    const before = sd("O:S-1-5-21-1-2-3-1001G:BUD:PAI(A;;FA;;;SY)(D;OICI;FR;;;WD)")
+    const after = Permissions.withOwner(before, joe)
+    assert.deepStrictEqual(after, { ...before, owner: joe })
+    assert.strictEqual(toSddl(after), toSddl(before)?.replace(ann, joe))
+  })
+
   // icacls /inheritance:r and /inheritance:d.
   it("cuts off from the folder above, with or without its entries", () => {
     const before = "D:AI(A;;FR;;;WD)(A;OICIID;FA;;;BA)(D;ID;FA;;;AN)"

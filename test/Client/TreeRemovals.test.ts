@@ -98,9 +98,9 @@ const removing = (top: Node, refuse: (path: string) => ClientError | undefined) 
     VirtualTime.run(
       Effect.result(TreeRemoval.removeTree({ list, remove }, list, Result.getOrThrow(UncPath.parse(start))))
     ),
-    ({ exit }) => {
+    ({ exit, took }) => {
       assert(exit._tag === "Success")
-      return { result: exit.value, removed: removed.map((path) => path.slice(share.length + 1)) }
+      return { result: exit.value, removed: removed.map((path) => path.slice(share.length + 1)), took }
     }
   )
 }
@@ -175,6 +175,20 @@ describe("a recursive removal", () => {
         start,
         "DeletePending"
       ]]])
+    }))
+
+  it.effect("tries a directory that does not become empty seven times, with pauses that double", () =>
+    Effect.gen(function*() {
+      let tries = 0
+      const { result, took } = yield* removing(folder({ a: file() }), (path) => {
+        if (path !== "x") return undefined
+        tries++
+        return fromStatus(NtStatus.STATUS_DIRECTORY_NOT_EMPTY, "SET_INFO", path)
+      })
+      assert.strictEqual(incomplete(result).failed, 1)
+      assert.strictEqual(tries, 7)
+      // The time of the test's clock, in milliseconds: 20 + 40 + 80 + 160 + 320 + 640.
+      assert.strictEqual(took, 1260)
     }))
 
   it.effect("names the first hundred failures, and counts all of them", () =>

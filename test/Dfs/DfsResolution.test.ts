@@ -183,6 +183,26 @@ describe("an interlink", () => {
       assert.deepStrictEqual([error.path, error.step], [`\\\\a\\dfs\\${name}\\file`, 11])
     }
   })
+  it("into an ordinary share tells how many names are below the link, as any link does", () => {
+    // A removal and a rename must not take the link itself, nor what is above it.
+    const inter = { roots: { dfs: { flags: 1, links: { inter: ["\\b\\data"], far: ["\\c\\dfs\\deep"] } } } }
+    const all: Servers = {
+      ...servers,
+      a: inter,
+      b: { shares: { data: ["", "x", "x\\y"] } },
+      c: { roots: { dfs: { flags: 1, links: { deep: ["\\b\\data"] } } } }
+    }
+    for (const link of ["inter", "far"]) {
+      for (const [below, count, isLink] of [["", 0, true], ["\\x", 1, false], ["\\x\\y", 2, false]] as const) {
+        const { end } = run(all, `\\\\a\\dfs\\${link}${below}`)
+        assert.strictEqual(end._tag, "Done")
+        const { target } = end as Extract<typeof end, { readonly _tag: "Done" }>
+        assert.deepStrictEqual([target.namesBelowLink, target.isLink === true], [count, isLink], link + below)
+      }
+    }
+    const plain = run(all, "\\\\b\\data\\x").end as any
+    assert.notProperty(plain.target, "namesBelowLink")
+  })
   it("is followed eight times and not nine times", () => {
     const chain: Record<string, Servers[string]> = { end: { shares: { data: ["file"] } } }
     for (let i = 0; i < 10; i++) {

@@ -162,6 +162,49 @@ describe("DfsResolver.use", () => {
     }))
 })
 
+/** A server that refuses to say whether a path is in a namespace. */
+const refusing = () => NtStatus.STATUS_ACCESS_DENIED
+
+describe("an error at a server that refuses referrals", () => {
+  const path = "\\\\nas\\media\\a"
+  const missing = smbError(NtStatus.STATUS_OBJECT_PATH_NOT_FOUND, "CREATE")
+  const told = Effect.fnUntraced(function*(answer: Parameters<typeof scripted>[0], verdict: DfsResolver.Verdict) {
+    const asked: Array<string> = []
+    const resolver = yield* scripted(answer).make({ mode: "fallback" })
+    const error = yield* Effect.flip(
+      resolver.use(path, () => Effect.fail(missing), () => verdict, {
+        mayBeLink: ({ path }) => Effect.sync(() => asked.push(path) > 0)
+      })
+    )
+    return { asked, error }
+  })
+
+  it.effect("is the refusal if a name is missing and a link may be on the way", () =>
+    Effect.gen(function*() {
+      const { asked, error } = yield* told(refusing, "NotFound")
+      assert.deepStrictEqual(asked, ["a"])
+      assert.deepInclude(error, { _tag: "DfsError" })
+    }))
+
+  it.effect.each(["Failed", "TargetFailed", "ServerFailed", "Lost"] as const)(
+    "stays the same if the verdict is %s: then no link can be its reason",
+    (verdict) =>
+      Effect.gen(function*() {
+        const { asked, error } = yield* told(refusing, verdict)
+        assert.deepStrictEqual([asked, error], [[], missing])
+      })
+  )
+
+  it.effect.each([NtStatus.STATUS_NOT_FOUND, NtStatus.STATUS_FS_DRIVER_REQUIRED])(
+    "stays the same if the server has said by %i that there is no namespace",
+    (status) =>
+      Effect.gen(function*() {
+        const { asked, error } = yield* told(() => status, "NotFound")
+        assert.deepStrictEqual([asked, error], [[], missing])
+      })
+  )
+})
+
 describe("DfsResolver.resolve", () => {
   it.effect("gives the targets in order without connecting to them", () =>
     Effect.gen(function*() {

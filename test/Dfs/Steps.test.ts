@@ -186,6 +186,18 @@ describe("the steps of a resolution", () => {
     }
   })
 
+  it("to a target that gives the result: 8 ends it, whether the work failed or its response was lost", () => {
+    for (const name of ["one\\f", "readme"]) {
+      for (const _tag of ["Failed", "Lost"] as const) {
+        const said = { _tag, error: "no", reason: "no" }
+        const result = run(servers, `\\\\ns\\dfs\\${name}`, { said: name === "readme" ? { ns: said } : { fs: said } })
+        assert.strictEqual(steps(result).at(-1), "8. it ends here: no", `${name} ${_tag}`)
+      }
+    }
+    assert.strictEqual(steps(run(servers, "\\\\ns\\dfs\\one\\none")).at(-1), "8. it ends here: not found")
+    assert.strictEqual(steps(run(servers, "\\\\ns\\dfs\\one\\f")).at(-1), "8. it is at \\\\fs\\data\\f")
+  })
+
   it("to a missing name below a root: 8 asks once, and the end has the server's own error", () => {
     const result = run(servers, "\\\\ns\\dfs\\none\\x")
     assert.deepStrictEqual(steps(result).slice(3), [
@@ -260,13 +272,12 @@ describe("the steps of a resolution", () => {
   })
 })
 
-it.effect("DfsResolver.resolve through two namespaces gives the targets of the last link, and each time the same", () =>
-  Effect.gen(function*() {
-    const hosts: Readonly<Record<string, Namespace.Namespace>> = {
-      ns: { roots: { dfs: { links: { far: ["\\\\other\\dfs\\deep"] } } } },
-      other: { roots: { dfs: { links: { deep: ["\\\\fs1\\data", "\\\\fs2\\data\\sub"] } } } }
-    }
-    const source = ReferralSource.of({
+/** A resolver whose referrals come from described namespaces, by server. */
+const resolverOf = (hosts: Readonly<Record<string, Namespace.Namespace>>) =>
+  Effect.provideService(
+    DfsResolver.make(),
+    ReferralSource,
+    ReferralSource.of({
       ioctl: (server, { input, maxOutput }) => {
         const request = decodeReferralRequest(input)
         const answer = request._tag === "Success" && hosts[server] !== undefined
@@ -277,7 +288,15 @@ it.effect("DfsResolver.resolve through two namespaces gives the targets of the l
           : Effect.fail(fromStatus(answer.status, "IOCTL"))
       }
     })
-    const resolver = yield* Effect.provideService(DfsResolver.make(), ReferralSource, source)
+  )
+
+it.effect("DfsResolver.resolve through two namespaces gives the targets of the last link, and each time the same", () =>
+  Effect.gen(function*() {
+    const hosts: Readonly<Record<string, Namespace.Namespace>> = {
+      ns: { roots: { dfs: { links: { far: ["\\\\other\\dfs\\deep"] } } } },
+      other: { roots: { dfs: { links: { deep: ["\\\\fs1\\data", "\\\\fs2\\data\\sub"] } } } }
+    }
+    const resolver = yield* resolverOf(hosts)
     const path = "\\\\ns\\dfs\\far\\f"
     for (let round = 0; round < 2; round++) {
       const { targets, ...rest } = yield* resolver.resolve(path)
@@ -287,6 +306,19 @@ it.effect("DfsResolver.resolve through two namespaces gives the targets of the l
         ["fs2", "data", "sub\\f"]
       ])
     }
+  }).pipe(Effect.provide(noDiscovery), Effect.scoped))
+
+it.effect("DfsResolver.resolve gives the target of a link that leads to another server of its own root", () =>
+  Effect.gen(function*() {
+    const hosts: Readonly<Record<string, Namespace.Namespace>> = {
+      ns: { roots: { dfs: { targets: ["\\\\r1\\dfs", "\\\\r2\\dfs"], links: {} } } },
+      r1: { roots: { dfs: { links: { one: ["\\\\r2\\dfs\\one"] } } } }
+    }
+    const resolver = yield* resolverOf(hosts)
+    const { resolvedPath, status, targets } = yield* resolver.resolve("\\\\ns\\dfs\\one\\f")
+    // The target has the path that the root's second target would have, and is still that of a link.
+    assert.deepStrictEqual([resolvedPath, status], ["\\\\r2\\dfs\\one\\f", "link"])
+    assert.deepStrictEqual(targets.map(({ server }) => server), ["r2"])
   }).pipe(Effect.provide(noDiscovery), Effect.scoped))
 
 describe("a resolution by the cache alone", () => {

@@ -43,6 +43,16 @@ it("withDetail keeps the explanation of an error, and replaces its detail", () =
   assert.match(withDetail(error, "twice").message, /^p: It is read-only\. .*: twice$/)
 })
 
+it("an ArgumentError has its path in front if it has one, and says what to give", () => {
+  const wrong = { argument: "offset", value: "-1", expected: "a whole number from 0 on" }
+  const text = "offset cannot be -1: give a whole number from 0 on"
+  assert.strictEqual(new Errors.ArgumentError(wrong).message, text)
+  assert.strictEqual(
+    new Errors.ArgumentError({ ...wrong, path: "\\\\nas\\data\\f" }).message,
+    `\\\\nas\\data\\f: ${text}`
+  )
+})
+
 describe("an SmbError", () => {
   it("has the path, the meaning, the status, the command and the detail in its message, and no path if it has none", () => {
     const error = fromStatus(NtStatus.STATUS_SHARING_VIOLATION, "CREATE", "\\\\nas\\data\\f")

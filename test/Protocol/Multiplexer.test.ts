@@ -467,3 +467,21 @@ describe("a request", () => {
     assert.strictEqual(Multiplexer.failureOf({ mutates: true }, broken), broken)
   })
 })
+
+describe("the side that has ended a connection", () => {
+  it.each(
+    [
+      ["this one, after `close`", (connection: Scripted) => connection.close(), "here"],
+      ["the other one, after a failure", (connection: Scripted) => connection.fail(closed), "there"],
+      ["the first one, if both did", (connection: Scripted) => {
+        connection.fail(closed)
+        connection.close()
+      }, "there"]
+    ] as const
+  )("is %s", (_, end, side) => {
+    const connection = new Scripted()
+    assert.isUndefined(connection.ended)
+    end(connection)
+    assert.strictEqual(connection.ended, side)
+  })
+})

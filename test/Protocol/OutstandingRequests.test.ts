@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ProtocolError, TransportError } from "../../src/Protocol/Errors.ts"
 import * as OutstandingRequests from "../../src/Protocol/OutstandingRequests.ts"
+import type { RequestMeter } from "../../src/Protocol/RequestMeter.ts"
 
 type Reply = OutstandingRequests.Reply
 type Request = OutstandingRequests.OutstandingRequest<Reply>
@@ -97,6 +98,72 @@ describe("requests in flight", () => {
     all.finish(1, request, reply(0))
     assert.deepStrictEqual(ends, [[broken, undefined]])
     assert.lengthOf(orphans, 1)
+  })
+})
+
+describe("who listens to requests", () => {
+  const listening = () => {
+    const told: Array<ReadonlyArray<unknown>> = []
+    const names: Array<string> = []
+    const all = new OutstandingRequests.OutstandingRequests<Reply, Request>({
+      sent: (id) => void told.push(["sent", id]),
+      answered: (id, _, status) => void told.push(["answered", id, status]),
+      unanswered: (id, _, message) => void told.push(["unanswered", id, message])
+    }, {
+      meter: {
+        ended: (name, status, took, read, written) => {
+          names.push(name)
+          assert.isAtLeast(took, 0)
+          told.push(["measured", status, read, written])
+        }
+      } as RequestMeter,
+      commandName: (command) => `command ${command}`,
+      dataLength: () => 77
+    })
+    return { all, told, names }
+  }
+
+  it("is told of each request and of its end, with the bytes that it has moved if it has succeeded", () => {
+    const { all, names, told } = listening()
+    const requests = [
+      make({ readLength: 100 }),
+      make({ readLength: 100 }),
+      make({ payload: new Uint8Array(9) }),
+      make()
+    ]
+    requests.forEach(({ request }, id) => all.add(id, request))
+    assert.deepStrictEqual(told.splice(0), [["sent", 0], ["sent", 1], ["sent", 2], ["sent", 3]])
+    all.finish(0, requests[0]!.request, reply(0))
+    all.finish(1, requests[1]!.request, reply(0xc000_0022))
+    all.finish(2, requests[2]!.request, reply(0))
+    assert.deepStrictEqual(told.splice(0), [
+      ["answered", 0, 0],
+      ["measured", 0, 77, 0],
+      ["answered", 1, 0xc000_0022],
+      ["measured", 0xc000_0022, 0, 0],
+      ["answered", 2, 0],
+      ["measured", 0, 0, 9]
+    ])
+    all.failAll(closed)
+    assert.deepStrictEqual(told, [["unanswered", 3, closed.message], ["measured", undefined, 0, 0]])
+    assert.deepStrictEqual(names, ["command 8", "command 8", "command 8", "command 8"])
+  })
+
+  it("is not told of the last request of a session that the end of the connection answers", () => {
+    const { all, told } = listening()
+    const { ends, request } = make({ atEnd: true })
+    all.add(1, request)
+    all.failAll(closed)
+    assert.deepStrictEqual(told, [["sent", 1]])
+    assert.lengthOf(ends, 1)
+  })
+
+  it("costs nothing without a listener: no time is taken of a request", () => {
+    const all = new OutstandingRequests.OutstandingRequests<Reply, Request>()
+    const { request } = make()
+    all.add(1, request)
+    assert.isUndefined(request.sentAt)
+    assert.isUndefined(OutstandingRequests.observer(undefined, () => assert.fail("there is no listener")))
   })
 })
 

@@ -452,6 +452,26 @@ describe("the multi-protocol NEGOTIATE over an SMB 2 connection", () => {
   })
 })
 
+describe("the multi-protocol NEGOTIATE as a request", () => {
+  // MS-SMB2 3.2.4.2.2.1: the client sends it with MessageId 0, and 3.2.4.1.6: a new connection has one credit.
+  it("spends the only credit of a new connection: the next request waits for its response, and has MessageId 1", () => {
+    const frames: Array<Uint8Array> = []
+    const connection = new Connection.Connection(Peer.options)
+    connection.attach({ send: (chunks) => void frames.push(Buffer.concat(chunks)), close: () => {} })
+    const ends: Array<string> = []
+    connection.submitMultiProtocolNegotiate(new Uint8Array(40).fill(9), (error) => ends.push(error?._tag ?? "answered"))
+    connection.submit([Peer.echo], [() => ends.push("second")])
+    // The length of the packet comes first (MS-SMB2 2.1).
+    assert.deepStrictEqual(frames.map((frame) => [...frame]), [[0, 0, 0, 40, ...Array.from({ length: 40 }, () => 9)]])
+    assert.strictEqual(connection.outstanding, 1)
+    connection.onData(Peer.frame(Peer.response({ command: Command.NEGOTIATE, messageId: 0, credits: 1 })))
+    assert.deepStrictEqual(ends, ["answered"])
+    assert.strictEqual(frames.length, 2)
+    const header = Header.read(Header.view(frames[1]!.subarray(4)))
+    assert.deepStrictEqual([header.command, header.messageId], [Command.ECHO, 1])
+  })
+})
+
 describe("a malformed packet over an SMB 2 connection", () => {
   const compound = (nextCommand: number, length = 200) => {
     const packet = new Uint8Array(length)
@@ -833,6 +853,19 @@ describe("an SMB 2 connection's timeouts", () => {
     for (const { header } of peer.sent()) peer.answer(header)
     for (const { ends: [end] } of after) assert.isDefined(end!.reply)
     assert.strictEqual(peer.connection.outstanding, 0)
+  })
+
+  it("fail a pending request after pendingTimeout, also if the server calls it pending again and again", () => {
+    const peer = Peer.make({ pendingTimeout: 5000 })
+    const { ends } = peer.submit(part(Command.CREATE))
+    const { header } = peer.sent()[0]!
+    for (let seconds = 0; seconds < 5; seconds++) {
+      peer.answer(header, { status: PENDING, flags: async, asyncId: 7n })
+      live(peer, 1)
+    }
+    assert.deepStrictEqual(ends, [{}])
+    live(peer, 1)
+    assert.deepInclude({ ...timedOut(ends[0]) }, { reason: { _tag: "TimedOut", pending: true } })
   })
 
   it("set `sent` when a pending change times out", () => {

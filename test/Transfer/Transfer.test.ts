@@ -2,109 +2,15 @@
  * Whole transfers by their public functions: what is at the target afterwards, what the events say, and what stays. Servers
  * are in memory, local files are real.
  */
-import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Fiber, FileSystem, Layer, Redacted, Stream } from "effect"
-import { Credentials, SmbClient, TestTransport } from "effect-smb"
-import { TestClock } from "effect/testing"
+import { Clock, Effect, Stream } from "effect"
+import { SmbClient, TestTransport } from "effect-smb"
 import * as Fs from "node:fs"
 import { join } from "node:path"
 import * as FileTime from "../../src/Codec/FileTime.ts"
 import { CreateDisposition } from "../../src/Smb2/Message/Constants.ts"
 import * as Transfer from "../../src/Transfer/Transfer.ts"
-import type { TransferEvent } from "../../src/Transfer/TransferEvent.ts"
-
-const provide = (files: TestTransport.Files = {}, options: Omit<TestTransport.ServerOptions, "shares"> = {}) =>
-  Effect.provide(
-    SmbClient.layer({ reconnect: "never" }).pipe(
-      Layer.provideMerge(
-        TestTransport.layer({
-          nas: { user: "joe", password: "secret", shares: { data: files, other: {} }, ...options },
-          far: { user: "joe", password: "secret", shares: { data: {} } }
-        })
-      ),
-      Layer.provide(Credentials.layer(Credentials.password("joe", Redacted.make("secret")))),
-      Layer.provideMerge(NodeServices.layer)
-    )
-  )
-
-const folder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
-
-type Tree = { readonly [name: string]: string | Tree }
-
-const write = (here: string, tree: Tree): void => {
-  for (const [name, content] of Object.entries(tree)) {
-    const path = join(here, name)
-    if (typeof content === "string") Fs.writeFileSync(path, content)
-    else {
-      Fs.mkdirSync(path, { recursive: true })
-      write(path, content)
-    }
-  }
-}
-
-const read = (here: string): Tree =>
-  Object.fromEntries(
-    Fs.readdirSync(here, { withFileTypes: true }).map((entry) => [
-      entry.name,
-      entry.isDirectory() ? read(join(here, entry.name)) : Fs.readFileSync(join(here, entry.name), "utf8")
-    ])
-  )
-
-/** The files below a directory of a server, with their content. */
-const there = Effect.fnUntraced(function*(path: string) {
-  const smb = yield* SmbClient.SmbClient
-  const entries = yield* Stream.runCollect(smb.walk(path))
-  const all: Record<string, string> = {}
-  for (const entry of entries) {
-    const name = entry.path.slice(path.length + 1).replaceAll("\\", "/")
-    all[name] = entry.type === "directory" ? "/" : yield* smb.readFileString(entry.path)
-  }
-  return all
-})
-
-/** Events without the counts and those of the bytes, paths by their last name. */
-const short = (events: ReadonlyArray<TransferEvent>): ReadonlyArray<string> =>
-  events.flatMap((event) => {
-    const last = (path: string) => path.split(/[\\/]/).at(-1)!
-    switch (event._tag) {
-      case "Started":
-      case "Moved":
-        return []
-      case "Copied":
-        return [`copied ${last(event.to)}`]
-      case "Skipped":
-        return [`skipped ${last(event.to)}: ${event.because}`]
-      case "Removed":
-        return [`removed ${last(event.path)}`]
-      case "Planned":
-        return [`${event.action} ${last(event.path)}`]
-      case "Warned":
-        return [`${event.warning.kind} ${last(event.warning.path)}`]
-      case "Failed":
-        return [`failed ${last(event.path)}`]
-    }
-  }).toSorted()
-
-/** The events up to the end, and the tag of the error at the end. */
-const run = <E extends { readonly _tag: string }, R>(stream: Stream.Stream<TransferEvent, E, R>) =>
-  Effect.gen(function*() {
-    const events: Array<TransferEvent> = []
-    const end = yield* Stream.runForEach(stream, (event) => Effect.sync(() => void events.push(event))).pipe(
-      Effect.match({ onFailure: (error) => error._tag, onSuccess: () => "done" })
-    )
-    return { events, end, told: short(events) }
-  })
-
-const data = "\\\\nas\\data"
-
-/** Lets the time of tests pass until an effect ends. It stands still while the disk works. */
-const inTime = Effect.fnUntraced(function*<A, E, R>(effect: Effect.Effect<A, E, R>) {
-  const fiber = yield* Effect.forkChild(effect, { startImmediately: true })
-  const others = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 1)))
-  while (fiber.pollUnsafe() === undefined) yield* Effect.andThen(TestClock.adjust("100 millis"), others)
-  return yield* Fiber.join(fiber)
-})
+import { data, folder, inTime, provide, read, run, there, write } from "./transfers.ts"
 
 describe("sync from this machine to a server", () => {
   it.effect("copies what is missing, then nothing, then what has changed, and keeps times", () =>
