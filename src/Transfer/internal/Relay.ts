@@ -182,8 +182,13 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
       const there = UncPath.join(target, names.join("\\"))
       const key = fold(UncPath.format(there))
       const known = directories.get(key)
-      if (dryRun || known !== undefined) return known ?? Effect.void
-      const making = relay.retry(UncPath.format(there), smb.makeDirectory(there, { recursive: true }))
+      if (known !== undefined) return known
+      const making = relay.retry(
+        UncPath.format(there),
+        dryRun
+          ? Effect.provideService(relay.checks.directoryThere(there), SmbClient, smb)
+          : smb.makeDirectory(there, { recursive: true })
+      )
       return Effect.flatMap(Effect.cached(making), (made) => {
         directories.set(key, made)
         return made
@@ -253,8 +258,8 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
       : (yield* existing(names.slice(0, -1))).get(fold(entry.name))
     yield* take(entry, UncPath.join(target, names.join("\\")), old, relay)
   })
-  if (dryRun) relay.checks.willMake(target)
   yield* makeDirectory([])
+  if (dryRun) relay.checks.willMake(target)
   if (!dryRun && (yield* Mark.put(target, mark)) && (yield* Mark.isAt(source, mark))) {
     return yield* Mark.sameFolder(base, UncPath.format(target))
   }

@@ -323,7 +323,8 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
 
   /** Makes the directory on the server for so many files, and returns what was in it. */
   const makeThere = Effect.fnUntraced(function*(there: UncPath.UncPath, files: number) {
-    if (!dryRun) {
+    if (dryRun) yield* Effect.provideService(upload.checks.directoryThere(there), SmbClient, smb)
+    else {
       const isMade = yield* smb.makeDirectory(there).pipe(
         Effect.as(true),
         Effect.catchIf(
@@ -402,8 +403,8 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
     yield* take({ path: here, facts }, there, existing, upload, { isNew })
   })
 
-  if (dryRun) upload.checks.willMake(target)
   const first = yield* enter([])
+  if (dryRun) upload.checks.willMake(target)
   // The target directory can be inside the source folder, if this machine serves the share.
   if (!dryRun && (yield* Mark.put(target, mark)) && (yield* fs.exists(join(source, mark)))) {
     return yield* Mark.sameFolder(source, UncPath.format(target))
