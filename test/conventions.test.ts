@@ -115,7 +115,15 @@ describe("spans", () => {
     readonly [
       K in keyof Omit<
         SmbClient.Client,
-        "connect" | "negotiate" | "logOn" | "retryLogons" | "withLocator" | "withNames" | "confinedTo" | "security"
+        | "connect"
+        | "negotiate"
+        | "logOn"
+        | "retryLogons"
+        | "withLocator"
+        | "names"
+        | "withNames"
+        | "confinedTo"
+        | "security"
       >
     ]: (
       smb: SmbClient.Client

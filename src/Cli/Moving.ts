@@ -216,6 +216,8 @@ const movable = Effect.fnUntraced(function*(from: Remote, target: UncPath.UncPat
   if (existing.type === "directory" || isReadOnly) {
     return yield* refusedName(NtStatus.STATUS_ACCESS_DENIED, path, target)
   }
+  // The file systems of Unix replace no file by a directory.
+  if (entry.type === "directory") return yield* refusedName(NtStatus.STATUS_NOT_A_DIRECTORY, path, target)
 })
 
 /** Renames one entry, or moves several into a directory. All are checked before anything is moved. */

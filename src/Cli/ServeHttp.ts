@@ -1,5 +1,6 @@
 /** `serve http`: a share or a namespace in a browser, read-only, until it is interrupted. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
@@ -27,6 +28,8 @@ export interface Options {
   readonly allowedNames: ReadonlyArray<string>
   /** The most entries of one listing. Default: 20000. */
   readonly maximumEntries?: number | undefined
+  /** How long the file server may take. Default: `Site.defaultAnswerWithin`. */
+  readonly answerWithin?: Duration.Duration | undefined
   readonly json: boolean
 }
 
@@ -72,9 +75,8 @@ export const listen = Effect.fnUntraced(function*(
     }),
     ({ cause }) => listenError(options, cause)
   )
-  yield* server.serve(
-    Site.make({ smb, base: path, allowedNames: options.allowedNames, maximumEntries: options.maximumEntries })
-  )
+  const { allowedNames, answerWithin, maximumEntries } = options
+  yield* server.serve(Site.make({ smb, base: path, allowedNames, answerWithin, maximumEntries }))
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       node.close()

@@ -15,7 +15,6 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
-import { randomBytes } from "node:crypto"
 import { NtStatus } from "../Codec/NtStatus.ts"
 import * as Changes from "../Protocol/Changes.ts"
 import { fromStatus, isMissing, refusesShare, SmbError } from "../Protocol/Errors.ts"
@@ -50,6 +49,8 @@ export interface Options {
   readonly tell: (notice: ReplacementNotice.Notice) => Effect.Effect<void>
   /** What a person can do if the server refuses all names for the part: the end of an error's message. */
   readonly hint: string
+  /** Makes the tag in the name of a part: 12 hexadecimal digits. Default: random ones. */
+  readonly tag?: (() => string) | undefined
 }
 
 /**
@@ -122,6 +123,8 @@ interface Made extends PartRename.Part {
   readonly isPart: boolean
   /** Its writer has it, and removes it if it does not become complete. */
   isTaken: boolean
+  /** The open that made it has no CLOSE yet. */
+  isOpen: boolean
 }
 
 /**
@@ -207,7 +210,7 @@ export const look = Effect.fnUntraced(
  * @category constructors
  * @since 0.2.0
  */
-export const make = (smb: Files, { hint, tell }: Options): Replace => {
+export const make = (smb: Files, { hint, tag: makeTag = PartNames.randomTag, tell }: Options): Replace => {
   /** Folders that allow the usual name of a part, and let it be renamed by that name. */
   const easy = new Set<string>()
 
@@ -232,6 +235,7 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
             path,
             isPart,
             isTaken: false,
+            isOpen: true,
             place: "Here"
           })),
           (made) => Effect.addFinalizer(() => made.isTaken ? Effect.void : takeAway(path, removed(made))),
@@ -286,18 +290,15 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
     )
 
   /**
-   * Removes the part by its name in one round trip, if that is possible, because the user that has interrupted the run
-   * waits for it. If the connection ended with a rename, the open may be that of the target, the only copy: then only
-   * the name of the part is used. The server removes the part when its last open is closed, so this waits for the CLOSE
-   * too: a program that ends at once would end its connection before.
+   * Removes the part by the open that made it, which also has the right where nothing can be deleted later. If the
+   * connection ended with a rename, the open may be that of the target, the only copy: then only the name of the part is
+   * used. The server removes the part when its last open is closed, so this waits for the CLOSE: a program that ends at
+   * once would end its connection before.
    */
-  const removed = (made: Made): Effect.Effect<void, ClientError> => {
-    if (made.place === "Unknown") return byName(made.path)
-    const named = Effect.andThen(byName(made.path), Effect.ignore(made.file.close))
-    return isDeletable(made)
-      ? Effect.catch(named, (error) => Effect.mapError(byOpen(made), () => error))
-      : Effect.catch(byOpen(made), () => named)
-  }
+  const removed = (made: Made): Effect.Effect<void, ClientError> =>
+    made.place === "Unknown" || !made.isOpen
+      ? byName(made.path)
+      : Effect.catch(byOpen(made), () => Effect.andThen(Effect.ignore(made.file.close), byName(made.path)))
 
   /** Removes the part of a write that has ended early, unless it has its final name, or can still get it. */
   const giveUp = (
@@ -317,6 +318,7 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
     const fileAttributes = passedOn(found)
     const options: Share.OpenOptions = {
       ...OpenMode.create,
+      shareAccess: PartNames.shareAccess,
       desiredAccess: withDelete,
       queryMaximalAccess: true,
       ...(fileAttributes === undefined ? {} : { fileAttributes })
@@ -353,7 +355,10 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
     return yield* open(target, options, false).pipe(
       Effect.catchTag(
         "SmbError",
-        (error) => error.reason._tag === "AccessDenied" ? open(target, OpenMode.create, false) : Effect.fail(error)
+        (error) =>
+          error.reason._tag === "AccessDenied"
+            ? open(target, { ...OpenMode.create, shareAccess: PartNames.shareAccess }, false)
+            : Effect.fail(error)
       ),
       Effect.catchTag("SmbError", (error) => {
         const isVetoed = error.reason._tag === "ObjectNameNotFound" || error.reason._tag === "NoSuchFile"
@@ -392,6 +397,7 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
     if (about.flush === true) yield* file.flush
     if (!isPart) return yield* file.close
     if (isDeletable(made)) {
+      made.isOpen = false
       yield* file.close
       yield* takePlace(made, path, target, found, about)
       const folder = UncPath.format(UncPath.parent(target))
@@ -507,7 +513,7 @@ export const make = (smb: Files, { hint, tell }: Options): Replace => {
     about: About = {}
   ): Effect.fn.Return<bigint, E | ClientError, R> {
     const found = about.isNew === true || about.create === true ? undefined : yield* look(smb, target)
-    const tag = randomBytes(6).toString("hex")
+    const tag = makeTag()
     const isPlain = passedOn(found) === undefined && about.fileAttributes === undefined
     if (content._tag === "Flow" || !isPlain || !easy.has(UncPath.format(UncPath.parent(target)))) {
       return yield* byOneOpen(target, content, found, tag, about)

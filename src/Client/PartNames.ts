@@ -1,4 +1,6 @@
-/** The names of files that are not complete yet. */
+/** The names of files that are not complete yet, and how such a file is shared with other opens. */
+import { randomBytes } from "node:crypto"
+import { ShareAccess } from "../Smb2/Message/Constants.ts"
 
 /**
  * The longest name of such a file, in bytes of UTF-8: most file systems allow 255.
@@ -47,3 +49,32 @@ export const parts = (name: string, tag: string): readonly [string, string] => {
     `${cut(visible, longestName - 1 - tag.length)}.${tag}`
   ]
 }
+
+/**
+ * The tag of a part: 12 hexadecimal digits.
+ *
+ * @since 0.2.0
+ */
+export const randomTag = (): string => randomBytes(6).toString("hex")
+
+/** What ends the name of a part that has its preferred name. */
+const endOfPart = /\.[0-9a-f]{12}\.part$/
+
+/**
+ * Whether a name is that of a part of a file, and of no other file. The name of a part can be cut, and can then be that of
+ * several files.
+ *
+ * @since 0.2.0
+ */
+export const isPartOf = (part: string, name: string): boolean => {
+  const end = endOfPart.exec(part)?.[0]
+  return end !== undefined && part === `${name.replace(/^\.+/, "") || "file"}${end}`
+}
+
+/**
+ * How a part is shared: other opens can read it, and none can write, delete or rename it. So a client that removes parts
+ * of earlier transfers is refused while a part is written.
+ *
+ * @since 0.2.0
+ */
+export const shareAccess = ShareAccess.FILE_SHARE_READ

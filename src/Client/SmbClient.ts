@@ -44,6 +44,8 @@ import type { UncPath } from "./UncPath.ts"
  * @since 0.1.0
  */
 export interface Client extends Operations {
+  /** The names that the client shows and takes. */
+  readonly names: Names
   /** Connects to a target directly, without asking the locator. */
   readonly connect: (
     target: Locator.Target
@@ -192,6 +194,7 @@ const over = (
     Effect.andThen(checkTarget(target), use(target))
   return {
     ...ChangeRecords.recordEach(PathOperations.operations(context)),
+    names,
     connect: checked(connect),
     negotiate: checked(connections.negotiate),
     logOn: checked(connections.logOn),

@@ -24,6 +24,7 @@ import * as DfsOptions from "./DfsOptions.ts"
 import * as DfsResolver from "./DfsResolver.ts"
 import type { Target } from "./DfsStep.ts"
 import * as DomainControllers from "./DomainControllers.ts"
+import * as MappedResolver from "./internal/MappedResolver.ts"
 import { ReferralSource, type SourceError } from "./ReferralSource.ts"
 import * as SiteFinder from "./SiteFinder.ts"
 
@@ -180,11 +181,17 @@ const unavailable = (server: string, error: SourceError): SourceError | Referral
 
 type Requirements = SmbClient.SmbClient | DomainControllers.DomainControllers | SiteFinder.SiteFinder
 
+/** The resolver for callers of this client: with the names that the client shows and takes. */
+const forCallers = (
+  resolver: DfsResolver.DfsResolver["Service"],
+  { names }: SmbClient.Client
+): DfsResolver.DfsResolver["Service"] => names === "mapped" ? MappedResolver.make(resolver) : resolver
+
 /** The text that the resolver works on: no port, no user. */
 const toText = ({ path, server, share }: UncPath.UncPath): string => ["\\", server, share, path].join("\\")
 
 /**
- * A client that follows DFS, and the resolver that it uses. With `enabled: false` the given client, unchanged. For
+ * A client that follows DFS, and the resolver that it uses, with the names that the client shows and takes. With `enabled: false` the given client, unchanged. For
  * namespaces of a domain, the resolver looks for the domain's controllers and for the site of this machine by the
  * `DomainControllers` and the `SiteFinder` of the context.
  *
@@ -242,7 +249,9 @@ export const layer = (
       })
     )
     if (!(options.enabled ?? true)) {
-      return Context.make(SmbClient.SmbClient, client).pipe(Context.add(DfsResolver.DfsResolver, resolver))
+      return Context.make(SmbClient.SmbClient, client).pipe(
+        Context.add(DfsResolver.DfsResolver, forCallers(resolver, client))
+      )
     }
     /** Connections are shared and stay for a while, so the attempt that follows finds this one. */
     const connect = (target: Target): Effect.Effect<void, ClientError> =>
@@ -271,7 +280,7 @@ export const layer = (
         })
     }
     return Context.make(SmbClient.SmbClient, SmbClient.SmbClient.of(client.withLocator(locator))).pipe(
-      Context.add(DfsResolver.DfsResolver, resolver)
+      Context.add(DfsResolver.DfsResolver, forCallers(resolver, client))
     )
   }))
 

@@ -351,6 +351,16 @@ export const toError = (failure: Failure): ResolutionError =>
 
 const isReason = Schema.is(DfsReason)
 
+const failures = [Malformed, Overflow, Unsupported, NotDfsCapable, ...DfsReason.members]
+
+/**
+ * Whether a value is a failure of the algorithm.
+ *
+ * @category guards
+ * @since 0.2.0
+ */
+export const isFailure = (error: unknown): error is Failure => failures.some((one) => error instanceof one)
+
 /**
  * The same error, with the path and the step in which it failed, unless the error has its own.
  *
@@ -382,6 +392,66 @@ export const at = <E extends Failure>(error: E, place: { readonly path: string; 
       }) as Failure as E
     default:
       return error
+  }
+}
+
+/**
+ * The same error with other names in its paths, if it is one of DFS: for a client that shows other names than it sends.
+ * The paths begin with server and share.
+ *
+ * @since 0.2.0
+ */
+export const withPaths = <E>(error: E, change: (path: string) => string): E => {
+  const known: unknown = error
+  if (known instanceof DfsError) {
+    const { reason, sent } = known
+    return new DfsError({ reason: changed(reason, change), ...(sent === undefined ? {} : { sent }) }) as DfsError & E
+  }
+  return isFailure(known) ? changed(known, change) as Failure & E : error
+}
+
+const changed = <F extends Failure>(failure: F, change: (path: string) => string): F => {
+  const known = failure as Failure
+  const path = (one: string | undefined) => (one === undefined ? {} : { path: change(one) })
+  const cause = "cause" in known && known.cause !== undefined ? { cause: known.cause } : {}
+  switch (known._tag) {
+    case "Malformed":
+      return new Malformed({ ...fields(known), ...path(known.path) }) as Failure as F
+    case "Unsupported":
+      return new Unsupported({ ...fields(known), ...path(known.path) }) as Failure as F
+    case "Overflow":
+      return new Overflow({ ...fields(known), path: change(known.path) }) as Failure as F
+    case "NotDfsCapable":
+      return new NotDfsCapable({ ...fields(known), path: change(known.path) }) as Failure as F
+    case "NamespaceNotFound":
+      return new NamespaceNotFound({ ...fields(known), path: change(known.path) }) as Failure as F
+    case "ReferralRefused":
+      return new ReferralRefused({ ...fields(known), path: change(known.path) }) as Failure as F
+    case "ReferralUnavailable":
+      return new ReferralUnavailable({ ...fields(known), ...path(known.path), ...cause }) as Failure as F
+    case "NoTargetLeft":
+      return new NoTargetLeft({
+        ...fields(known),
+        path: change(known.path),
+        targets: known.targets.map(({ reason, target }) => ({ reason, target: change(target) })),
+        ...cause
+      }) as Failure as F
+    case "NoDomainController":
+      return new NoDomainController({ ...fields(known), path: change(known.path), ...cause }) as Failure as F
+    case "DfsLoop":
+      return new DfsLoop({
+        ...fields(known),
+        path: change(known.path),
+        visited: known.visited.map(change)
+      }) as Failure as F
+    case "TargetDiffers":
+      return new TargetDiffers({
+        ...fields(known),
+        path: change(known.path),
+        from: change(known.from),
+        to: change(known.to),
+        ...cause
+      }) as Failure as F
   }
 }
 

@@ -3,7 +3,20 @@
  * which sends paths and headers unchanged.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Layer, Redacted, References, Schedule, Scope, Stream, SubscriptionRef } from "effect"
+import {
+  Context,
+  Duration,
+  Effect,
+  Exit,
+  Layer,
+  Redacted,
+  Ref,
+  References,
+  Schedule,
+  Scope,
+  Stream,
+  SubscriptionRef
+} from "effect"
 import { type Namespace, OpenMode, SmbClient, type SmbError, UncPath, UserStore } from "effect-smb"
 import { spawn } from "node:child_process"
 import * as Http from "node:http"
@@ -471,8 +484,64 @@ describe("a request that gets nothing", () => {
       assert.strictEqual((yield* request(port, "/")).status, 200)
       yield* Scope.close(scope, Exit.void)
       const gone = yield* request(port, "/")
-      assert.strictEqual(gone.status, 502)
+      assert.strictEqual(gone.status, 503)
       assert.include(gone.text, "refused the connection")
+    }))
+
+  it.live("tells a browser after its own time that a file server is lost, though the client tries for longer", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const server = yield* Scope.provide(Served.server(), scope)
+      const context = yield* Layer.build(Served.client({ port: server.port, reconnect: "1 hour" }))
+      const share = `//127.0.0.1:${server.port}/data`
+      const smb = Context.get(context, SmbClient.SmbClient)
+      yield* smb.writeFile(`${share}/a.txt`, "a")
+      const { port } = yield* Effect.provide(listen(share, { answerWithin: Duration.millis(300) }), context)
+      assert.strictEqual((yield* request(port, "/")).status, 200)
+      yield* Scope.close(scope, Exit.void)
+      for (const path of ["/", "/a.txt", "/"]) {
+        const late = yield* request(port, path)
+        assert.strictEqual(late.status, 504)
+        assert.include(late.text, "within 0.3 seconds")
+      }
+    }))
+
+  it.live("waits for a listing that goes on, and not for more than some that do not", () =>
+    Effect.gen(function*() {
+      const server = yield* Served.server()
+      const context = yield* Layer.build(Served.client({ port: server.port }))
+      const share = `//127.0.0.1:${server.port}/data`
+      const smb = Context.get(context, SmbClient.SmbClient)
+      yield* smb.writeFile(`${share}/one`, "one")
+      const entry = yield* smb.stat(`${share}/one`)
+      const hangs = yield* Ref.make(false)
+      const slow: SmbClient.Client = {
+        ...smb,
+        withNames: () => slow,
+        confinedTo: () => slow,
+        list: () =>
+          Stream.fromIterable(["a", "b", "c", "d", "e"], { chunkSize: 1 }).pipe(
+            Stream.mapEffect((name) =>
+              Effect.flatMap(
+                Ref.get(hangs),
+                (isHanging) => isHanging ? Effect.never : Effect.as(Effect.sleep("100 millis"), { ...entry, name })
+              )
+            )
+          )
+      }
+      const { port } = yield* Effect.provideService(
+        listen(share, { answerWithin: Duration.millis(400) }),
+        SmbClient.SmbClient,
+        slow
+      )
+      const whole = yield* request(port, "/")
+      assert.strictEqual(whole.status, 200)
+      assert.include(whole.text, ">e<")
+      yield* Ref.set(hangs, true)
+      const all = yield* Effect.all(Array.from({ length: 12 }, () => request(port, "/")), { concurrency: "unbounded" })
+      assert.deepStrictEqual(all.map(({ status }) => status), Array.from({ length: 12 }, () => 504))
+      yield* Ref.set(hangs, false)
+      assert.strictEqual((yield* request(port, "/")).status, 200)
     }))
 })
 

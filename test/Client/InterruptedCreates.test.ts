@@ -4,8 +4,8 @@
  * late or never, in SMB 2 and SMB 1.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Logger, Redacted, Result, Stream } from "effect"
-import { Credentials, OpenMode, SmbClient, TestTransport, type Transport } from "effect-smb"
+import { Deferred, Effect, Fiber, type FileSystem, Layer, Logger, Redacted, Result, Stream } from "effect"
+import { Credentials, OpenMode, SmbClient, SmbFileSystem, TestTransport, type Transport } from "effect-smb"
 import { TestClock } from "effect/testing"
 import * as FileReplacement from "../../src/Client/FileReplacement.ts"
 import * as UncPath from "../../src/Client/UncPath.ts"
@@ -16,7 +16,8 @@ import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as Smb1Header from "../../src/Smb1/Header.ts"
 import { Command as Smb1Command } from "../../src/Smb1/Message/Constants.ts"
 import { Close } from "../../src/Smb1/Message/Simple.ts"
-import { AccessMask, CreateAction, CreateDisposition } from "../../src/Smb2/Message/Constants.ts"
+import { AccessMask, CreateAction, CreateDisposition, CreateOptions } from "../../src/Smb2/Message/Constants.ts"
+import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import { client, server } from "../Cli/served.ts"
 import * as Peer from "../Smb1/peer.ts"
 import { isDeletion } from "../Transfer/remoteFile.ts"
@@ -262,6 +263,132 @@ describe("a server that does not respond to the CREATE", () => {
         yield* Fiber.interrupt(fiber)
         assert.deepStrictEqual(lines, [])
       })))
+})
+
+describe("an interrupted symbolic link", () => {
+  const setsLink = ({ request }: Pick<TestTransport.Received, "request">) =>
+    request._tag === "IOCTL" && request.body.ctlCode === Fsctl.FSCTL_SET_REPARSE_POINT
+  const later = { delay: "500 millis", uncancellable: true } as const
+  const refused = { on: "IOCTL", when: setsLink, is: { ...later, status: "STATUS_PRIVILEGE_NOT_HELD" } } as const
+  const made: TestTransport.Fault["is"] = ({ request }) => ({
+    ...later,
+    ...(request._tag === "IOCTL"
+      ? {
+        response: {
+          _tag: "IOCTL",
+          body: { ...request.body, flags: 0, input: new Uint8Array(0), output: new Uint8Array(0) }
+        }
+      }
+      : {})
+  })
+
+  /** Interrupts the making of a link when the server has received such a request, and tells the log of the client. */
+  const interrupted = (
+    faults: ReadonlyArray<TestTransport.Fault>,
+    at: (request: TestTransport.Logged) => boolean,
+    use: (smb: SmbClient.Client, lines: ReadonlyArray<string>) => Effect.Effect<void, unknown>
+  ) =>
+    inMemory({ f: "old" }, faults, (smb, servers, lines) =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.forkChild(smb.makeLink(`${base}/l`, "f"))
+        while (!(yield* servers.requests).some(at)) {
+          yield* TestClock.adjust("100 millis")
+          yield* settle
+        }
+        const interruption = yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
+        for (let i = 0; i < 80; i++) {
+          yield* TestClock.adjust("100 millis")
+          yield* settle
+        }
+        yield* Fiber.join(interruption)
+        yield* use(smb, lines)
+      }))
+
+  it.effect("leaves no empty file if the server refuses the link after the interruption", () =>
+    interrupted([refused], setsLink, (smb, lines) =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* names(smb), ["f"])
+        assert.deepStrictEqual(lines, [])
+      })))
+
+  it.effect("leaves no empty file if the interruption comes while the file is removed", () =>
+    interrupted(
+      [refused, { on: "SET_INFO", when: isDeletion, is: later }],
+      isDeletion,
+      (smb, lines) =>
+        Effect.gen(function*() {
+          assert.deepStrictEqual(yield* names(smb), ["f"])
+          assert.deepStrictEqual(lines, [])
+        })
+    ))
+
+  it.effect("leaves the link if the server has made it", () =>
+    interrupted([{ on: "IOCTL", when: setsLink, is: made }], setsLink, (smb, lines) =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* names(smb), ["f", "l"])
+        assert.deepStrictEqual(lines, [])
+      })))
+
+  it.effect("tells the user of a server that does not answer", () =>
+    interrupted([{ on: "IOCTL", when: setsLink, is: "silence" }], setsLink, (_, lines) =>
+      Effect.sync(() => {
+        assert.lengthOf(lines, 1)
+        assert.match(lines[0]!, /^\/\/nas\/data\/l: an empty file or the link may be left there/)
+      })))
+
+  it.effect("tells the user of an empty file whose removal the server does not answer", () =>
+    interrupted(
+      [refused, { on: "SET_INFO", when: isDeletion, is: "silence" }],
+      isDeletion,
+      (_, lines) =>
+        Effect.sync(() => {
+          assert.lengthOf(lines, 1)
+          assert.match(
+            lines[0]!,
+            /^\/\/nas\/data\/l: an empty file is left .* \(no answer within 5 seconds\)\. Remove it\.$/
+          )
+        })
+    ))
+})
+
+describe("an interrupted temporary file or directory", () => {
+  const makes = (kind: number) => ({ request }: Pick<TestTransport.Received, "request">) =>
+    request._tag === "CREATE" && request.body.createDisposition === CreateDisposition.FILE_CREATE &&
+    (request.body.createOptions & kind) !== 0
+  const directory = makes(CreateOptions.FILE_DIRECTORY_FILE)
+  const file = makes(CreateOptions.FILE_NON_DIRECTORY_FILE)
+  const cases: ReadonlyArray<
+    readonly [string, (fs: FileSystem.FileSystem) => Effect.Effect<unknown, unknown>, typeof file]
+  > = [
+    ["makeTempDirectory, at the directory", (fs) => fs.makeTempDirectory({ directory: "/" }), directory],
+    ["makeTempFile, at the directory", (fs) => fs.makeTempFile({ directory: "/" }), directory],
+    ["makeTempFile, at the file", (fs) => fs.makeTempFile({ directory: "/" }), file]
+  ]
+  it.effect.each(cases)(
+    "leaves nothing, because its caller does not know the name: %s",
+    ([, make, at]) =>
+      inMemory({ f: "old" }, [{ on: "CREATE", when: at, is: { delay: "500 millis", uncancellable: true } }], (
+        smb,
+        servers,
+        lines
+      ) =>
+        Effect.gen(function*() {
+          const fs = yield* SmbFileSystem.make(base).pipe(Effect.provideService(SmbClient.SmbClient, smb))
+          const fiber = yield* Effect.forkChild(make(fs))
+          while (!(yield* servers.requests).some(at)) {
+            yield* TestClock.adjust("100 millis")
+            yield* settle
+          }
+          const interruption = yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
+          for (let i = 0; i < 20; i++) {
+            yield* TestClock.adjust("100 millis")
+            yield* settle
+          }
+          yield* Fiber.join(interruption)
+          assert.deepStrictEqual(yield* names(smb), ["f"])
+          assert.deepStrictEqual(lines, [])
+        }))
+  )
 })
 
 describe("an SMB 1 server that creates the file after the interruption", () => {

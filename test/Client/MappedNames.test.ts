@@ -9,8 +9,8 @@ import { Transport } from "effect-smb/Protocol"
 import * as Fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import * as MappedShare from "../../src/Client/internal/MappedShare.ts"
 import { toPrivateUse } from "../../src/Codec/ReservedCharacters.ts"
+import * as MappedNames from "../../src/Protocol/MappedNames.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
@@ -123,11 +123,11 @@ describe.skipIf(process.platform === "win32")("a client with mapped names", () =
       const plain = Array.from({ length: 1 + pick(5) }, () => characters[pick(characters.length)]!).join("")
       if (plain.includes("/") || plain === "." || plain === "..") continue
       const name = toPrivateUse(plain)
-      const shown = MappedShare.shown(name)
-      if (MappedShare.sent(shown) !== name) assert.fail(JSON.stringify([plain, name, shown, MappedShare.sent(shown)]))
+      const shown = MappedNames.shown(name)
+      if (MappedNames.sent(shown) !== name) assert.fail(JSON.stringify([plain, name, shown, MappedNames.sent(shown)]))
       if (/[\\/]/.test(shown)) assert.fail(JSON.stringify([name, shown]))
     }
     // A server that wants to lead the client elsewhere.
-    for (const name of ["\uf029", ".\uf029", "..", "."]) assert.strictEqual(MappedShare.shown(name), name)
+    for (const name of ["\uf029", ".\uf029", "..", "."]) assert.strictEqual(MappedNames.shown(name), name)
   })
 })

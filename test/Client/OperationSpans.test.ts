@@ -178,7 +178,7 @@ describe("the spans of connecting", () => {
       const target = { server: "nas", port: 445, share: "data", path: "" }
       const connected = ["SmbClient.connect", "SmbClient.negotiate"]
       const loggedOn = [...connected, "SmbClient.sessionSetup"]
-      type Own = Exclude<keyof SmbClient.Client, keyof Operations>
+      type Own = Exclude<keyof SmbClient.Client, keyof Operations | "names">
       const expected: {
         readonly [K in Own]: readonly [
           (smb: SmbClient.Client) => Effect.Effect<unknown, unknown>,

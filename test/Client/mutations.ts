@@ -243,6 +243,8 @@ export const operationsOf = (smb: SmbClient.Client): ReadonlyArray<string> =>
   Object.entries(smb).flatMap(([name, value]) =>
     typeof value === "function" || Effect.isEffect(value)
       ? [name]
+      : typeof value === "string"
+      ? []
       : Object.keys(value as object).map((inner) => `${name}.${inner}`)
   )
 

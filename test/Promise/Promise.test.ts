@@ -37,7 +37,7 @@ describe("the client of promises", () => {
       )
     )
     // Layers and file systems use these; `names` is an option of `connect`.
-    const ofLayers = ["connect", "negotiate", "logOn", "withLocator", "withNames", "confinedTo"]
+    const ofLayers = ["connect", "negotiate", "logOn", "withLocator", "names", "withNames", "confinedTo"]
     assert.deepStrictEqual(
       Object.keys(w.smb).toSorted(),
       Object.keys(of).filter((name) => !ofLayers.includes(name)).concat("readStream", "writeStream", "close").toSorted()

@@ -66,6 +66,23 @@ describe("CaseClash", () => {
       assert.isUndefined(yield* places.make("d/X", write("d/X")))
     }))
 
+  it.effect.each([true, false])(
+    "foretells the same in a dry run, by the folder above (the disk ignores case: %s)",
+    (ignores) =>
+      Effect.gen(function*() {
+        const { files, identity, write } = disk((path) => ignores ? path.toLowerCase() : path)
+        yield* write("/mnt")
+        yield* write("/mnt/Here")
+        const places = new CaseClash.Places(identity, true)
+        assert.isUndefined(yield* places.make("/mnt/Here/2/a", Effect.void))
+        assert.strictEqual(yield* places.make("/mnt/Here/2/A", Effect.void), ignores ? "/mnt/Here/2/a" : undefined)
+        // No folder above has letters: nothing is known.
+        const bare = new CaseClash.Places(identity, true)
+        for (const path of ["/2/a", "/2/A"]) assert.isUndefined(yield* bare.make(path, Effect.void))
+        assert.deepStrictEqual([...files.values()], ["/mnt", "/mnt/Here"])
+      })
+  )
+
   it.effect("writes a name again that comes twice, without a wait for its first file", () =>
     Effect.gen(function*() {
       const { identity } = disk((path) => path.toLowerCase())

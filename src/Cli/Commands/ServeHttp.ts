@@ -1,6 +1,7 @@
 /** `effect-smb serve http`: its flags and its help. */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Flags from "../Flags.ts"
 import { root, withClient } from "./Root.ts"
@@ -26,6 +27,15 @@ export const serveHttp = Command.make(
       Flag.withDescription("Accept at most N connections at a time, and close others at once. Default: 100"),
       Flag.withDefault(100)
     ),
+    answerWithin: Flag.Finite("answer-within").pipe(
+      Flag.filter(
+        (seconds) => seconds > 0 && seconds <= 3600,
+        (seconds) => `a number of seconds above 0, not ${seconds}`
+      ),
+      Flag.withMetavar("SECONDS"),
+      Flag.withDescription("Tell the browser so if the file server takes longer to answer. Default: 5"),
+      Flag.withDefault(5)
+    ),
     allowedNames: Flag.String("allow-name").pipe(
       Flag.withMetavar("NAME"),
       Flag.withDescription(
@@ -35,10 +45,10 @@ export const serveHttp = Command.make(
     ),
     path: Flags.remote("remote", "A share, a folder, or a DFS namespace: //host/share/path")
   },
-  Effect.fnUntraced(function*({ path, ...how }) {
+  Effect.fnUntraced(function*({ answerWithin, path, ...how }) {
     const { json } = yield* root
     const { serveHttp } = yield* Effect.promise(() => import("../ServeHttp.ts"))
-    yield* withClient([path], serveHttp(path, { ...how, json }))
+    yield* withClient([path], serveHttp(path, { ...how, answerWithin: Duration.seconds(answerWithin), json }))
   })
 ).pipe(
   Command.withDescription(

@@ -1,6 +1,7 @@
 /** What a failed request is answered: the status of HTTP, and words for a person. Pure. */
+import * as Duration from "effect/Duration"
 import * as ClientError from "../../Client/ClientError.ts"
-import { refusesAccount } from "../../Protocol/Errors.ts"
+import { refusesAccount, type TransportError } from "../../Protocol/Errors.ts"
 import { oneLine } from "../Failure.ts"
 
 /** Why a request gets no file and no listing. */
@@ -46,6 +47,23 @@ export const otherHost = (host: string): Refusal => ({
     `read the share through your browser. Start "effect-smb serve http" with --allow-name ${host} if the name is right.`
 })
 
+/** The file server takes too long. `path` is the path that was asked for. */
+export const late = (path: string, limit: Duration.Duration): Refusal => ({
+  status: 504,
+  title: "The file server does not answer",
+  message:
+    `There was no answer about ${path} within ${Duration.toSeconds(limit)} seconds. The server may be starting, its ` +
+    "disk may be waking up, or the network is interrupted. Load the page again in a while."
+})
+
+/** A server that may be there again in a while. */
+const passing: ReadonlySet<string> = new Set<TransportError["reason"]["_tag"]>([
+  "ConnectionRefused",
+  "ConnectionClosed",
+  "ConnectionFailed",
+  "HostUnreachable"
+])
+
 /** What an error of the client means for the request. `path` is the path that was asked for. */
 export const of = (error: ClientError.ClientError, path: string): Refusal => {
   const message = oneLine(error.message)
@@ -62,6 +80,9 @@ export const of = (error: ClientError.ClientError, path: string): Refusal => {
   if (error._tag === "PathError") return missing(path)
   if (error._tag === "TransportError" && error.reason._tag === "TimedOut") {
     return { status: 504, title: "The file server does not answer", message }
+  }
+  if (error._tag === "TransportError" && passing.has(error.reason._tag)) {
+    return { status: 503, title: "The file server cannot be reached", message }
   }
   if (error._tag === "DfsError" && error.reason._tag === "NamespaceNotFound") return missing(path)
   return { status: 502, title: "The file server cannot be used", message }

@@ -7,6 +7,7 @@
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as ByteSize from "effect/ByteSize"
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Etag from "effect/http/Etag"
@@ -44,7 +45,15 @@ export interface Options {
   readonly allowedNames: ReadonlyArray<string>
   /** The most entries of one listing, which is in memory. Default: 20000. */
   readonly maximumEntries?: number | undefined
+  /**
+   * How long the file server may take to open a file, to begin a listing, or to go on with it. Then the browser gets a page
+   * that says so. The client itself may try for longer: a film that has begun goes on after a lost connection.
+   */
+  readonly answerWithin?: Duration.Duration | undefined
 }
+
+/** A person waits so long for a page without a doubt that it comes. */
+export const defaultAnswerWithin = Duration.seconds(5)
 
 /** About 5 MB of HTML, of which only a part is in memory at a time, and less than 3 MB of entries. */
 const defaultMaximumEntries = 20_000
@@ -184,14 +193,18 @@ const respondWithFile = Effect.fnUntraced(function*(file: ReadableFile, name: st
   return HttpServerResponse.setHeaders(response, { ...commonHeaders, ...ContentType.headersOf(name, download) })
 })
 
+/** The file server took too long. */
+const late = { _tag: "Late" } as const
+
 /** The page of a folder. */
 const listing = Effect.fnUntraced(function*(
-  { base, maximumEntries = defaultMaximumEntries, smb }: Options,
+  { answerWithin = defaultAnswerWithin, base, maximumEntries = defaultMaximumEntries, smb }: Options,
   folder: UncPath.UncPath,
   names: ReadonlyArray<string>,
   url: string
 ) {
   const found = yield* smb.list(folder).pipe(
+    Stream.timeoutOrElse({ duration: answerWithin, orElse: () => Stream.fail(late) }),
     Stream.take(maximumEntries + 1),
     // A browser that reads slowly keeps them in memory: only what the page shows.
     Stream.map(({ lastWriteTime, name, size, type }): Page.Shown => ({ name, type, size, lastWriteTime })),
@@ -225,7 +238,7 @@ const respond = Effect.fnUntraced(function*(
   unknown,
   HttpServerRequest.HttpServerRequest | Scope.Scope
 > {
-  const { allowedNames, base, smb } = options
+  const { allowedNames, answerWithin = defaultAnswerWithin, base, smb } = options
   const request = yield* HttpServerRequest.HttpServerRequest
   const { headers, method, url } = request
   const located = UrlPath.parse(url)
@@ -250,11 +263,22 @@ const respond = Effect.fnUntraced(function*(
   })
   const unc = below(names)
   const place = UncPath.format(below(names.map(Page.shown)))
-  const failed = (error: ClientError) => Effect.sync(() => refuse(Refusal.of(error, place)))
-  if (isFolder) return yield* Effect.catch(listings.withPermits(1)(listing(options, unc, names, url)), failed)
+  const failed = (error: ClientError | typeof late) =>
+    Effect.sync(() => refuse(error._tag === "Late" ? Refusal.late(place, answerWithin) : Refusal.of(error, place)))
+  const inTime = <A, E, R>(asked: Effect.Effect<A, E, R>) =>
+    Effect.timeoutOrElse(asked, { duration: answerWithin, orElse: () => Effect.fail(late) })
+  if (isFolder) {
+    const listed = Effect.uninterruptibleMask((restore) =>
+      Effect.andThen(
+        restore(inTime(listings.take(1))),
+        Effect.ensuring(restore(listing(options, unc, names, url)), listings.release(1))
+      )
+    )
+    return yield* Effect.catch(listed, failed)
+  }
 
   const name = names.at(-1)!
-  const opened = yield* Effect.result(smb.openToRead(unc))
+  const opened = yield* Effect.result(inTime(smb.openToRead(unc)))
   if (Result.isSuccess(opened)) {
     return yield* respondWithFile(opened.success, Page.shown(name), UrlPath.parameter(url, "download") !== undefined)
   }

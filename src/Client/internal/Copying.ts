@@ -7,6 +7,7 @@ import { ShareAccess } from "../../Smb2/Message/Constants.ts"
 import type { ClientError } from "../ClientError.ts"
 import * as OpenMode from "../OpenMode.ts"
 import type { Operations } from "../Operations.ts"
+import * as PartNames from "../PartNames.ts"
 import * as UncPath from "../UncPath.ts"
 import { type OpenedFile, openOn } from "./Opening.ts"
 import { text } from "./PathNames.ts"
@@ -46,7 +47,10 @@ export const make = (context: PathContext): Operations["copy"] =>
           ),
           (file) => ({ share, file, name: ShareNames.fileKey(share, below) })
         ))
-      const mode = options?.create === true ? OpenMode.create : OpenMode.overwrite
+      // A new file can be a part of a transfer: no other client may take it away while it is written.
+      const mode = options?.create === true
+        ? { ...OpenMode.create, shareAccess: PartNames.shareAccess }
+        : OpenMode.overwrite
       const target = yield* withShare(
         context,
         to,

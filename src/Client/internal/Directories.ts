@@ -11,6 +11,7 @@ import type { Operations } from "../Operations.ts"
 import * as UncPath from "../UncPath.ts"
 import * as Watch from "../Watch.ts"
 import { batch, beginForFailover, openFile } from "./Opening.ts"
+import * as OpenResponse from "./OpenResponse.ts"
 import { text } from "./PathNames.ts"
 import * as ReadFailover from "./ReadFailover.ts"
 import type { PathContext, RefuseTarget } from "./TargetAttempt.ts"
@@ -53,8 +54,11 @@ export const listed = (
       ({ entries }) => entries
     )))
 
+/** An interruption waits for the response: a caller that removes the directory then does not come before it is made. */
 const makeOne = (context: PathContext, path: UncPath.UncPath): Effect.Effect<void, ClientError> =>
-  Effect.asVoid(batch(context, path, OpenMode.createDirectory, []))
+  Effect.asVoid(
+    OpenResponse.awaited(batch(context, path, OpenMode.createDirectory, []), () => Effect.void, () => Effect.void)
+  )
 
 /** Creates a directory and its parents. `stat` tells whether an existing entry is a directory. */
 const makeWithParents = (

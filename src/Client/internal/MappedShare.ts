@@ -1,43 +1,17 @@
 /**
- * A share whose files have the names that they have on a Unix server (`ReservedCharacters`): names from the server have
- * plain characters in place of those of the private use area, and paths to the server the reverse.
- *
- * Two characters differ from that. A backslash is the separator of paths, so it stays U+F026; U+F026 itself has U+F07F
- * before it. A colon is a part of the name, so that no path leads to a named stream.
+ * A share whose files have the names that they have on a Unix server: names from the server have plain characters in place
+ * of those of the private use area, and paths to the server the reverse (`MappedNames`).
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Codec from "../../Codec/Codec.ts"
 import * as DosWildcard from "../../Codec/DosWildcard.ts"
 import * as FileInformation from "../../Codec/FileInformation.ts"
-import * as ReservedCharacters from "../../Codec/ReservedCharacters.ts"
 import { type RequestError, SmbError, type SymbolicLink } from "../../Protocol/Errors.ts"
+import { sent, sentPath, shownPath, withShownErrors } from "../../Protocol/MappedNames.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import type * as Locator from "../Locator.ts"
-
-const backslash = "\uf026"
-const escape = "\uf07f"
-
-/** A name from the server, as the client's callers see it. A name that would lead out of its folder stays unchanged. */
-export const shown = (name: string): string => {
-  const plain = ReservedCharacters.toPlain(name)
-  return plain === "." || plain === ".."
-    ? name
-    : plain.replace(/[\\\uf026]/g, (one) => one === "\\" ? backslash : escape + backslash)
-}
-
-/** A name as the server knows it. */
-export const sent = (name: string): string =>
-  ReservedCharacters.toPrivateUse(name.replace(/\uf07f?\uf026/g, (one) => one === backslash ? "\\" : backslash))
-
-const each = (path: string, change: (name: string) => string): string =>
-  path.includes("\\") ? path.split("\\").map(change).join("\\") : change(path)
-
-/** A path below the share, as the server knows it. */
-const sentPath = (path: string): string => each(path, sent)
-
-const shownPath = (path: string): string => each(path, shown)
 
 const shownLink = (link: SymbolicLink): SymbolicLink => {
   const end = link.path.length - link.unparsed
@@ -127,16 +101,19 @@ const openFile = (file: Share.OpenFile, path: string): Share.OpenFile => ({
 
 /**
  * The locator for paths with mapped names. A server with DFS knows its links by the names that it sends, so the locator
- * gets these. The target that it finds has the names of the caller again, as a mapped share expects.
+ * gets these. The target that it finds has the names of the caller again, as a mapped share expects, and so have the errors
+ * of the locator itself. An attempt is the caller's own: its errors have these names already.
  *
  * @category constructors
  */
 export const locator = (of: Locator.Locator): Locator.Locator => ({
   ...of,
   use: (path, attempt) =>
-    of.use(
-      { ...path, path: sentPath(path.path) },
-      (target) => attempt({ ...target, path: shownPath(target.path) })
+    withShownErrors((own) =>
+      of.use(
+        { ...path, path: sentPath(path.path) },
+        (target) => own(attempt({ ...target, path: shownPath(target.path) }))
+      )
     )
 })
 

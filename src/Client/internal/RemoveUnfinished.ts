@@ -13,6 +13,23 @@ import * as OpenResponse from "./OpenResponse.ts"
 /** The timeout of the removal: a user that has interrupted an operation does not wait for a silent server. */
 const removalTimeout = "5 seconds"
 
+/** Runs a removal for at most this time, also during an interruption. `left` gets the reason why the file is left. */
+export const limited = (left: (why: string) => Effect.Effect<void>) =>
+<E extends { readonly message: string }>(
+  removal: Effect.Effect<unknown, E>
+): Effect.Effect<void> =>
+  removal.pipe(
+    Effect.interruptible,
+    Effect.timeoutOption(removalTimeout),
+    Effect.matchEffect({
+      onFailure: (error) => left(error.message),
+      onSuccess: Option.match({
+        onNone: () => left(`no answer within ${removalTimeout}`),
+        onSome: () => Effect.void
+      })
+    })
+  )
+
 /**
  * Opens a file for writing. If the open created the file, and its scope ends with a failure or an interruption, the file
  * is removed again on the same connection. If that connection has ended, the file stays, and the log says so. A file
@@ -50,13 +67,6 @@ const removed = ({ file, share }: OpenedFile): Effect.Effect<void> => {
     ]),
     ({ results }) => Effect.fromResult(results[0])
   )
-  const left = (why: string) =>
-    Effect.logWarning(
-      `${
-        UncName.format(share, share.name, file.path)
-      }: a part of the file is left there, since it could not be removed ` +
-        `after the failure (${why}). Remove it.`
-    )
   return remove.pipe(
     Effect.catch((error) =>
       error._tag === "SmbError" && error.reason._tag === "SharingViolation"
@@ -65,14 +75,11 @@ const removed = ({ file, share }: OpenedFile): Effect.Effect<void> => {
     ),
     // The result of the file's own CLOSE does not matter: the file is removed.
     Effect.andThen(Effect.ignore(file.close)),
-    Effect.interruptible,
-    Effect.timeoutOption(removalTimeout),
-    Effect.matchEffect({
-      onFailure: (error) => left(error.message),
-      onSuccess: Option.match({
-        onNone: () => left(`no answer within ${removalTimeout}`),
-        onSome: () => Effect.void
-      })
-    })
+    limited((why) =>
+      Effect.logWarning(
+        `${UncName.format(share, share.name, file.path)}: a part of the file is left there, since it could not be ` +
+          `removed after the failure (${why}). Remove it.`
+      )
+    )
   )
 }

@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import { fold } from "../../Codec/UpCase.ts"
 import { SmbError } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
 import type * as Share from "../../Protocol/Share.ts"
@@ -18,7 +19,7 @@ import * as UncPath from "../UncPath.ts"
 import { firstResult } from "./Opening.ts"
 import { text } from "./PathNames.ts"
 import * as ShareNames from "./ShareNames.ts"
-import { onEntry, type PathContext, rootOrLink } from "./TargetAttempt.ts"
+import { onEntry, onShare, type PathContext, rootOrLink } from "./TargetAttempt.ts"
 import { refuseChange } from "./VersionedOpen.ts"
 
 /** What differs between the two operations. */
@@ -42,6 +43,9 @@ const link: Kind = {
   done: "get the other name"
 }
 
+/** What servers say of a new name behind a symbolic link. */
+const stopsAtLink: ReadonlySet<string> = new Set(["ObjectPathNotFound", "StoppedOnSymlink"])
+
 /**
  * The operation `rename`.
  *
@@ -63,23 +67,19 @@ const operation = (context: PathContext, { done, information, mode }: Kind): Ope
     for (const path of [source, target]) {
       if (PreviousVersion.split(path.path).time !== undefined) return yield* refuseChange(UncPath.format(path))
     }
+    const naming = (fileName: string) =>
+      Information.setFile(information, { replaceIfExists: options?.replace ?? false, rootDirectory: 0n, fileName })
     type Attempt = Effect.Effect<Result.Result<void, ClientError>, ClientError>
     /** The error of opening `from` is passed through as a value: it says nothing about the place of `to`. */
     const on = <const Ops extends ReadonlyArray<Operation.Any>>(share: Share.Share, below: string, list: Ops) =>
       Effect.result(share.batch(below, mode, list))
     const within = (share: Share.Share, below: string, fileName: string): Attempt =>
       Effect.flatMap(
-        on(share, below, [
-          Information.setFile(information, {
-            replaceIfExists: options?.replace ?? false,
-            rootDirectory: 0n,
-            fileName
-          })
-        ]),
+        on(share, below, [naming(fileName)]),
         (ran): Attempt =>
           Result.isFailure(ran)
             ? Effect.succeed(Result.fail(ran.failure))
-            : Effect.mapBoth(firstResult(ran.success.results), {
+            : Effect.mapBoth(Effect.catch(firstResult(ran.success.results), behindLink(share, below, fileName)), {
               onSuccess: () => Result.succeed(undefined),
               // The error has the path of the source, which was opened: the new name may be the cause.
               onFailure: (error) =>
@@ -88,6 +88,33 @@ const operation = (context: PathContext, { done, information, mode }: Kind): Ope
                   : error
             })
       )
+    /**
+     * A server follows no symbolic link on the way to the new name, and says that its directory does not exist. So the
+     * operation is tried again with the directory that the link leads to, if there is a link.
+     */
+    const behindLink =
+      (share: Share.Share, below: string, fileName: string) =>
+      (error: ClientError): Effect.Effect<unknown, ClientError> =>
+        error instanceof SmbError && stopsAtLink.has(error.reason._tag) && fileName.includes("\\")
+          ? Effect.flatMap(
+            Effect.orElseSucceed(folderOf(share, target), () => undefined),
+            (folder) => {
+              const other = `${folder}\\${UncPath.name(target)}`
+              return folder === undefined || fold(other) === fold(fileName)
+                ? Effect.fail(error)
+                : Effect.flatMap(share.batch(below, mode, [naming(other)]), ({ results }) => firstResult(results))
+            }
+          )
+          : Effect.fail(error)
+    /** The directory of a path as it is without symbolic links, below the share. */
+    const folderOf = (share: Share.Share, path: UncPath.UncPath): Effect.Effect<string | undefined, ClientError> =>
+      onShare(context, UncPath.parent(path), (there, below) =>
+        Effect.as(
+          there.batch(below, OpenMode.attributes, []),
+          ShareNames.isOnShare(share, { server: there.server, port: there.port, share: there.name, path: below })
+            ? below
+            : undefined
+        ))
     /** Fails because of two shares, unless one of the names goes on behind a link that is not known yet. */
     const across = (share: Share.Share, below: string, place: Locator.Target): Attempt =>
       Effect.flatMap(on(share, below, []), (opened): Attempt => {

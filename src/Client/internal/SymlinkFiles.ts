@@ -1,5 +1,6 @@
 /** Reads and creates symbolic links, which are reparse points of one kind (MS-FSCC 2.1.2.4). */
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Codec from "../../Codec/Codec.ts"
 import { NtStatus, type Reason } from "../../Codec/NtStatus.ts"
 import * as Reparse from "../../Codec/Reparse.ts"
@@ -7,10 +8,14 @@ import * as Arguments from "../../Protocol/Arguments.ts"
 import { fromStatus, SmbError, withDetail } from "../../Protocol/Errors.ts"
 import { CreateOptions } from "../../Smb2/Message/Constants.ts"
 import * as Fsctl from "../../Smb2/Message/Fsctl.ts"
+import * as Information from "../Information.ts"
 import * as OpenMode from "../OpenMode.ts"
 import type { Operations } from "../Operations.ts"
+import type * as UncPath from "../UncPath.ts"
 import { batch } from "./Opening.ts"
+import * as OpenResponse from "./OpenResponse.ts"
 import { text } from "./PathNames.ts"
+import * as RemoveUnfinished from "./RemoveUnfinished.ts"
 import type { PathContext } from "./TargetAttempt.ts"
 
 /** The maximum size of reparse data, in bytes (MS-FSCC 2.1.2.2). */
@@ -59,24 +64,37 @@ export const operations = (context: PathContext): Pick<Operations, "readLink" | 
       }))
     const mode = OpenMode.createReparsePoint
     const kind = options?.directory === true ? CreateOptions.FILE_DIRECTORY_FILE : CreateOptions.FILE_NON_DIRECTORY_FILE
-    const { results } = yield* batch(context, path, { ...mode, createOptions: mode.createOptions | kind }, [
-      { _tag: "Ioctl", ctlCode: Fsctl.Fsctl.FSCTL_SET_REPARSE_POINT, input, maximum: 0 }
-    ])
-    yield* Effect.tapError(Effect.mapError(Effect.fromResult(results[0]), refusedLink), () =>
-      // The file that could not become a link is useless, so it is removed.
-      batch(context, path, OpenMode.remove, [removal]).pipe(
-        Effect.flatMap(({ results }) => Effect.fromResult(results[0])),
-        Effect.catch((error) =>
-          Effect.logWarning(
-            `${
-              text(path)
-            }: an empty file is left where a symbolic link was to be, since it could not be removed after ` +
-              `the failure (${error.message}). Remove it.`
-          )
+    const { results } = yield* OpenResponse.awaited(
+      batch(context, path, { ...mode, createOptions: mode.createOptions | kind }, [
+        { _tag: "Ioctl", ctlCode: Fsctl.Fsctl.FSCTL_SET_REPARSE_POINT, input, maximum: 0 }
+      ]),
+      // The file that could not become a link is useless, so it is removed, also after an interruption.
+      ({ results }) => Result.isFailure(results[0]) ? removed(context, path) : Effect.void,
+      () =>
+        Effect.logWarning(
+          `${
+            text(path)
+          }: an empty file or the link may be left there, since the server has not answered the request to make ` +
+            "the link. Look at it, and remove it."
         )
-      ))
+    )
+    yield* Effect.mapError(Effect.fromResult(results[0]), refusedLink)
   })
 })
+
+/** Removes the empty file by its name. It was closed together with the attempt to make it a link. */
+const removed = (context: PathContext, path: UncPath.PathInput): Effect.Effect<void> =>
+  batch(context, path, OpenMode.remove, [
+    Information.setFile("FileDispositionInformation", { deletePending: true })
+  ]).pipe(
+    Effect.flatMap(({ results }) => Effect.fromResult(results[0])),
+    RemoveUnfinished.limited((why) =>
+      Effect.logWarning(
+        `${text(path)}: an empty file is left where a symbolic link was to be, since it could not be removed after ` +
+          `the failure (${why}). Remove it.`
+      )
+    )
+  )
 
 /** What servers without symbolic links respond: smbd, that its file system has no reparse points. */
 const unsupported: ReadonlySet<string> = new Set<Reason>([
@@ -106,9 +124,3 @@ const refusedLink = <E>(error: E): E | SmbError => {
     )
     : error
 }
-
-const removal = {
-  _tag: "SetInfo",
-  information: { _tag: "File", fileInformationClass: 13 },
-  data: Uint8Array.of(1)
-} as const

@@ -2,7 +2,7 @@
  * The ways in which a resolution goes on or ends. For the modules of `DfsResolution` alone.
  */
 import type { Failure, NoReferral, ReferralError } from "../../Protocol/DfsError.ts"
-import { at, DfsLoop, NoTargetLeft, toError } from "../../Protocol/DfsError.ts"
+import { at, DfsLoop, isFailure, NoTargetLeft, toError } from "../../Protocol/DfsError.ts"
 import * as DfsPath from "../DfsPath.ts"
 import type { Asked, EntryInUse, Phase, State, Step, Why } from "../DfsState.ts"
 import type { Command, Target, World } from "../DfsStep.ts"
@@ -75,22 +75,6 @@ export const fail = <E>(state: State<E>, step: number, error: E | Failure, work:
   work.notes.push({ _tag: "Failed", step, reason: placed.message, error: placed._tag })
   return go(state, ended, { _tag: "Fail", error: toError(placed) }, work)
 }
-
-const failures: ReadonlySet<unknown> = new Set<Failure["_tag"]>([
-  "Malformed",
-  "Overflow",
-  "Unsupported",
-  "NotDfsCapable",
-  "NamespaceNotFound",
-  "ReferralRefused",
-  "ReferralUnavailable",
-  "NoTargetLeft",
-  "NoDomainController",
-  "DfsLoop",
-  "TargetDiffers"
-])
-const isFailure = (error: unknown): error is Failure =>
-  typeof error === "object" && error !== null && "_tag" in error && failures.has(error._tag)
 
 export const reasonOf = (error: unknown): string =>
   typeof error === "object" && error !== null && "message" in error && typeof error.message === "string"

@@ -4,7 +4,7 @@ import * as Exit from "effect/Exit"
 import type * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import * as Random from "effect/Random"
-import type { Root } from "./Access.ts"
+import { at, type Root } from "./Access.ts"
 import { absolute, namesOf } from "./Paths.ts"
 
 interface Options {
@@ -32,12 +32,18 @@ export const methods = (
   FileSystem.FileSystem,
   "makeTempDirectory" | "makeTempDirectoryScoped" | "makeTempFile" | "makeTempFileScoped"
 > => {
+  const remove = (directory: string) => fs.remove(directory, { recursive: true, force: true })
+  /** A caller that has interrupted a method does not wait for a silent server. */
+  const quietly = (removal: Effect.Effect<void, PlatformError>) =>
+    removal.pipe(Effect.interruptible, Effect.timeoutOption("5 seconds"), Effect.ignore)
   const makeDirectory = (options: Options | undefined): Effect.Effect<string, PlatformError> => {
     const inDefault = options?.directory === undefined
     const directory = options?.directory ?? root.temporaryDirectory
     const attempt = Effect.flatMap(randomName, (name) => {
       const path = absolute([...namesOf(directory), ...namesOf(`${options?.prefix ?? ""}${name}`)])
-      return Effect.as(fs.makeDirectory(path), path)
+      // The caller does not know the name, so an interruption removes what may be made, if it is empty.
+      const remove = at(root, { method: "remove", path }, ({ unc }) => root.smb.remove(unc))
+      return Effect.as(Effect.onInterrupt(fs.makeDirectory(path), () => quietly(remove)), path)
     })
     const retried = Effect.retry(attempt, { times: attempts, while: ({ reason }) => reason._tag === "AlreadyExists" })
     // The folder for temporary files is made when it is needed.
@@ -47,17 +53,19 @@ export const methods = (
       () => Effect.andThen(fs.makeDirectory(directory, { recursive: true }), retried)
     )
   }
-  const remove = (directory: string) => fs.remove(directory, { recursive: true, force: true })
-  const makeFile = Effect.fnUntraced(function*(options: Options | undefined) {
-    const directory = yield* makeDirectory(options)
-    const path = `${directory}/${yield* randomName}${options?.suffix ?? ""}`
-    yield* Effect.onExit(
-      fs.writeFile(path, new Uint8Array(0), { flag: "wx" }),
-      // The caller does not know the name of the directory.
-      (exit) => Exit.isSuccess(exit) ? Effect.void : Effect.ignore(remove(directory))
+  const makeFile = (options: Options | undefined) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function*() {
+        const directory = yield* restore(makeDirectory(options))
+        const path = `${directory}/${yield* randomName}${options?.suffix ?? ""}`
+        yield* Effect.onExit(
+          restore(fs.writeFile(path, new Uint8Array(0), { flag: "wx" })),
+          // The caller does not know the name of the directory.
+          (exit) => Exit.isSuccess(exit) ? Effect.void : quietly(remove(directory))
+        )
+        return { directory, path }
+      })
     )
-    return { directory, path }
-  })
   const removeDirectory = (directory: string) => Effect.orDie(remove(directory))
   return {
     makeTempDirectory: makeDirectory,

@@ -5,6 +5,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { stat } from "node:fs/promises"
+import { basename, dirname, join, resolve } from "node:path"
 import { fold } from "../../Codec/UpCase.ts"
 
 /** The names in a folder that clash with an earlier name, each with that earlier name. */
@@ -28,6 +29,26 @@ export const notCopied = (other: string): string =>
 export const identityOf = (path: string): Effect.Effect<string | undefined> =>
   Effect.promise(() => stat(path, { bigint: true }).then(({ dev, ino }) => `${dev}:${ino}`, () => undefined))
 
+const otherCase = (text: string): string => {
+  const upper = text.toUpperCase()
+  return upper === text ? text.toLowerCase() : upper
+}
+
+/**
+ * Whether the file system of a path ignores case, by the next folder above it that exists and whose name has letters: is
+ * that folder found by the same name in another case?
+ */
+const ignoresCase = (path: string, identity: typeof identityOf): Effect.Effect<boolean> =>
+  Effect.gen(function*() {
+    for (let folder = dirname(resolve(path)); folder !== dirname(folder); folder = dirname(folder)) {
+      const other = otherCase(basename(folder))
+      if (other === basename(folder)) continue
+      const here = yield* identity(folder)
+      if (here !== undefined) return here === (yield* identity(join(dirname(folder), other)))
+    }
+    return false
+  })
+
 interface Place {
   readonly path: string
   readonly made: Deferred.Deferred<void>
@@ -42,9 +63,12 @@ const none: ReadonlyArray<Place> = []
 export class Places {
   private readonly taken = new Map<string, ReadonlyArray<Place>>()
   private readonly identity: typeof identityOf
+  private readonly dryRun: boolean
 
-  constructor(identity: typeof identityOf = identityOf) {
+  /** `dryRun`: nothing is made, so two names count as one if the file system ignores case. */
+  constructor(identity: typeof identityOf = identityOf, dryRun = false) {
     this.identity = identity
+    this.dryRun = dryRun
   }
 
   /**
@@ -59,13 +83,16 @@ export class Places {
       this.taken.set(folded, [...others, own])
       const made = Effect.ensuring(Effect.as(effect, undefined), Deferred.succeed(own.made, undefined))
       if (others.length === 0) return made
-      const { identity } = this
+      const { dryRun, identity } = this
       return Effect.gen(function*() {
         for (const other of others) {
           if (other.path === path) continue
           yield* Deferred.await(other.made)
           const here = yield* identity(path)
-          if (here !== undefined && here === (yield* identity(other.path))) {
+          const isSame = here === undefined
+            ? dryRun && (yield* ignoresCase(path, identity))
+            : here === (yield* identity(other.path))
+          if (isSame) {
             yield* Deferred.succeed(own.made, undefined)
             return other.path
           }

@@ -180,16 +180,20 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
   const fs = yield* FileSystem.FileSystem
   const { dryRun, filter, run } = options
   const base = UncPath.format(source)
-  const places = new CaseClash.Places()
-  const folders = new Map<string, Effect.Effect<string | undefined, PlatformError>>()
+  const places = new CaseClash.Places(CaseClash.identityOf, dryRun)
+  const folders = new Map<string, Effect.Effect<string | undefined, LocalError | PlatformError>>()
   /** Folders that exist, by whether they were empty before. */
   const made = new Map<string, boolean>()
-  const makeFolder = (path: string) =>
-    fs.makeDirectory(path, { recursive: true }).pipe(
-      // A folder can allow new files, and not be listed.
-      Effect.andThen(Effect.match(fs.readDirectory(path), { onFailure: () => false, onSuccess: isEmpty })),
-      Effect.map((isNew) => void made.set(path, isNew))
-    )
+  const makeFolder = (path: string): Effect.Effect<void, LocalError | PlatformError> =>
+    dryRun ?
+      Effect.provideService(options.checks.folderHere(path), FileSystem.FileSystem, fs) :
+      fs.makeDirectory(path, {
+        recursive: true
+      }).pipe(
+        // A folder can allow new files, and not be listed.
+        Effect.andThen(Effect.match(fs.readDirectory(path), { onFailure: () => false, onSuccess: isEmpty })),
+        Effect.map((isNew) => void made.set(path, isNew))
+      )
   const makeEach = Effect.fnUntraced(function*(names: ReadonlyArray<string>) {
     for (let depth = 0; depth <= names.length; depth++) {
       const path = join(target, ...names.slice(0, depth))
@@ -204,9 +208,9 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
   })
   // A file can be copied before the entry of its directory arrives.
   const makeDirectory = (names: ReadonlyArray<string>) =>
-    dryRun || made.has(join(target, ...names)) ? Effect.void : makeEach(names)
-  if (dryRun) options.checks.willMake(target)
+    made.has(join(target, ...names)) ? Effect.void : makeEach(names)
   yield* makeDirectory([])
+  if (dryRun) options.checks.willMake(target)
   // The target folder can be inside the source directory, if this machine serves the share.
   const mark = `.effect-smb-${randomBytes(6).toString("hex")}`
   if (!dryRun) {

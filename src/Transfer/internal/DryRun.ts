@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import type { PlatformError } from "effect/PlatformError"
 import { dirname, resolve } from "node:path"
 import * as FileReplacement from "../../Client/FileReplacement.ts"
 import * as OpenMode from "../../Client/OpenMode.ts"
@@ -13,7 +14,9 @@ import * as UncPath from "../../Client/UncPath.ts"
 import { NtStatus } from "../../Codec/NtStatus.ts"
 import { fold } from "../../Codec/UpCase.ts"
 import { fromStatus, isMissing, refusesShare, SmbError } from "../../Protocol/Errors.ts"
-import { fromPlatform, LocalError } from "../LocalError.ts"
+import * as UncName from "../../Protocol/UncName.ts"
+import { FileAttributes } from "../../Smb2/Message/Constants.ts"
+import { fromPlatform, LocalError, notFound } from "../LocalError.ts"
 import * as PlannedFolders from "../PlannedFolders.ts"
 import type { EntryError } from "../TransferEvent.ts"
 import * as LocalFile from "./LocalFile.ts"
@@ -37,6 +40,10 @@ export interface Checks {
     target: string,
     options: { readonly isAlone: boolean }
   ) => Effect.Effect<void, EntryError, FileSystem.FileSystem>
+  /** Fails if a directory of a server does not exist, and may not be made with those above it. */
+  readonly directoryThere: (directory: UncPath.UncPath) => Effect.Effect<void, EntryError, SmbClient>
+  /** Fails if a local folder does not exist, and may not be made with those above it. */
+  readonly folderHere: (folder: string) => Effect.Effect<void, LocalError | PlatformError, FileSystem.FileSystem>
   /** The real run makes a folder, and those above it: a server's, or a local one. */
   readonly willMake: (folder: UncPath.UncPath | string) => void
 }
@@ -50,6 +57,44 @@ export const writableHere = (folder: string): Effect.Effect<void, LocalError, Fi
         ? writableHere(above)
         : Effect.fail(fromPlatform(folder, error))
     }))
+
+/**
+ * Fails if a local folder may not be made: something else is there, or on the way to it, or this user has no right to. A
+ * link to nothing is no place for a folder either.
+ */
+const makeableHere = (folder: string): Effect.Effect<void, LocalError | PlatformError, FileSystem.FileSystem> =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    const type = yield* LocalFile.typeOf(folder)
+    if (type === "Directory") return
+    if (type !== undefined) return yield* new LocalError({ path: folder, detail: "already exists" })
+    if (yield* Effect.isSuccess(fs.readLink(folder))) {
+      return yield* new LocalError({ path: folder, detail: notFound(folder) })
+    }
+    yield* writableHere(dirname(resolve(folder)))
+  })
+
+/** Whether a directory of a server exists. Fails if the name is that of something else. */
+const existsThere = (directory: UncPath.UncPath): Effect.Effect<boolean, EntryError, SmbClient> =>
+  Effect.flatMap(
+    SmbClient,
+    (smb) =>
+      Effect.scoped(smb.withShare(directory, (share, below) =>
+        Effect.flatMap(share.batch(below, OpenMode.attributes, []), ({ opened: { fileAttributes } }) =>
+          (fileAttributes & FileAttributes.FILE_ATTRIBUTE_DIRECTORY) !== 0
+            ? Effect.succeed(true)
+            : Effect.fail(fromStatus(
+              NtStatus.STATUS_OBJECT_NAME_COLLISION,
+              "CREATE",
+              UncName.format(share, share.name, below)
+            ))))).pipe(
+          Effect.catchIf(
+            (error) =>
+              error._tag === "SmbError" && isMissing(error) && directory.path !== "",
+            () => Effect.succeed(false)
+          )
+        )
+  )
 
 /** Whether this user may make an entry in a directory, or the next one above it that exists. */
 const writableThere = (
@@ -96,9 +141,9 @@ const named = (target: UncPath.UncPath, asked: Effect.Effect<void, EntryError, S
       : error)
 
 /** Asks each folder once. */
-const once = <R>() => {
-  const known = new Map<string, Effect.Effect<void, EntryError, R>>()
-  return (key: string, asked: Effect.Effect<void, EntryError, R>) =>
+const once = <A, R>() => {
+  const known = new Map<string, Effect.Effect<A, EntryError, R>>()
+  return (key: string, asked: Effect.Effect<A, EntryError, R>): Effect.Effect<A, EntryError, R> =>
     Effect.suspend(() =>
       known.get(key) ?? Effect.flatMap(Effect.cached(asked), (cached) => {
         if (known.size >= mostFolders) known.delete(known.keys().next().value!)
@@ -110,10 +155,26 @@ const once = <R>() => {
 
 /** `planned`: folders that earlier runs of the same caller would have made. */
 export const make = (planned: PlannedFolders.PlannedFolders = PlannedFolders.make()): Checks => {
-  const onThere = once<SmbClient>()
-  const onHere = once<FileSystem.FileSystem>()
+  const onThere = once<void, SmbClient>()
+  const onDirectory = once<boolean, SmbClient>()
+  const onHere = once<void, FileSystem.FileSystem>()
+  /** Whether a directory exists; if not, it may be made. */
+  const isThere = (directory: UncPath.UncPath): Effect.Effect<boolean, EntryError, SmbClient> =>
+    onDirectory(
+      fold(UncPath.format(directory)),
+      Effect.flatMap(existsThere(directory), (exists): Effect.Effect<boolean, EntryError, SmbClient> => {
+        if (exists) return Effect.succeed(true)
+        const above = UncPath.parent(directory)
+        return Effect.flatMap(isThere(above), (isMade) =>
+          isMade
+            ? Effect.as(named(directory, writableThere(above, OpenMode.addDirectory)), false)
+            : Effect.succeed(false))
+      })
+    )
   return {
     willMake: planned.add,
+    directoryThere: (directory) => Effect.asVoid(isThere(directory)),
+    folderHere: makeableHere,
     there: Effect.fnUntraced(function*(target, { inPlace, isAlone, mapped }) {
       // A named stream is always written in place, and its file is made if it is missing.
       const smb = yield* SmbClient
@@ -122,11 +183,16 @@ export const make = (planned: PlannedFolders.PlannedFolders = PlannedFolders.mak
         if (!isAlone || planned.has(UncPath.parent(target)) || (yield* smb.exists(file))) return
         return yield* named(target, folderThere(UncPath.parent(target)))
       }
-      const found = yield* FileReplacement.look(smb, target)
-      if (inPlace && found !== undefined) {
-        yield* Effect.scoped(smb.withShare(target, (share, below) => share.batch(below, OpenMode.write, [])))
-        return
-      }
+      if (inPlace) {
+        const isWritten = yield* Effect.scoped(smb.open(target, OpenMode.write)).pipe(
+          Effect.as(true),
+          Effect.catchIf(
+            (error) => error._tag === "SmbError" && isMissing(error),
+            () => Effect.succeed(false)
+          )
+        )
+        if (isWritten) return
+      } else yield* FileReplacement.look(smb, target)
       const folder = UncPath.parent(target)
       const asked = isAlone && !planned.has(folder) ? folderThere(folder) : writableThere(folder, OpenMode.addFile)
       yield* onThere(fold(UncPath.format(folder)), asked).pipe((answer) => named(target, answer))

@@ -4,7 +4,6 @@
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { randomBytes } from "node:crypto"
 import type { ClientError } from "../../Client/ClientError.ts"
 import type { Entry } from "../../Client/Entry.ts"
 import * as FileReplacement from "../../Client/FileReplacement.ts"
@@ -19,6 +18,7 @@ import { FileAttributes } from "../../Smb2/Message/Constants.ts"
 import { concernsOne } from "../Incomplete.ts"
 import { LocalError } from "../LocalError.ts"
 import type { EntryError } from "../TransferEvent.ts"
+import * as AbandonedParts from "./AbandonedParts.ts"
 import * as CaseClash from "./CaseClash.ts"
 import * as Mark from "./Mark.ts"
 import * as Options from "./Options.ts"
@@ -31,13 +31,13 @@ import * as Workers from "./Workers.ts"
 export interface Relay extends Options.Options {
   readonly run: Run
   readonly replace: FileReplacement.Replace
+  readonly abandoned: AbandonedParts.AbandonedParts
 }
 
-export const make = (smb: Client, run: Run, options: Options.Options): Relay => ({
-  ...options,
-  run,
-  replace: FileReplacement.make(smb, run.replacing)
-})
+export const make = (smb: Client, run: Run, options: Options.Options): Relay => {
+  const abandoned = AbandonedParts.make(smb)
+  return { ...options, run, abandoned, replace: FileReplacement.make(smb, { ...run.replacing, tag: abandoned.tag }) }
+}
 
 /** The attributes that a copy gets from its original: read-only, hidden, system, archive. */
 const passedOn = FileAttributes.FILE_ATTRIBUTE_READONLY | FileAttributes.FILE_ATTRIBUTE_HIDDEN |
@@ -60,7 +60,7 @@ const byServer = Effect.fnUntraced(function*(entry: Entry, target: UncPath.UncPa
   const { run } = relay
   const smb = yield* SmbClient
   const found = yield* FileReplacement.look(smb, target)
-  const [name] = PartNames.parts(UncPath.name(target), randomBytes(6).toString("hex"))
+  const [name] = PartNames.parts(UncPath.name(target), relay.abandoned.tag())
   const part = UncPath.join(UncPath.parent(target), name)
   const about = timesOf(entry, relay)
   const fileAttributes = about.fileAttributes ?? FileReplacement.passedOn(found)
@@ -118,9 +118,12 @@ const once = Effect.fnUntraced(function*(entry: Entry, target: UncPath.UncPath, 
   const to = UncPath.format(target)
   const { advance } = yield* run.file(entry.path, to, Number(entry.size))
   const source = yield* Effect.fromResult(UncPath.parse(entry.path))
-  const count = yield* areTogether(source, target)
-    ? Effect.tap(byServer(entry, target, relay), advance(Number(entry.size)))
-    : throughHere(entry, target, relay, advance)
+  const count = yield* relay.abandoned.removing(
+    target,
+    areTogether(source, target)
+      ? Effect.tap(byServer(entry, target, relay), advance(Number(entry.size)))
+      : throughHere(entry, target, relay, advance)
+  )
   yield* run.copied(entry.path, to, count)
 }, Effect.scoped)
 
@@ -182,8 +185,13 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
       const there = UncPath.join(target, names.join("\\"))
       const key = fold(UncPath.format(there))
       const known = directories.get(key)
-      if (dryRun || known !== undefined) return known ?? Effect.void
-      const making = relay.retry(UncPath.format(there), smb.makeDirectory(there, { recursive: true }))
+      if (known !== undefined) return known
+      const making = relay.retry(
+        UncPath.format(there),
+        dryRun
+          ? Effect.provideService(relay.checks.directoryThere(there), SmbClient, smb)
+          : smb.makeDirectory(there, { recursive: true })
+      )
       return Effect.flatMap(Effect.cached(making), (made) => {
         directories.set(key, made)
         return made
@@ -253,8 +261,8 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
       : (yield* existing(names.slice(0, -1))).get(fold(entry.name))
     yield* take(entry, UncPath.join(target, names.join("\\")), old, relay)
   })
-  if (dryRun) relay.checks.willMake(target)
   yield* makeDirectory([])
+  if (dryRun) relay.checks.willMake(target)
   if (!dryRun && (yield* Mark.put(target, mark)) && (yield* Mark.isAt(source, mark))) {
     return yield* Mark.sameFolder(base, UncPath.format(target))
   }

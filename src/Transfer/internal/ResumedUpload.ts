@@ -9,7 +9,6 @@
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
-import { randomBytes } from "node:crypto"
 import { hostname } from "node:os"
 import { resolve } from "node:path"
 import * as FileReplacement from "../../Client/FileReplacement.ts"
@@ -22,6 +21,7 @@ import * as UncPath from "../../Client/UncPath.ts"
 import { isMissing } from "../../Protocol/Errors.ts"
 import { AccessMask, CreateDisposition, CreateOptions, FileAttributes } from "../../Smb2/Message/Constants.ts"
 import { LocalError } from "../LocalError.ts"
+import type { AbandonedParts } from "./AbandonedParts.ts"
 import * as LocalName from "./LocalName.ts"
 import type { Options } from "./Options.ts"
 import type { Run } from "./Run.ts"
@@ -34,7 +34,7 @@ export const block = 4 * 1024 * 1024
 /** A part is read too. No other program writes at the same time. */
 const access = OpenMode.create.desiredAccess | OpenMode.read.desiredAccess
 
-const newPart = OpenMode.withAccess(OpenMode.create, access)
+const newPart = { ...OpenMode.withAccess(OpenMode.create, access), shareAccess: PartNames.shareAccess }
 
 /** A link is opened itself. */
 const oldPart = {
@@ -69,7 +69,7 @@ const ownerOf = (smb: Client, path: UncPath.UncPath) =>
 
 /** The owner of a file that this user creates in the folder of `path`; `undefined` if the server does not tell it. */
 const ownOwner = (smb: Client, path: UncPath.UncPath) => {
-  const probe = UncPath.join(UncPath.parent(path), PartNames.parts("owner", randomBytes(6).toString("hex"))[0])
+  const probe = UncPath.join(UncPath.parent(path), PartNames.parts("owner", PartNames.randomTag())[0])
   return Effect.scoped(Effect.andThen(
     smb.open(probe, {
       ...OpenMode.withAccess(OpenMode.create, AccessMask.DELETE),
@@ -144,7 +144,7 @@ export const copy = Effect.fnUntraced(function*(
   local: FileSystem.File,
   info: FileSystem.File.Info,
   target: UncPath.UncPath,
-  { run, throttle }: Pick<Options, "throttle"> & { readonly run: Run },
+  { abandoned, run, throttle }: Pick<Options, "throttle"> & { readonly abandoned: AbandonedParts; readonly run: Run },
   fileAttributes: number | undefined
 ) {
   const smb = yield* SmbClient
@@ -154,6 +154,8 @@ export const copy = Effect.fnUntraced(function*(
   // Another machine can have another file of the same path, size and time.
   const tag = LocalName.resumeTag(`${hostname()}\0${resolve(source)}`, size, lastWriteTime ?? 0n)
   const path = UncPath.join(UncPath.parent(target), PartNames.parts(UncPath.name(target), tag)[0])
+  // If something else has this name, it stays.
+  abandoned.keep(path)
   const isPlaced = yield* Effect.scoped(Effect.gen(function*() {
     const opened = yield* openPart(smb, path, local, size)
     if (opened === undefined) return false

@@ -24,6 +24,7 @@ import { FileAttributes } from "../../Smb2/Message/Constants.ts"
 import { LocalError } from "../LocalError.ts"
 import { checkedThere } from "../LocalNames.ts"
 import type { EntryError } from "../TransferEvent.ts"
+import * as AbandonedParts from "./AbandonedParts.ts"
 import * as CaseClash from "./CaseClash.ts"
 import type { Facts } from "./Choice.ts"
 import * as LocalFile from "./LocalFile.ts"
@@ -44,6 +45,7 @@ export interface Upload extends Options.Options {
   /** Whether the client maps names, so that a colon in a path is a part of a name. */
   readonly mapped: boolean
   readonly replace: FileReplacement.Replace
+  readonly abandoned: AbandonedParts.AbandonedParts
 }
 
 export const make = (
@@ -51,7 +53,11 @@ export const make = (
   run: Run,
   options: Options.Options,
   how: { readonly inPlace: boolean; readonly mapped: boolean; readonly resume?: boolean }
-): Upload => ({ ...options, resume: false, ...how, run, replace: FileReplacement.make(smb, run.replacing) })
+): Upload => {
+  const abandoned = AbandonedParts.make(smb)
+  const replace = FileReplacement.make(smb, { ...run.replacing, tag: abandoned.tag })
+  return { ...options, resume: false, ...how, run, replace, abandoned }
+}
 
 /** The error for a file that ended too early. */
 const shorter = (path: string, count: bigint, size: bigint): LocalError =>
@@ -84,6 +90,9 @@ const setTime = (target: UncPath.UncPath, { fileAttributes, lastWriteTime }: Fil
 const isStream = (target: UncPath.UncPath, { mapped }: Pick<Upload, "mapped">): boolean =>
   !mapped && UncPath.name(target).includes(":")
 
+/** Whether a file is written through a part. */
+const hasPart = (target: UncPath.UncPath, upload: Upload): boolean => !upload.inPlace && !isStream(target, upload)
+
 /** Writes `target`: through a part next to it, unless it is written in place, as streams are. */
 const send = <E, R>(
   target: UncPath.UncPath,
@@ -92,12 +101,11 @@ const send = <E, R>(
   about: FileReplacement.About = {}
 ) =>
   Effect.flatMap(SmbClient, (smb): Effect.Effect<bigint, E | ClientError, R | SmbClient> => {
-    const isNamedStream = isStream(target, upload)
-    if (!upload.inPlace && !isNamedStream) return upload.replace(target, content, about)
+    if (hasPart(target, upload)) return upload.replace(target, content, about)
     const written: Effect.Effect<bigint, E | ClientError, R> = content._tag === "Bytes"
       ? Effect.as(smb.writeFile(target, content.bytes), BigInt(content.bytes.length))
       : content.run({ writeFrom: (fill) => smb.writeFrom(target, fill), sink: () => smb.sink(target) })
-    return isNamedStream ? written : Effect.tap(written, () => setTime(target, about, upload))
+    return isStream(target, upload) ? written : Effect.tap(written, () => setTime(target, about, upload))
   })
 
 const { FILE_ATTRIBUTE_ARCHIVE, FILE_ATTRIBUTE_HIDDEN, FILE_ATTRIBUTE_READONLY, FILE_ATTRIBUTE_SYSTEM } = FileAttributes
@@ -140,12 +148,16 @@ const readSmall = Effect.fnUntraced(function*(local: FileSystem.File, size: numb
   return buffer.subarray(0, length)
 })
 
-const once = Effect.fnUntraced(function*(
+/** Runs a transfer, and removes the parts that earlier ones have left. */
+const removingParts = <A, E, R>(target: UncPath.UncPath, upload: Upload, transfer: Effect.Effect<A, E, R>) =>
+  hasPart(target, upload) ? upload.abandoned.removing(target, transfer) : transfer
+
+const copyOnce = Effect.fnUntraced(function*(
   source: string,
   target: UncPath.UncPath,
   upload: Upload,
   isNew: boolean,
-  isAlone = false
+  isAlone: boolean
 ) {
   const { run, throttle } = upload
   const fs = yield* FileSystem.FileSystem
@@ -192,7 +204,10 @@ const once = Effect.fnUntraced(function*(
     run: (to) => Effect.flatMap(to.writeFrom(fill), whole)
   }, about)
   yield* run.copied(source, UncPath.format(target), count)
-}, Effect.scoped)
+})
+
+const once = (source: string, target: UncPath.UncPath, upload: Upload, isNew: boolean, isAlone = false) =>
+  Effect.scoped(removingParts(target, upload, copyOnce(source, target, upload, isNew, isAlone)))
 
 /** Copies one file, again after failures that may pass. */
 export const file = (source: string, target: UncPath.UncPath, upload: Upload, isNew: boolean) =>
@@ -258,7 +273,8 @@ export const flow = Effect.fnUntraced(function*<E, R>(
     const error = Arguments.objection({ "a chunk of the stream": [isChunk, chunk] }, UncPath.format(target))
     return error === undefined ? throttle(chunk.length, advance(chunk.length)) : Effect.fail(error)
   })
-  const count = yield* send(target, upload, { _tag: "Flow", run: (to) => Stream.run(watched, to.sink()) })
+  const sent = send(target, upload, { _tag: "Flow", run: (to) => Stream.run(watched, to.sink()) })
+  const count = yield* removingParts(target, upload, sent)
   run.only(count)
   yield* run.copied(name, UncPath.format(target), count)
 }, Effect.scoped)
@@ -323,7 +339,8 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
 
   /** Makes the directory on the server for so many files, and returns what was in it. */
   const makeThere = Effect.fnUntraced(function*(there: UncPath.UncPath, files: number) {
-    if (!dryRun) {
+    if (dryRun) yield* Effect.provideService(upload.checks.directoryThere(there), SmbClient, smb)
+    else {
       const isMade = yield* smb.makeDirectory(there).pipe(
         Effect.as(true),
         Effect.catchIf(
@@ -331,7 +348,10 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
           () => Effect.as(smb.makeDirectory(there, { recursive: true }), false)
         )
       )
-      if (isMade) return nothing
+      if (isMade) {
+        upload.abandoned.isNew(there)
+        return nothing
+      }
     }
     if (upload.rules.existing === "replace") {
       return dryRun || files < 2 ? { ...nothing, names: undefined } : yield* namesIn(there, files)
@@ -402,8 +422,8 @@ export const tree = Effect.fnUntraced(function*(source: string, target: UncPath.
     yield* take({ path: here, facts }, there, existing, upload, { isNew })
   })
 
-  if (dryRun) upload.checks.willMake(target)
   const first = yield* enter([])
+  if (dryRun) upload.checks.willMake(target)
   // The target directory can be inside the source folder, if this machine serves the share.
   if (!dryRun && (yield* Mark.put(target, mark)) && (yield* fs.exists(join(source, mark)))) {
     return yield* Mark.sameFolder(source, UncPath.format(target))
