@@ -43,7 +43,8 @@ export interface AbandonedParts {
   readonly isNew: (directory: UncPath.UncPath) => void
   /**
    * Runs a transfer to `target`, and after its success removes the parts that earlier ones have left. It looks for them
-   * while the transfer runs, once in each directory. What cannot be removed stays, and is no failure.
+   * while the transfer runs, and at most two seconds longer, once in each directory. What cannot be removed stays, and is
+   * no failure.
    */
   readonly removing: <A, E, R>(
     target: UncPath.UncPath,
@@ -110,7 +111,10 @@ export const make = (smb: Client): AbandonedParts => {
     removing: Effect.fnUntraced(function*(target, transfer) {
       const looking = yield* Effect.forkScoped(look(UncPath.parent(target)))
       const result = yield* transfer
-      const { at, parts } = yield* Fiber.join(looking)
+      // A directory with very many files takes long: the transfer is done, and does not wait for that.
+      const seen = yield* Effect.timeoutOption(Fiber.join(looking), quietTime)
+      if (Option.isNone(seen)) return result
+      const { at, parts } = seen.value
       const name = UncPath.name(target)
       const abandoned = parts.filter((one) => PartNames.isPartOf(one.name, name) && !isOfThisRun(one))
       if (abandoned.length === 0) return result
