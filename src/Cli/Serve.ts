@@ -15,6 +15,7 @@ import * as KerberosKeys from "../Auth/KerberosKeys.ts"
 import { fold } from "../Codec/UpCase.ts"
 import type * as Namespace from "../Dfs/Namespace.ts"
 import * as IdentityStore from "../Server/IdentityStore.ts"
+import type { OpenStoreError } from "../Server/OpenStore.ts"
 import * as PrivateFile from "../Server/PrivateFile.ts"
 import type { ShareStore, StoreReason } from "../Server/ShareStore.ts"
 import * as SmbServer from "../Server/SmbServer.ts"
@@ -293,6 +294,7 @@ export const serve = (
   | UserStore.UserFileError
   | IdentityStore.IdentityError
   | SmbServer.ListenError
+  | OpenStoreError
 > =>
   Effect.scoped(run(flags, shared)).pipe(
     Effect.provide(ServeLog.layer(shared.json)),

@@ -2,6 +2,7 @@
 export * as Events from "./Events.ts"
 export * as IdentityStore from "./IdentityStore.ts"
 export * as Limits from "./Limits.ts"
+export * as OpenStore from "./OpenStore.ts"
 export * as PrivateFile from "./PrivateFile.ts"
 export * as ServerMetrics from "./ServerMetrics.ts"
 export * as ShareOptions from "./ShareOptions.ts"

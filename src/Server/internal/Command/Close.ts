@@ -122,6 +122,8 @@ const settle = (open: FileOpen): Effect.Effect<void, StoreError> =>
         if (goes) link.deletePending = false
         if (streamGoes) stream.deletePending = false
         table.release(stream, link)
+        // Until here, the next server would have carried out the deletion.
+        open.server.kept?.forget(open)
       })
     )
   })
@@ -162,6 +164,13 @@ const remove = (open: FileOpen, wholly: boolean): Effect.Effect<void, StoreError
   )
 }
 
+/** Every open of a name, or of a stream, carries out its deletion if it is the last one. */
+export const deletionChanged = ({ link, server: { kept }, stream }: FileOpen): void => {
+  if (kept === undefined) return
+  kept.linkChanged(link)
+  if (stream.name !== "") { for (const other of stream.opens) kept.changed(other) }
+}
+
 /**
  * Marks an open for deletion: the name that it was opened by, or its named stream. The name or stream cannot be opened
  * any more, and its watchers are told. The file's other names stay.
@@ -174,6 +183,7 @@ export const markDeleted = (open: FileOpen): void => {
     link.deletePending = true
     link.deletedUnder = open.parentLeaseKey
   } else stream.deletePending = true
+  deletionChanged(open)
   // Clients with cached handles close them now.
   for (const lease of Array.from(stream.leases)) {
     const concerned = !isFile || Array.from(lease.opens).some((other) => other.link === link)

@@ -10,10 +10,14 @@ import * as Fiber from "effect/Fiber"
 import * as Events from "../../Events.ts"
 import type { Identities } from "../../IdentityStore.ts"
 import type { Limits } from "../../Limits.ts"
+import type { Change } from "../../OpenStore.ts"
+import type { StoreError } from "../../ShareStore.ts"
 import type { Users } from "../../UserStore.ts"
 import { Buffers } from "../Wire/Buffers.ts"
 import { Connections } from "./Connections.ts"
 import type { DfsHost } from "./DfsHost.ts"
+import type { Keeping } from "./Keeping.ts"
+import { KeptOpens } from "./KeptOpens.ts"
 import type { LeaseTable } from "./LeaseTable.ts"
 import { LogonDelays } from "./LogonDelays.ts"
 import { LogRate } from "./LogRate.ts"
@@ -60,6 +64,7 @@ export class ServerState implements Server {
   readonly identity: Identities
   readonly leases: LeaseTable<Lease>
   readonly replays = new ReplayTable<FileOpen>()
+  readonly kept: Keeping<FileOpen> | undefined
   /** Closes an open. A field, because the module that closes imports this one. */
   readonly closeOpen: (open: FileOpen) => Effect.Effect<void>
   readonly connections: Connections<Connection>
@@ -79,6 +84,7 @@ export class ServerState implements Server {
   readonly logRates = {
     faults: new LogRate(1, 1),
     deletions: new LogRate(20, 2),
+    keeping: new LogRate(1, 0.1),
     connections: new LogRate(1, 0.1),
     logons: new LogRate(20, 2),
     requests: new LogRate(20, 2)
@@ -95,11 +101,20 @@ export class ServerState implements Server {
   readonly absent = new Set<FileOpen>()
   private readonly context: Context.Context<never>
   private nextSession: bigint
-  private nextOpen = 1n
+  private nextOpen: bigint
   private readonly running = new Set<Fiber.Fiber<unknown>>()
   private readonly ending = new Set<Fiber.Fiber<unknown>>()
 
-  constructor(fields: Given & { readonly context: Context.Context<never>; readonly firstSession: bigint }) {
+  constructor(
+    fields: Given & {
+      readonly context: Context.Context<never>
+      readonly firstSession: bigint
+      /** Default: 1. */
+      readonly firstOpen?: bigint | undefined
+      /** How persistent opens are kept; undefined: not at all. */
+      readonly commit?: ((changes: ReadonlyArray<Change>) => Effect.Effect<void, StoreError>) | undefined
+    }
+  ) {
     this.settings = fields.settings
     this.limits = fields.limits
     this.connections = new Connections(fields.limits)
@@ -117,6 +132,8 @@ export class ServerState implements Server {
     this.traced = fields.traced
     this.context = fields.context
     this.nextSession = fields.firstSession
+    this.nextOpen = fields.firstOpen ?? 1n
+    this.kept = fields.commit === undefined ? undefined : new KeptOpens(this, fields.commit)
   }
 
   get domainSid(): string {
@@ -133,6 +150,8 @@ export class ServerState implements Server {
   }
 
   newOpenId(): bigint {
+    // Opens of an earlier server have their numbers already.
+    while (this.opens.has(this.nextOpen)) this.nextOpen++
     return this.nextOpen++
   }
 
