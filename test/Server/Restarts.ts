@@ -29,6 +29,8 @@ export interface Opens {
   readonly commits: Array<ReadonlyArray<Change>>
   /** Runs before each commit. */
   before: (changes: ReadonlyArray<Change>) => Effect.Effect<void, OpenStoreError>
+  /** Runs after each commit, before the server knows that it is done. */
+  after: (changes: ReadonlyArray<Change>) => Effect.Effect<void>
 }
 
 const nameOf = (open: bigint, part: string): string => `${open} ${part}`
@@ -39,7 +41,8 @@ export const failed = (cause: unknown = new Error("no space left on device")) =>
 const makeOpens = (entries: Iterable<[string, Entry]> = []): Opens => ({
   entries: new Map(entries),
   commits: [],
-  before: () => Effect.void
+  before: () => Effect.void,
+  after: () => Effect.void
 })
 
 const storeOf = (opens: Opens): OpenStore["Service"] => ({
@@ -58,7 +61,7 @@ const storeOf = (opens: Opens): OpenStore["Service"] => ({
             else opens.entries.set(nameOf(open, part), { open, part, value })
           }
         })
-      )
+      ).pipe(Effect.andThen(Effect.suspend(() => opens.after(changes))))
   }))
 })
 
@@ -73,6 +76,7 @@ export interface Place {
   /** The opens that the present server keeps. */
   readonly opens: () => Opens
   readonly files: ShareStore
+  readonly port: () => number
   /** A client with this ClientGuid. */
   readonly connect: (guid: number, as?: As) => Promise<LeaseClient>
   /**
@@ -131,6 +135,7 @@ export const withRestarts = async (host: string, use: (place: Place) => Promise<
     await use({
       opens: () => opens,
       files: store,
+      port: () => server!.port,
       connect: async (guid, { capabilities = PERSISTENT_HANDLES, share = "data", user = joe } = {}) => {
         const client = new LeaseClient(host, server!.port, guid)
         clients.push(client)
