@@ -30,6 +30,7 @@ export const OpenStoreReason = Schema.TaggedUnion({
   NoOpenStore: ofShare,
   ShareStoreUnsuitable: ofShare,
   InUse: ofStore,
+  NotPrivate: ofStore,
   OtherVersion: ofStore,
   Damaged: {
     ...ofStore,
@@ -51,6 +52,7 @@ export type OpenStoreReason = typeof OpenStoreReason.Type
  * - `ShareStoreUnsuitable`: the files of that share cannot be recognized after a restart (`lastingIdentities` of
  *   `StoreVolume.supports`).
  * - `InUse`: another server uses the store.
+ * - `NotPrivate`: users other than the user of this process and root can read or change it.
  * - `OtherVersion`: another version of this package wrote its content, and this version cannot read it.
  * - `Damaged`: its content is not valid.
  * - `Failed`: it cannot be read or written, such as when its disk is full.
@@ -71,6 +73,9 @@ export class OpenStoreError extends Schema.TaggedError<OpenStoreError>()("OpenSt
         "restart. Serve a folder on a file system that keeps the numbers of its files, such as ext4, XFS or Btrfs",
       InUse: ({ store }) =>
         `the opens in ${store} belong to another server, which still runs: stop it, or give each server its own store`,
+      NotPrivate: ({ store }) =>
+        `other users can read or change the opens in ${store}, and could take files that clients have open: ` +
+        "`chmod 600` the file, and `chown` it to the user of the server",
       OtherVersion: ({ store }) =>
         `the opens in ${store} were written by another version of this package: start that version once more, or ` +
         "remove them, and clients lose the files that they had open",
