@@ -31,6 +31,7 @@ import * as Events from "./Events.ts"
 import * as IdentityStore from "./IdentityStore.ts"
 import type { Identities } from "./IdentityStore.ts"
 import * as Close from "./internal/Command/Close.ts"
+import * as HandOver from "./internal/Command/HandOver.ts"
 import * as Restoring from "./internal/Command/Restoring.ts"
 import * as Accept from "./internal/Connection/Accept.ts"
 import * as Receive from "./internal/Connection/Receive.ts"
@@ -106,6 +107,12 @@ export interface LayerOptions<E = never, R = never> {
    * root is a share: the share with its name in `shares`, otherwise one in memory.
    */
   readonly namespaces?: Namespaces | undefined
+  /**
+   * Which open files a server that stops leaves in its `openStore`, so that the next server gives them back to their
+   * clients: `persistent` ones, or `durable` and resilient ones too, or `none`. The others are closed. Default:
+   * `persistent`.
+   */
+  readonly handOver?: "none" | "persistent" | "durable" | undefined
   /** The NetBIOS name, up to 15 characters. A longer one is a defect. */
   readonly name?: string | undefined
   /** Default: `required`: sessions of users are signed (or encrypted). */
@@ -333,6 +340,7 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
     identity: options.identity ?? IdentityStore.inMemory(),
     leases: new LeaseTable(),
     closeOpen: (open) => Close.end(open, NtStatus.STATUS_NOTIFY_CLEANUP),
+    endOpens: (server) => HandOver.endOpens(server, options.handOver ?? "persistent"),
     meter,
     traced: RequestSpans.hasTracer(context),
     context,

@@ -84,8 +84,8 @@ export interface Place {
    * starts. `change` is what happens between the two.
    */
   readonly crash: (change?: (files: ShareStore, opens: Opens) => Promise<void>) => Promise<void>
-  /** Stops the server, and starts another one. */
-  readonly restart: () => Promise<void>
+  /** Stops the server, and starts another one. `change` is what happens between the two. */
+  readonly restart: (change?: () => void) => Promise<void>
   readonly statistics: () => Promise<Effect.Success<SmbServer.SmbServer["Service"]["statistics"]>>
 }
 
@@ -150,8 +150,9 @@ export const withRestarts = async (host: string, use: (place: Place) => Promise<
         await change?.(store, opens)
         await start()
       },
-      restart: async () => {
+      restart: async (change) => {
         await stop()
+        change?.()
         await start()
       },
       statistics: () => Effect.runPromise(server!.statistics)

@@ -78,6 +78,16 @@ export const end = (open: AnyOpen, notifyStatus: number): Effect.Effect<void> =>
 const releaseFile = (open: FileOpen): Effect.Effect<void> =>
   Effect.ignore(open.server.storeTimeout.run(Scope.close(open.scope, Exit.void), "close"))
 
+/** Gives up an open without closing it for its client: the next server has it. */
+export const release = (open: FileOpen): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    open.closed = true
+    open.stopWaiting?.()
+    open.endWaiting()
+    open.server.opens.delete(open.id)
+    return releaseFile(open)
+  })
+
 const closeFile = (open: FileOpen): Effect.Effect<void, StoreError> =>
   Effect.suspend(() => {
     const { link, stream, table } = open

@@ -155,7 +155,9 @@ const enter = (
   if (kept.deletePending) open.link.deletePending = true
   if (kept.streamDeletePending) stream.deletePending = true
   server.opens.set(id, open)
-  server.kept!.enter(open)
+  // The store had a durable open only for the way from one server to the next.
+  if (kept.persistent) server.kept!.enter(open)
+  else server.kept!.remove(id)
   const lease = kept.lease === undefined ? undefined : leaseOf(server, open, kept.lease, state)
   if (lease !== undefined) {
     lease.opens.add(open)

@@ -42,6 +42,7 @@ type Given = Pick<
   | "identity"
   | "leases"
   | "closeOpen"
+  | "endOpens"
   | "meter"
   | "traced"
 >
@@ -67,6 +68,8 @@ export class ServerState implements Server {
   readonly kept: Keeping<FileOpen> | undefined
   /** Closes an open. A field, because the module that closes imports this one. */
   readonly closeOpen: (open: FileOpen) => Effect.Effect<void>
+  /** Ends all opens when the server stops. */
+  readonly endOpens: (server: Server) => Effect.Effect<void>
   readonly connections: Connections<Connection>
   /** The usage of each user. */
   readonly usages = new UsageTable<Lease>()
@@ -128,6 +131,7 @@ export class ServerState implements Server {
     this.identity = fields.identity
     this.leases = fields.leases
     this.closeOpen = fields.closeOpen
+    this.endOpens = fields.endOpens
     this.meter = fields.meter
     this.traced = fields.traced
     this.context = fields.context
@@ -207,18 +211,14 @@ export class ServerState implements Server {
     })
   }
 
-  /** Closes all opens, and ends all background effects. It waits for a store that hangs for at most `stopTime`. */
+  /** Ends all opens, and all background effects. It waits for a store that hangs for at most `stopTime`. */
   readonly stop: Effect.Effect<void> = Effect.suspend(() => {
     const ending = [...this.ending]
     return this.within(
       Duration.toMillis(Duration.fromInputUnsafe(this.limits.stopTime)),
       Fiber.awaitAll(ending).pipe(
         // This includes the opens that wait for their clients to reconnect.
-        Effect.andThen(
-          Effect.suspend(() =>
-            Effect.forEach([...this.opens.values()], this.closeOpen, { concurrency: "unbounded", discard: true })
-          )
-        )
+        Effect.andThen(Effect.suspend(() => this.endOpens(this)))
       )
     )
   }).pipe(
