@@ -19,6 +19,7 @@ import type { OpenStoreError } from "../Server/OpenStore.ts"
 import * as PrivateFile from "../Server/PrivateFile.ts"
 import type { ShareStore, StoreReason } from "../Server/ShareStore.ts"
 import * as SmbServer from "../Server/SmbServer.ts"
+import * as SqliteOpenStore from "../Server/SqliteOpenStore.ts"
 import * as LocalStore from "../Server/Store/LocalStore.ts"
 import * as MemoryStore from "../Server/Store/MemoryStore.ts"
 import * as UserStore from "../Server/UserStore.ts"
@@ -266,6 +267,8 @@ const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: 
     limits: options.limits,
     dialects: options.dialects,
     guest: options.guest ? "unknown" : "never",
+    openStore: options.openStore === undefined ? undefined : SqliteOpenStore.make(options.openStore),
+    handOver: options.handOver,
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.namespace === undefined ? {} : { namespaces: yield* hosted(options.namespace, options.namespaceFile) })
   })
