@@ -1,6 +1,15 @@
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Effect, FileSystem, Layer, Redacted } from "effect"
-import { FileSystemStore, IdentityStore, KerberosKeys, LocalStore, MemoryStore, SmbServer, UserStore } from "effect-smb"
+import {
+  FileSystemStore,
+  IdentityStore,
+  KerberosKeys,
+  LocalStore,
+  MemoryStore,
+  SmbServer,
+  SqliteOpenStore,
+  UserStore
+} from "effect-smb"
 
 /** Two shares for one user, until the program is stopped. */
 export const main = () => {
@@ -33,6 +42,15 @@ export const careful = Effect.gen(function*() {
   yield* Effect.log(`listening on ${server.host}:${server.port}`)
   return yield* Effect.never
 })
+
+/** Open files outlive this server. */
+export const Available = SmbServer.layer({
+  shares: { data: { store: LocalStore.make("/srv/data"), continuousAvailability: true } }
+}).pipe(Layer.provide([
+  UserStore.layerFromFile("/etc/effect-smb/users"),
+  IdentityStore.layerFromFile("/var/lib/effect-smb/identity.json"),
+  SqliteOpenStore.layer("/var/lib/effect-smb/opens.sqlite")
+]))
 
 /** In a Kerberos realm, such as that of an Active Directory domain. */
 export const inRealm = Effect.gen(function*() {

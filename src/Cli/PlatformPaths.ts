@@ -90,6 +90,9 @@ export const serversFile = (machine = thisMachine()): string => find(configurati
 /** The path of the file that stores the users' identifiers. */
 export const identityFile = (machine = thisMachine()): string => find(stateFolders, "identity.json", machine)
 
+/** The path of the file that stores the opens of continuously available shares. */
+export const opensFile = (machine = thisMachine()): string => find(stateFolders, "opens.sqlite", machine)
+
 /** The path of the lines that were typed in the shell. */
 export const historyFile = (machine = thisMachine()): string => find(stateFolders, "shell-history", machine)
 

@@ -15,9 +15,11 @@ import * as KerberosKeys from "../Auth/KerberosKeys.ts"
 import { fold } from "../Codec/UpCase.ts"
 import type * as Namespace from "../Dfs/Namespace.ts"
 import * as IdentityStore from "../Server/IdentityStore.ts"
+import type { OpenStoreError } from "../Server/OpenStore.ts"
 import * as PrivateFile from "../Server/PrivateFile.ts"
 import type { ShareStore, StoreReason } from "../Server/ShareStore.ts"
 import * as SmbServer from "../Server/SmbServer.ts"
+import * as SqliteOpenStore from "../Server/SqliteOpenStore.ts"
 import * as LocalStore from "../Server/Store/LocalStore.ts"
 import * as MemoryStore from "../Server/Store/MemoryStore.ts"
 import * as UserStore from "../Server/UserStore.ts"
@@ -265,6 +267,8 @@ const run = Effect.fnUntraced(function*(flags: ServeOptions.ServeFlags, shared: 
     limits: options.limits,
     dialects: options.dialects,
     guest: options.guest ? "unknown" : "never",
+    openStore: options.openStore === undefined ? undefined : SqliteOpenStore.make(options.openStore),
+    handOver: options.handOver,
     ...(options.name === undefined ? {} : { name: options.name }),
     ...(options.namespace === undefined ? {} : { namespaces: yield* hosted(options.namespace, options.namespaceFile) })
   })
@@ -293,6 +297,7 @@ export const serve = (
   | UserStore.UserFileError
   | IdentityStore.IdentityError
   | SmbServer.ListenError
+  | OpenStoreError
 > =>
   Effect.scoped(run(flags, shared)).pipe(
     Effect.provide(ServeLog.layer(shared.json)),

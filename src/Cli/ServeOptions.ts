@@ -65,6 +65,7 @@ const ConfiguredShare = Schema.Union([
     hidden: Schema.optionalKey(Schema.Boolean),
     readOnly: Schema.optionalKey(Schema.Boolean),
     encrypt: Schema.optionalKey(Schema.Boolean),
+    continuousAvailability: Schema.optionalKey(Schema.Boolean),
     accessBasedEnumeration: Schema.optionalKey(Schema.Boolean),
     guest: Schema.optionalKey(Schema.Boolean),
     administrators: Schema.optionalKey(Schema.Boolean),
@@ -90,6 +91,8 @@ export const Configuration = Schema.Struct({
   readOnly: Schema.optionalKey(Schema.Boolean),
   mapNames: Schema.optionalKey(Schema.Boolean),
   shortNames: Schema.optionalKey(Schema.Boolean),
+  openStore: Schema.optionalKey(Schema.String),
+  handOver: Schema.optionalKey(Schema.Literals(["none", "persistent", "durable"])),
   limits: Schema.optionalKey(ConfiguredLimits)
 })
 
@@ -200,6 +203,9 @@ export interface ServeOptions {
   readonly encryption: "required" | "enabled" | "disabled"
   readonly dialects: ReadonlyArray<Smb2Dialect>
   readonly guest: boolean
+  /** The file of the opens that outlive the server; `undefined` if no open does. */
+  readonly openStore: string | undefined
+  readonly handOver: "none" | "persistent" | "durable"
   readonly limits: Partial<Limits.Limits>
 }
 
@@ -262,6 +268,9 @@ export const resolve = Effect.fnUntraced(function*(
   const dialects = offered.filter((dialect): dialect is Smb2Dialect => dialect !== "NT1")
   if (dialects.length < offered.length) return yield* usage("serve speaks no SMB 1: leave nt1 out of --dialect")
   const readOnly = flags.readOnly || configuration.readOnly === true
+  const handOver = configuration.handOver ?? "persistent"
+  const outlives = handOver === "durable" ||
+    [...shares.values()].some(({ continuousAvailability }) => continuousAvailability === true)
   const signing = Option.getOrUndefined(shared.signing) ?? configuration.signing ?? "required"
   const encryption = Option.getOrUndefined(shared.encryption) ?? configuration.encryption ?? "if-offered"
   return {
@@ -282,6 +291,8 @@ export const resolve = Effect.fnUntraced(function*(
     encryption: encryptions[encryption],
     dialects,
     guest: shared.guest || configuration.guest === true,
+    openStore: below(configuration.openStore) ?? (outlives ? PlatformPaths.opensFile() : undefined),
+    handOver,
     limits: configuration.limits ?? {}
   }
 })

@@ -284,6 +284,30 @@ export const storeFailed = (
   )
 
 /**
+ * An open of an earlier server could not be restored, and its client gets STATUS_OBJECT_NAME_NOT_FOUND.
+ *
+ * @since 0.2.0
+ */
+export const openNotRestored = (share: string, path: StorePath, why: string): Effect.Effect<void> =>
+  told(
+    Effect.logWarning(`an open file of the server before this one is lost: ${why}`),
+    "open not restored",
+    { share, path: path.join("\\") }
+  )
+
+/**
+ * The `OpenStore` failed; `more` earlier faults have no line. New opens are not persistent until it works again.
+ *
+ * @since 0.2.0
+ */
+export const opensNotKept = (error: StoreError, more: number): Effect.Effect<void> =>
+  told(
+    Effect.logError("the persistent opens could not be written", ...(error.cause === undefined ? [] : [error.cause])),
+    "opens not kept",
+    { reason: error.reason._tag, ...also(more) }
+  )
+
+/**
  * The user store failed, and no user could be looked up; `more` earlier faults have no line.
  *
  * @since 0.2.0

@@ -85,13 +85,18 @@ export interface Limits {
   /** How long a durable open outlives its connection, at most. */
   readonly durableTime: Duration.Input
   /**
+   * How long a persistent open outlives its connection, or its server, at most. During that time it keeps other clients
+   * from the file. After a restart the time begins with the new server.
+   */
+  readonly persistentTime: Duration.Input
+  /**
    * How long a resilient open outlives its connection, at most (MaxResiliencyTimeout, MS-SMB2 3.3.5.15.9). During that
    * time it keeps other clients from the file. A client that asks for more is refused.
    */
   readonly resilientTime: Duration.Input
   /**
    * Durable and resilient opens of all clients that wait for their clients to reconnect. Further opens are closed with their
-   * connection.
+   * connection. Also the number of persistent opens, waiting or not: no further open becomes persistent.
    */
   readonly durables: number
   /** The same for one user. */
@@ -162,6 +167,7 @@ export const defaults: Limits = {
   idleTime: "15 minutes",
   breakTime: "35 seconds",
   durableTime: "5 minutes",
+  persistentTime: "5 minutes",
   resilientTime: "5 minutes",
   durables: 16_384,
   userDurables: 8192,

@@ -91,6 +91,39 @@ export const absentOpens = gauge(
  * @category files
  * @since 0.2.0
  */
+export const reclaimedOpens = counter(
+  "reclaimed_opens",
+  "{file}",
+  "Opens that clients got back after they had lost their connection, by kind: durable, persistent or resilient",
+  ["kind"]
+)
+
+/**
+ * @category files
+ * @since 0.2.0
+ */
+export const expiredOpens = counter(
+  "expired_opens",
+  "{file}",
+  "Opens that were closed because their client did not return in time, by kind: durable, persistent or resilient",
+  ["kind"]
+)
+
+/**
+ * @category files
+ * @since 0.2.0
+ */
+export const restoredOpens = counter(
+  "restored_opens",
+  "{file}",
+  "Opens of an earlier server, by outcome: restored, or lost if the file is not there any more",
+  ["outcome"]
+)
+
+/**
+ * @category files
+ * @since 0.2.0
+ */
 export const locks = gauge("locks", "{lock}", "Byte ranges that are locked")
 
 /**

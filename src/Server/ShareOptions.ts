@@ -19,6 +19,13 @@ export interface ShareOptions {
   /** Sessions that cannot encrypt are refused. */
   readonly encrypt?: boolean | undefined
   /**
+   * Whether clients of dialect 3.x can have persistent opens: those outlive the server, in an `OpenStore`, and clients
+   * get them back from the server that starts after it (docs/server.md, Continuous availability). The store must
+   * recognize its files after a restart (`lastingIdentities`), and the users need the same SIDs after it
+   * (`IdentityStore`). Default: false.
+   */
+  readonly continuousAvailability?: boolean | undefined
+  /**
    * Listings show only files that the user may read, if the store keeps security descriptors. Costs one open per entry.
    */
   readonly accessBasedEnumeration?: boolean | undefined

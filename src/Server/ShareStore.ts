@@ -282,6 +282,11 @@ export interface StoreVolume {
     readonly sparse: boolean
     /** Whether the store keeps the blob `ObjectId`. Absent: false. */
     readonly objectIds?: boolean | undefined
+    /**
+     * Whether a later process that serves the same files gives each of them the same `identity`, and no other file has
+     * ever the identity of one of them. Without it, no share of the store can be continuously available. Absent: false.
+     */
+    readonly lastingIdentities?: boolean | undefined
   }
   readonly readOnly: boolean
 }

@@ -11,6 +11,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -30,9 +31,12 @@ import * as Events from "./Events.ts"
 import * as IdentityStore from "./IdentityStore.ts"
 import type { Identities } from "./IdentityStore.ts"
 import * as Close from "./internal/Command/Close.ts"
+import * as HandOver from "./internal/Command/HandOver.ts"
+import * as Restoring from "./internal/Command/Restoring.ts"
 import * as Accept from "./internal/Connection/Accept.ts"
 import * as Receive from "./internal/Connection/Receive.ts"
 import * as RequestSpans from "./internal/Connection/RequestSpans.ts"
+import * as ClaimedOpens from "./internal/State/ClaimedOpens.ts"
 import type * as DfsHost from "./internal/State/DfsHost.ts"
 import { FileTables } from "./internal/State/FileTables.ts"
 import { LeaseTable } from "./internal/State/LeaseTable.ts"
@@ -42,6 +46,7 @@ import { ServerState } from "./internal/State/ServerState.ts"
 import { securityOf } from "./internal/State/ShareSecurity.ts"
 import { StoreTimeout, withTimeout } from "./internal/State/StoreTimeout.ts"
 import * as Limits from "./Limits.ts"
+import { OpenStore, OpenStoreError } from "./OpenStore.ts"
 import type { ShareOptions } from "./ShareOptions.ts"
 import type { ShareStore } from "./ShareStore.ts"
 import * as MemoryStore from "./Store/MemoryStore.ts"
@@ -93,10 +98,21 @@ export interface LayerOptions<E = never, R = never> {
   readonly kerberos?: KerberosKeys | undefined
   readonly shares: Record<string, Share<E, R>>
   /**
+   * Keeps the persistent opens of shares with `continuousAvailability`, for the server that starts after this one.
+   * `layer` takes it from the context, if it is there. No other server may use it at the same time.
+   */
+  readonly openStore?: OpenStore["Service"] | undefined
+  /**
    * The DFS namespaces to host. The value of a `SubscriptionRef` can change at any time, and sessions continue. Each
    * root is a share: the share with its name in `shares`, otherwise one in memory.
    */
   readonly namespaces?: Namespaces | undefined
+  /**
+   * Which open files a server that stops leaves in its `openStore`, so that the next server gives them back to their
+   * clients: `persistent` ones, or `durable` and resilient ones too, or `none`. The others are closed. Default:
+   * `persistent`.
+   */
+  readonly handOver?: "none" | "persistent" | "durable" | undefined
   /** The NetBIOS name, up to 15 characters. A longer one is a defect. */
   readonly name?: string | undefined
   /** Default: `required`: sessions of users are signed (or encrypted). */
@@ -263,7 +279,7 @@ const listen = (server: Net.Server, host: string, port: number): Effect.Effect<N
  */
 export const make = Effect.fnUntraced(function*<E = never, R = never>(
   options: Options<E, R>
-): Effect.fn.Return<SmbServer["Service"], E | ListenError, R | Scope.Scope> {
+): Effect.fn.Return<SmbServer["Service"], E | ListenError | OpenStoreError, R | Scope.Scope> {
   Arguments.assertOptions({
     port: [anyPort, options.port],
     name: [netbiosName, options.name],
@@ -301,6 +317,7 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
       Stream.runForEach(SubscriptionRef.changes(changing), () => hostRoots(dfs!, shares, addShare))
     )
   }
+  const claimed = yield* ClaimedOpens.claim(shares.values(), options.openStore)
   const now = FileTime.fromMillis(yield* Clock.currentTimeMillis)
   const host = options.host ?? "0.0.0.0"
   const state = new ServerState({
@@ -323,14 +340,23 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
     identity: options.identity ?? IdentityStore.inMemory(),
     leases: new LeaseTable(),
     closeOpen: (open) => Close.end(open, NtStatus.STATUS_NOTIFY_CLEANUP),
+    endOpens: (server) => HandOver.endOpens(server, options.handOver ?? "persistent"),
     meter,
     traced: RequestSpans.hasTracer(context),
     context,
     // Not predictable, and within 32 bits: some clients keep only that many.
-    firstSession: BigInt((randomBytes(4).readUInt32LE() >>> 1) + 1)
+    firstSession: BigInt((randomBytes(4).readUInt32LE() >>> 1) + 1),
+    firstOpen: ClaimedOpens.firstOpen(BigInt(randomBytes(4).readUInt32LE() >>> 2), claimed?.records ?? []),
+    commit: claimed === undefined ? undefined : (changes) => storeTimeout.run(claimed.commit(changes), "commit")
   })
   yield* Effect.acquireRelease(Effect.sync(() => meter.observe(state)), (end) => Effect.sync(end))
   yield* Effect.forkScoped(Accept.endIdle(state))
+  if (claimed !== undefined) {
+    yield* Effect.mapError(
+      Restoring.restore(state, claimed.records),
+      (cause) => new OpenStoreError({ reason: { _tag: "Failed", store: claimed.place, cause } })
+    )
+  }
   const direct = options.receive !== "events" && (yield* Receive.available)
   const server = Net.createServer({ pauseOnConnect: true }, (socket) => Accept.attach(state, socket, direct))
   const address = yield* Effect.acquireRelease(
@@ -385,14 +411,15 @@ export const layer = <E = never, R = never>(
   options: LayerOptions<E, R>
 ): Layer.Layer<
   SmbServer,
-  E | ListenError,
+  E | ListenError | OpenStoreError,
   Exclude<R, Scope.Scope> | UserStore | IdentityStore.IdentityStore
 > =>
   Layer.effect(
     SmbServer,
     Effect.flatMap(
-      Effect.all([UserStore, IdentityStore.IdentityStore]),
-      ([users, identity]) => make({ ...options, users, identity })
+      Effect.all([UserStore, IdentityStore.IdentityStore, Effect.serviceOption(OpenStore)]),
+      ([users, identity, openStore]) =>
+        make({ ...options, users, identity, openStore: options.openStore ?? Option.getOrUndefined(openStore) })
     )
   )
 
@@ -447,7 +474,7 @@ export const layerConfig = <E = never, R = never>(
   configured: Config.Wrap<Configurable> = config
 ): Layer.Layer<
   SmbServer,
-  E | ListenError | Config.ConfigError,
+  E | ListenError | OpenStoreError | Config.ConfigError,
   Exclude<R, Scope.Scope> | UserStore | IdentityStore.IdentityStore
 > =>
   Layer.unwrap(

@@ -137,7 +137,8 @@ const makeRequest = (
   // A 2.0.2 or 2.1 client sends none (MS-SMB2 2.2.3).
   if (newest >= Dialect.SMB_3_0) {
     capabilities = Capabilities.SMB2_GLOBAL_CAP_DFS | Capabilities.SMB2_GLOBAL_CAP_LEASING |
-      Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU | (encrypts ? Capabilities.SMB2_GLOBAL_CAP_ENCRYPTION : 0)
+      Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU | Capabilities.SMB2_GLOBAL_CAP_PERSISTENT_HANDLES |
+      (encrypts ? Capabilities.SMB2_GLOBAL_CAP_ENCRYPTION : 0)
   }
   const contexts: Array<Negotiate.NegotiateContext> = []
   if (newest >= Dialect.SMB_3_1_1) {

@@ -11,6 +11,7 @@ const files = {
   configuration: PlatformPaths.configurationFile,
   users: PlatformPaths.usersFile,
   identity: PlatformPaths.identityFile,
+  opens: PlatformPaths.opensFile,
   cache: PlatformPaths.compileCache
 }
 
@@ -20,6 +21,7 @@ const of = (machine: PlatformPaths.Machine): Paths => ({
   configuration: files.configuration(machine),
   users: files.users(machine),
   identity: files.identity(machine),
+  opens: files.opens(machine),
   cache: files.cache(machine)
 })
 
@@ -42,12 +44,14 @@ const mac = {
   configuration: `${library}/Application Support/effect-smb/config.json`,
   users: `${library}/Application Support/effect-smb/users`,
   identity: `${library}/Application Support/effect-smb/identity.json`,
+  opens: `${library}/Application Support/effect-smb/opens.sqlite`,
   cache: `${library}/Caches/effect-smb`
 }
 const usual = {
   configuration: "/home/joe/.config/effect-smb/config.json",
   users: "/home/joe/.config/effect-smb/users",
   identity: "/home/joe/.local/state/effect-smb/identity.json",
+  opens: "/home/joe/.local/state/effect-smb/opens.sqlite",
   cache: "/home/joe/.cache/effect-smb"
 }
 
@@ -62,6 +66,7 @@ const rows: ReadonlyArray<Row> = [
       configuration: "/x/config/effect-smb/config.json",
       users: "/x/config/effect-smb/users",
       identity: "/x/state/effect-smb/identity.json",
+      opens: "/x/state/effect-smb/opens.sqlite",
       cache: "/x/cache/effect-smb"
     }
   },
@@ -82,6 +87,7 @@ const rows: ReadonlyArray<Row> = [
       configuration: "/dev/null/.config/effect-smb/config.json",
       users: "/dev/null/.config/effect-smb/users",
       identity: "/dev/null/.local/state/effect-smb/identity.json",
+      opens: "/dev/null/.local/state/effect-smb/opens.sqlite",
       cache: undefined
     }
   },
@@ -124,6 +130,7 @@ const rows: ReadonlyArray<Row> = [
       configuration: "D:\\Profiles\\joe\\Roaming\\effect-smb\\config.json",
       users: "D:\\Profiles\\joe\\Roaming\\effect-smb\\users",
       identity: "C:\\Users\\joe\\AppData\\Local\\effect-smb\\identity.json",
+      opens: "C:\\Users\\joe\\AppData\\Local\\effect-smb\\opens.sqlite",
       cache: "C:\\Users\\joe\\AppData\\Local\\effect-smb\\Cache"
     }
   },
@@ -136,6 +143,7 @@ const rows: ReadonlyArray<Row> = [
       configuration: "C:\\Users\\joe\\AppData\\Roaming\\effect-smb\\config.json",
       users: "C:\\Users\\joe\\AppData\\Roaming\\effect-smb\\users",
       identity: "C:\\Users\\joe\\AppData\\Local\\effect-smb\\identity.json",
+      opens: "C:\\Users\\joe\\AppData\\Local\\effect-smb\\opens.sqlite",
       cache: "C:\\Users\\joe\\AppData\\Local\\effect-smb\\Cache"
     }
   },

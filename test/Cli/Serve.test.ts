@@ -13,6 +13,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as PlatformPaths from "../../src/Cli/PlatformPaths.ts"
 import { main } from "../command.ts"
+import { LeaseClient } from "../Server/LeaseClient.ts"
+import { granted, joe, PERSISTENT, PERSISTENT_HANDLES, reconnect, request } from "../Server/Restarts.ts"
 import * as CommandLine from "./commandLine.ts"
 
 interface Run {
@@ -507,6 +509,52 @@ describe.skipIf(process.platform === "win32")("effect-smb serve", () => {
       for (let i = 0; i < flushed; i++) {
         assert.isTrue(bytes.subarray(i * 100_000, (i + 1) * 100_000).equals(piece(i)), `piece ${i}`)
       }
+    })
+  )
+
+  live(
+    "keeps the opens of a continuously available share over SIGKILL, and refuses a second server with the same file",
+    Effect.gen(function*() {
+      const home = yield* folder
+      const config = join(home, "smb.json")
+      const opens = PlatformPaths.opensFile({ ...PlatformPaths.thisMachine(), env: folders(home), home })
+      yield* Effect.promise(async () => {
+        await mkdir(join(home, "files"))
+        await mkdir(join(home, "more"))
+        const shares = { files: { folder: "files", continuousAvailability: true } }
+        await writeFile(config, JSON.stringify({ shares, signing: "if-required" }), { mode: 0o644 })
+      })
+      const args = ["--json", "--config", config, "--user", "joe"]
+      const env = { SMB_PASSWORD: "secret" }
+      const connect = (port: number) =>
+        Effect.acquireRelease(
+          Effect.promise(async () => {
+            const client = new LeaseClient("127.0.0.1", port, 1)
+            client.capabilities = PERSISTENT_HANDLES
+            assert.isTrue(await client.begin("files", joe))
+            return client
+          }),
+          (client) => Effect.sync(() => client.close())
+        )
+      const first = yield* serve(home, args, env)
+      const lost = yield* connect((yield* listening(first)).port)
+      const open = yield* Effect.promise(() => lost.create("a", [request(1)]))
+      assert.strictEqual(granted(open)?.flags, PERSISTENT)
+      assert.isTrue(existsSync(opens))
+      // The folder is free, so only the file of the opens is in the way.
+      const other = join(home, "other.json")
+      yield* Effect.promise(() =>
+        writeFile(other, JSON.stringify({ shares: { more: "more" }, openStore: opens }), { mode: 0o644 })
+      )
+      const second = yield* refused(home, ["--config", other, "--guest"])
+      assert.match(second.stderr, /opens\.sqlite belong to another server, which still runs/)
+      assert.deepStrictEqual([second.code, second.stderr.trim().split("\n").length], [1, 1])
+      first.child.kill("SIGKILL")
+      yield* ended(first)
+      const next = yield* serve(home, args, env)
+      const again = yield* connect((yield* listening(next)).port)
+      const back = yield* Effect.promise(() => again.create("a", [reconnect(open, 1)]))
+      assert.deepInclude(back, { status: 0, fileId: open.fileId })
     })
   )
 

@@ -174,9 +174,9 @@ describe("the lease that a CREATE asks for", () => {
 
 describe("the durable open that a CREATE asks for", () => {
   const guid = (digits: string) => digits.repeat(16)
-  const made2 = { version: 2, timeout: 5000, createGuid: guid("ab") }
-  const back1 = { id: 11n, volatileId: 12n, version: 1, createGuid: undefined }
-  const back2 = { id: 11n, volatileId: 12n, version: 2, createGuid: guid("cd") }
+  const made2 = { version: 2, timeout: 5000, createGuid: guid("ab"), persistent: false }
+  const back1 = { id: 11n, volatileId: 12n, version: 1, createGuid: undefined, persistent: false }
+  const back2 = { id: 11n, volatileId: 12n, version: 2, createGuid: guid("cd"), persistent: false }
 
   // 3.3.5.9.6, 3.3.5.9.7, 3.3.5.9.10, 3.3.5.9.12.
   const table: ReadonlyArray<readonly [string, ReadonlyArray<Context.Request>, number, unknown, unknown?]> = [
@@ -184,6 +184,8 @@ describe("the durable open that a CREATE asks for", () => {
     ["version 1 in 3.1.1", [durable1], SMB_3_1_1, { version: 1 }],
     ["version 2 before 3.0", [durable2], SMB_2_1, undefined],
     ["version 2", [durable2], SMB_3_0, made2],
+    ["a persistent one", [{ ...durable2, flags: 2 }], SMB_3_0, { ...made2, persistent: true }],
+    ["a persistent one again", [{ ...again2, flags: 2 }], SMB_3_0, undefined, { ...back2, persistent: true }],
     ["both versions", [durable1, durable2], SMB_3_0, invalid],
     ["both versions before 3.0", [durable1, durable2], SMB_2_1, invalid],
     ["version 1 with a reconnect of version 2 before 3.0", [durable1, again2], SMB_2_1, invalid],
@@ -217,8 +219,15 @@ describe("the contexts of the response", () => {
   }
   const owner = { clientGuid: "", owner: "" }
   const granted: Context.Response = { _tag: "ResponseLease", leaseKey: key(1), leaseState: 1, leaseFlags: 0 }
-  const second = { ...owner, version: 2, createGuid: "", timeout: 5000, resilient: false } as const
-  const first = { ...owner, version: 1, createGuid: undefined, timeout: 60_000, resilient: false } as const
+  const second = { ...owner, version: 2, createGuid: "", timeout: 5000, resilient: false, persistent: false } as const
+  const first = {
+    ...owner,
+    version: 1,
+    createGuid: undefined,
+    timeout: 60_000,
+    resilient: false,
+    persistent: false
+  } as const
 
   it("are those that the request asks for", () => {
     assert.deepStrictEqual(CreateContexts.answer(nothing, has), [])
@@ -249,7 +258,11 @@ describe("the contexts of the response", () => {
     assert.deepStrictEqual<unknown>(CreateContexts.answer(nothing, { ...has, durable: second }), [
       { _tag: "DurableHandleResponseV2", timeout: 5000, flags: 0 }
     ])
-    const reconnect = { id: 1n, volatileId: 1n, version: 1, createGuid: undefined } as const
+    assert.deepStrictEqual<unknown>(
+      CreateContexts.answer(nothing, { ...has, durable: { ...second, persistent: true } }),
+      [{ _tag: "DurableHandleResponseV2", timeout: 5000, flags: 2 }]
+    )
+    const reconnect = { id: 1n, volatileId: 1n, version: 1, createGuid: undefined, persistent: false } as const
     assert.deepStrictEqual(CreateContexts.answer({ ...nothing, reconnect }, { ...has, durable: first }), [])
   })
 })

@@ -85,6 +85,11 @@ export class LeaseClient extends RawClient {
   /** Set the SMB2_FLAGS_REPLAY_OPERATION flag in the next requests. */
   replay = false
   channelSequence = 0
+  /** The capabilities that its NEGOTIATE names. */
+  capabilities = 0
+  /** The capabilities in the response, and those of the share. */
+  serverCapabilities = 0
+  shareCapabilities = 0
   private readonly heard: Array<Break> = []
 
   constructor(host: string, port: number, guid: number) {
@@ -95,16 +100,17 @@ export class LeaseClient extends RawClient {
   /** Logs on as a user and connects to a share. */
   async begin(share: string, credential: Credentials.Credential): Promise<boolean> {
     const clientGuid = key(this.guid)
-    await this.ask({
+    const negotiated = await this.ask({
       _tag: "NEGOTIATE",
       body: {
         securityMode: SecurityMode.SMB2_NEGOTIATE_SIGNING_ENABLED,
-        capabilities: 0,
+        capabilities: this.capabilities,
         clientGuid,
         dialects: [Dialect.SMB_3_0],
         negotiateContexts: []
       }
     })
+    this.serverCapabilities = negotiated?.readUInt32LE(88) ?? 0
     const logon = await Effect.runPromise(
       Effect.scoped(Authenticator.makeNtlm().make(credential, { server: "server" }))
     )
@@ -128,6 +134,7 @@ export class LeaseClient extends RawClient {
     }
     const path = `\\\\server\\${share}`
     const tree = await this.ask({ _tag: "TREE_CONNECT", body: { flags: 0, path, treeConnectContexts: [] } })
+    this.shareCapabilities = tree !== undefined && statusOf(tree) === 0 ? tree.readUInt32LE(72) : 0
     this.treeId = tree?.readUInt32LE(36) ?? 0
     return statusOf(tree) === 0
   }

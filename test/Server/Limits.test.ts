@@ -21,6 +21,7 @@ import { Fsctl } from "../../src/Smb2/Message/Fsctl.ts"
 import * as Message from "../../src/Smb2/Message/Message.ts"
 import { RawClient, statusOf } from "./RawClient.ts"
 import * as Requests from "./requests.ts"
+import { reconnect, request, withRestarts } from "./Restarts.ts"
 
 const { NtStatus } = Status
 const host = "127.0.36.12"
@@ -579,6 +580,21 @@ const tests: { readonly [K in keyof Limits.Limits]: readonly [words: string, run
         assert.strictEqual(await opens(), 1)
         assert.isTrue(await until(async () => await opens() === 0))
       })
+  ],
+
+  persistentTime: [
+    "a persistent open is closed when its client has not returned after this time, also after a restart",
+    () =>
+      withRestarts(host, async ({ connect, crash, statistics }) => {
+        const one = await connect(1)
+        const open = await one.create("a", [request(1)])
+        assert.strictEqual(open.status, 0)
+        await crash()
+        assert.isTrue(await until(async () => (await statistics()).opens === 0))
+        const again = await connect(1)
+        const late = await again.create("a", [reconnect(open, 1)])
+        assert.strictEqual(late.status, NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+      }, { limits: { persistentTime: "100 millis" } })
   ],
 
   resilientTime: [

@@ -36,11 +36,12 @@ const {
   SMB2_GLOBAL_CAP_DFS: DFS,
   SMB2_GLOBAL_CAP_ENCRYPTION: ENCRYPTION,
   SMB2_GLOBAL_CAP_LARGE_MTU: LARGE_MTU,
-  SMB2_GLOBAL_CAP_LEASING: LEASING
+  SMB2_GLOBAL_CAP_LEASING: LEASING,
+  SMB2_GLOBAL_CAP_PERSISTENT_HANDLES: PERSISTENT_HANDLES
 } = Capabilities
 
 describe("a NEGOTIATE", () => {
-  const three = DFS | LEASING | LARGE_MTU
+  const three = DFS | LEASING | LARGE_MTU | PERSISTENT_HANDLES
   const all = [
     "PreauthIntegrityCapabilities",
     "EncryptionCapabilities",

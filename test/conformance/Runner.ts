@@ -17,6 +17,8 @@ export interface Row {
   readonly smbd: string
   readonly gate: string
   readonly seconds: number
+  /** The share of the server that it is for. Default: `share`. */
+  readonly share?: string
 }
 
 /** How a test went. */
@@ -264,12 +266,16 @@ const byAdministrator: ReadonlySet<string> = new Set([
 ])
 
 /** The arguments of smbtorture for a test. Remote procedure calls are made by an administrator, as on Windows. */
-const argumentsOf = (name: string, host: string, port: number): ReadonlyArray<string> => {
+const argumentsOf = (
+  { share = "share", test: name }: Row,
+  host: string,
+  port: number
+): ReadonlyArray<string> => {
   const variant = variantOf(name)
   const test = variant?.test ?? name
   const rpc = test.startsWith("rpc.")
   return [
-    rpc ? `ncacn_np:${host}` : `//${host}/share`,
+    rpc ? `ncacn_np:${host}` : `//${host}/${share}`,
     "-p",
     String(port),
     rpc || byAdministrator.has(test) ? "-Uadm%secret" : "-Ujoe%secret",
@@ -290,7 +296,7 @@ const torture = (
 ): Promise<Omit<Outcome, "seconds">> =>
   new Promise((resolve) => {
     const folder = makeFolder()
-    const child = start(program!, [...before, ...argumentsOf(row.test, host, port)], folder)
+    const child = start(program!, [...before, ...argumentsOf(row, host, port)], folder)
     child.stdin.end()
     let output = ""
     child.stdout.on("data", (chunk: Buffer) => output += chunk.toString())

@@ -5,6 +5,7 @@
  */
 import { Effect, Exit, Redacted, Scope } from "effect"
 import { createInterface } from "node:readline"
+import * as OpenStore from "../../src/Server/OpenStore.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
@@ -25,10 +26,12 @@ const fresh = (signing: "enabled" | "required") =>
     guest: "anonymous",
     // One test only fails to log on, again and again.
     limits: { logonAttempts: 1_000_000, refusedLogons: 1_000_000, addressRefusedLogons: 1_000_000 },
+    openStore: OpenStore.inMemory(),
     shares: {
       ...Object.fromEntries(
         (names.length === 0 ? ["share", "share2"] : names).map((name) => [name, MemoryStore.make()])
       ),
+      available: { store: MemoryStore.make(), continuousAvailability: true },
       hideunread: { store: MemoryStore.make(), accessBasedEnumeration: true }
     }
   })

@@ -146,7 +146,8 @@ const build = (
         extendedAttributes: lasts,
         reparsePoints: lasts,
         sparse: true,
-        objectIds: lasts
+        objectIds: lasts,
+        lastingIdentities: volume.identitiesLast
       },
       readOnly: readOnly || isReadOnly
     }

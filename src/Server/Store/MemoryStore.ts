@@ -192,7 +192,8 @@ const build = (options: MemoryStoreOptions, madeAt: bigint): ShareStore => {
         extendedAttributes: true,
         reparsePoints: true,
         sparse: true,
-        objectIds: true
+        objectIds: true,
+        lastingIdentities: true
       },
       readOnly
     })),

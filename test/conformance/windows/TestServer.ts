@@ -8,6 +8,7 @@ import * as SmbClient from "../../../src/Client/SmbClient.ts"
 import * as SecurityDescriptor from "../../../src/Codec/SecurityDescriptor.ts"
 import type { Namespace } from "../../../src/Dfs/Namespace.ts"
 import * as TcpTransport from "../../../src/Layers/TcpTransport.ts"
+import type { OpenStoreError } from "../../../src/Server/OpenStore.ts"
 import type { ShareStore } from "../../../src/Server/ShareStore.ts"
 import * as SmbServer from "../../../src/Server/SmbServer.ts"
 import * as LocalStore from "../../../src/Server/Store/LocalStore.ts"
@@ -100,7 +101,7 @@ export const make = (
   place: Place,
   kind: Store,
   { mapNames = true, options, shares = [] }: Additions = {}
-): Effect.Effect<void, SmbServer.ListenError, Scope.Scope> =>
+): Effect.Effect<void, SmbServer.ListenError | OpenStoreError, Scope.Scope> =>
   Effect.gen(function*() {
     const store = yield* makeStores(kind, mapNames)
     const basic = yield* store("SMBBasic")

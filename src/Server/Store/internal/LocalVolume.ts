@@ -105,6 +105,12 @@ export class Volume {
     return this.#lasts
   }
 
+  /** Whether another process gives its files the same identities, and gives none of them to another file. */
+  get identitiesLast(): boolean {
+    // The first change of a file of an overlay gives it another identity.
+    return this.#lasts && this.birthIsSteady && !this.copiesUp
+  }
+
   /** Whether it describes an open file without a disk, a network or another process (`Local.isPromptType`). */
   get prompt(): boolean {
     return this.calls.prompt

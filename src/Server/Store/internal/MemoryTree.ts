@@ -5,6 +5,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { randomUUID } from "node:crypto"
 import * as FileTime from "../../../Codec/FileTime.ts"
 import {
   type Blob,
@@ -78,6 +79,8 @@ export const step = <A>(body: (now: bigint) => A): Effect.Effect<A, StoreError> 
 /** A tree with an empty root, for at most `capacity` bytes. */
 export const make = (capacity: number, readOnly: boolean, madeAt: bigint) => {
   let used = 0
+  /** No other store has a file with one of the identities of this one. */
+  const store = randomUUID()
   /** The files by the ids in their `ObjectId`. */
   const objectIds = new Map<string, Inode>()
   // NTFS reserves the low numbers, and for clients 0 means that the file has no number.
@@ -157,6 +160,8 @@ export const make = (capacity: number, readOnly: boolean, madeAt: bigint) => {
     return parentOf(path).inode.entries.get(StoreNames.fold(path.at(-1)!)) ?? refuse("NotFound")
   }
 
+  const identityOf = ({ id }: Inode): string => `${store}:${id}`
+
   const describe = (entry: Entry, data: Data = entry.inode.data): StoreNode => {
     const { inode } = entry
     const reparseTag = Attributes.reparseTagOf(inode.blobs.get("ReparsePoint"))
@@ -164,7 +169,7 @@ export const make = (capacity: number, readOnly: boolean, madeAt: bigint) => {
     return {
       name: entry.name,
       id: inode.id,
-      identity: String(inode.id),
+      identity: identityOf(inode),
       type,
       size: data.pages.size,
       allocationSize: BigInt(data.pages.allocated),
@@ -181,7 +186,7 @@ export const make = (capacity: number, readOnly: boolean, madeAt: bigint) => {
 
   /** Refuses a name that now stands for another file. */
   const expect = ({ inode }: Entry, identity: string | undefined) => {
-    if (identity !== undefined && identity !== String(inode.id)) refuse("Stale")
+    if (identity !== undefined && identity !== identityOf(inode)) refuse("Stale")
   }
 
   /** A change of the data is an access too (MS-FSA 2.1.4.17). */

@@ -78,6 +78,16 @@ export const end = (open: AnyOpen, notifyStatus: number): Effect.Effect<void> =>
 const releaseFile = (open: FileOpen): Effect.Effect<void> =>
   Effect.ignore(open.server.storeTimeout.run(Scope.close(open.scope, Exit.void), "close"))
 
+/** Gives up an open without closing it for its client: the next server has it. */
+export const release = (open: FileOpen): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    open.closed = true
+    open.stopWaiting?.()
+    open.endWaiting()
+    open.server.opens.delete(open.id)
+    return releaseFile(open)
+  })
+
 const closeFile = (open: FileOpen): Effect.Effect<void, StoreError> =>
   Effect.suspend(() => {
     const { link, stream, table } = open
@@ -122,6 +132,8 @@ const settle = (open: FileOpen): Effect.Effect<void, StoreError> =>
         if (goes) link.deletePending = false
         if (streamGoes) stream.deletePending = false
         table.release(stream, link)
+        // Until here, the next server would have carried out the deletion.
+        open.server.kept?.forget(open)
       })
     )
   })
@@ -162,6 +174,13 @@ const remove = (open: FileOpen, wholly: boolean): Effect.Effect<void, StoreError
   )
 }
 
+/** Every open of a name, or of a stream, carries out its deletion if it is the last one. */
+export const deletionChanged = ({ link, server: { kept }, stream }: FileOpen): void => {
+  if (kept === undefined) return
+  kept.linkChanged(link)
+  if (stream.name !== "") { for (const other of stream.opens) kept.changed(other) }
+}
+
 /**
  * Marks an open for deletion: the name that it was opened by, or its named stream. The name or stream cannot be opened
  * any more, and its watchers are told. The file's other names stay.
@@ -174,6 +193,7 @@ export const markDeleted = (open: FileOpen): void => {
     link.deletePending = true
     link.deletedUnder = open.parentLeaseKey
   } else stream.deletePending = true
+  deletionChanged(open)
   // Clients with cached handles close them now.
   for (const lease of Array.from(stream.leases)) {
     const concerned = !isFile || Array.from(lease.opens).some((other) => other.link === link)

@@ -2,9 +2,10 @@
  * Create contexts (MS-SMB2 3.3.5.9.1 to 3.3.5.9.15): a CREATE's request outside its fixed fields, and their responses.
  */
 import * as Codec from "../../../Codec/Codec.ts"
+import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import * as Sd from "../../../Codec/SecurityDescriptor.ts"
-import { Dialect, OplockLevel } from "../../../Smb2/Message/Constants.ts"
+import { Dialect, DurableHandleFlags, OplockLevel } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
 import type * as Context from "../../../Smb2/Message/CreateContext.ts"
 import type { StoreNode } from "../../ShareStore.ts"
@@ -36,12 +37,15 @@ export interface Asked {
     readonly version: 2
     readonly timeout: number
     readonly createGuid: string
+    /** Whether the client asks for a persistent open. */
+    readonly persistent: boolean
   } | undefined
   readonly reconnect: {
     readonly id: bigint
     readonly volatileId: bigint
     readonly version: 1 | 2
     readonly createGuid: string | undefined
+    readonly persistent: boolean
   } | undefined
 }
 
@@ -51,6 +55,9 @@ const nameOf = (context: Context.Request): string =>
     : context._tag === "RequestLeaseV2"
     ? "RequestLease"
     : context._tag
+
+const isPersistent = ({ flags }: { readonly flags: number }): boolean =>
+  has(flags, DurableHandleFlags.SMB2_DHANDLE_FLAG_PERSISTENT)
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
 
@@ -130,7 +137,7 @@ export const read = (incoming: Incoming, body: Message.Request): Asked | number 
     lease,
     appInstance,
     durable: v2 !== undefined
-      ? { version: 2, timeout: v2.timeout, createGuid: hex(v2.createGuid) }
+      ? { version: 2, timeout: v2.timeout, createGuid: hex(v2.createGuid), persistent: isPersistent(v2) }
       : v1 !== undefined
       ? { version: 1 }
       : undefined,
@@ -139,10 +146,17 @@ export const read = (incoming: Incoming, body: Message.Request): Asked | number 
         id: again2.fileId.persistent,
         volatileId: again2.fileId.volatile,
         version: 2,
-        createGuid: hex(again2.createGuid)
+        createGuid: hex(again2.createGuid),
+        persistent: isPersistent(again2)
       }
       : again1 !== undefined
-      ? { id: again1.fileId.persistent, volatileId: again1.fileId.volatile, version: 1, createGuid: undefined }
+      ? {
+        id: again1.fileId.persistent,
+        volatileId: again1.fileId.volatile,
+        version: 1,
+        createGuid: undefined,
+        persistent: false
+      }
       : undefined
   }
 }
@@ -150,7 +164,7 @@ export const read = (incoming: Incoming, body: Message.Request): Asked | number 
 /** The contexts of the response. */
 export const answer = (
   asked: Asked,
-  has: {
+  held: {
     readonly maximalAccess: number
     readonly node: StoreNode
     /** Of the file's volume. */
@@ -161,20 +175,24 @@ export const answer = (
 ): ReadonlyArray<Context.Response> => {
   const contexts: Array<Context.Response> = []
   if (asked.maximalAccess) {
-    contexts.push({ _tag: "QueryMaximalAccessResponse", queryStatus: 0, maximalAccess: has.maximalAccess })
+    contexts.push({ _tag: "QueryMaximalAccessResponse", queryStatus: 0, maximalAccess: held.maximalAccess })
   }
   if (asked.onDiskId) {
     contexts.push({
       _tag: "QueryOnDiskIdResponse",
-      diskFileId: has.node.id,
-      volumeId: BigInt(has.serialNumber)
+      diskFileId: held.node.id,
+      volumeId: BigInt(held.serialNumber)
     })
   }
-  if (has.lease !== undefined) contexts.push(has.lease)
-  if (has.durable !== undefined && asked.reconnect === undefined) {
+  if (held.lease !== undefined) contexts.push(held.lease)
+  if (held.durable !== undefined && asked.reconnect === undefined) {
     contexts.push(
-      has.durable.version === 2
-        ? { _tag: "DurableHandleResponseV2", timeout: has.durable.timeout, flags: 0 }
+      held.durable.version === 2
+        ? {
+          _tag: "DurableHandleResponseV2",
+          timeout: held.durable.timeout,
+          flags: held.durable.persistent ? DurableHandleFlags.SMB2_DHANDLE_FLAG_PERSISTENT : 0
+        }
         : { _tag: "DurableHandleResponse" }
     )
   }

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
-import { CreateOptions as O, FileAttributes as F } from "../../../Smb2/Message/Constants.ts"
+import { CreateOptions as O, Dialect, FileAttributes as F } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
 import type { StoreOpened } from "../../ShareStore.ts"
 import * as ChangesByOthers from "../State/ChangesByOthers.ts"
@@ -127,6 +127,11 @@ export const enter = Effect.fnUntraced(function*(
       // As below: one of them may have been marked for deletion.
       return undefined
     }
+    if (
+      server.kept !== undefined && incoming.connection.dialect >= Dialect.SMB_3_0 && ShareModes.isUnavailable(stream)
+    ) {
+      return yield* refuse(NtStatus.STATUS_FILE_NOT_AVAILABLE)
+    }
     const outcome = ShareModes.obstacles(server, stream, table.linkOf(file, name.path), same, {
       access: checked,
       shareAccess: body.shareAccess,
@@ -185,6 +190,7 @@ export const enter = Effect.fnUntraced(function*(
 /** The client may have guessed the open's identifier, and used it before the response. */
 const forget = (incoming: Incoming, open: FileOpen): void => {
   open.closed = true
+  incoming.server.kept?.forget(open)
   for (const pending of Array.from(open.waiting)) pending.abort(NtStatus.STATUS_FILE_CLOSED)
   Watch.end(open)
   Locks.releaseAll(open)
@@ -213,8 +219,8 @@ export const respond = Effect.fnUntraced(function*(
   const { serialNumber } = contexts.onDiskId
     ? yield* Effect.onError(Volumes.of(share, open.file), () => entered.undo)
     : share.volume
-  Durable.make(incoming, open, contexts)
   open.createAction = createAction
+  yield* Effect.onError(Durable.make(incoming, open, contexts), () => entered.undo)
   if (open.createGuid !== undefined) incoming.server.replays.done(open.clientGuid, open.createGuid, open)
   const fileId = { persistent: open.id, volatile: open.id }
   return {

@@ -3,20 +3,23 @@
  * their client after its connection, or its session, is lost.
  *
  * An open that waits keeps its place in the file: share mode, locks, oplock or lease. A client that conflicts with a
- * durable open wins: the open has no client that could acknowledge a break, so the server closes it. A resilient open
- * stays until its timeout: the other client is refused, and a break waits for the client to reconnect.
+ * durable open wins: the open has no client that could acknowledge a break, so the server closes it. A resilient or
+ * persistent open stays until its timeout: the other client is refused, and a break waits for the client to reconnect.
+ * A persistent open also outlives the server: an `OpenStore` has it before the client is told so.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Codec from "../../../Codec/Codec.ts"
+import { has } from "../../../Codec/Flags.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
-import { CreateAction, Dialect, HeaderFlags } from "../../../Smb2/Message/Constants.ts"
+import { Capabilities, CreateAction, Dialect, HeaderFlags } from "../../../Smb2/Message/Constants.ts"
 import type * as Message from "../../../Smb2/Message/Create.ts"
 import * as Fsctl from "../../../Smb2/Message/Fsctl.ts"
 import { keyOf } from "../State/FileTable.ts"
 import * as FileTimes from "../State/FileTimes.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import type { FileOpen, Server } from "../State/Model.ts"
+import { kindOf } from "../State/OpenFields.ts"
 import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
 import * as Replay from "../State/ReplayTable.ts"
 import { type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.ts"
@@ -26,32 +29,69 @@ import * as CreateContexts from "./CreateContexts.ts"
 import * as Names from "./Names.ts"
 import * as NodeInformation from "./NodeInformation.ts"
 import * as OplockGrant from "./OplockGrant.ts"
+import * as Recording from "./Recording.ts"
 import * as Volumes from "./Volumes.ts"
 
 const { HANDLE, WRITE } = OplocksAndLeases
 
 const decodeResiliency = Codec.decode("NETWORK_RESILIENCY_REQUEST", Fsctl.NetworkResiliencyRequest)
 
+/** Milliseconds that a durable open waits if its client leaves the time to the server. */
+const durableDefault = 60_000
+
+/** Whether a CREATE may get a persistent open (3.3.5.9.10): the client, the share and the server are capable of it. */
+const mayPersist = ({ connection, server, tree }: Incoming, open: FileOpen): boolean =>
+  server.kept !== undefined && tree!.share!.options.continuousAvailability === true &&
+  has(connection.negotiated.capabilities, Capabilities.SMB2_GLOBAL_CAP_PERSISTENT_HANDLES) &&
+  // Persistent opens always stay after a lost connection, so they count from the beginning.
+  server.kept.size < server.limits.durables && open.usage.kept < server.limits.userDurables
+
 /**
- * Makes an open durable if it asks for that and qualifies: it must be able to keep other clients from changing the
- * file.
+ * Makes an open durable or persistent if it asks for that and qualifies. A durable open must be able to keep other
+ * clients from changing the file. When this is done, the `OpenStore` has a persistent open, and everything else that has
+ * changed before the response.
  */
-export const make = (incoming: Incoming, open: FileOpen, contexts: CreateContexts.Asked): void => {
+export const make = Effect.fnUntraced(function*(
+  incoming: Incoming,
+  open: FileOpen,
+  contexts: CreateContexts.Asked
+): Effect.fn.Return<void, Refusal> {
+  const { server } = incoming
+  const { kept } = server
   const { durable } = contexts
   // The server cannot prove that a guest who reconnects is the same guest.
-  if (durable === undefined || open.directory || open.lease === undefined || incoming.session!.user!.guest) return
-  if ((open.lease.state & HANDLE) === 0) return
-  const most = Duration.toMillis(Duration.fromInputUnsafe(incoming.server.limits.durableTime))
-  const asked = durable.version === 2 && durable.timeout > 0 ? durable.timeout : 60_000
-  open.durable = {
+  if (durable === undefined || open.directory || incoming.session!.user!.guest) return yield* Recording.required(server)
+  const values = {
     resilient: false,
     version: durable.version,
     createGuid: durable.version === 2 ? durable.createGuid : undefined,
-    timeout: Math.min(asked, most),
     clientGuid: incoming.connection.negotiated.clientGuid,
     owner: incoming.session!.user!.sid
   }
-}
+  const timeoutOf = (limit: Duration.Input): number => {
+    const asked = durable.version === 2 && durable.timeout > 0 ? durable.timeout : durableDefault
+    return Math.min(asked, Duration.toMillis(Duration.fromInputUnsafe(limit)))
+  }
+  let unwritten = false
+  if (durable.version === 2 && durable.persistent && mayPersist(incoming, open)) {
+    const { supports } = yield* Volumes.of(open.share, open.file)
+    if (supports.lastingIdentities === true && !open.closed) {
+      open.durable = { ...values, persistent: true, timeout: timeoutOf(server.limits.persistentTime) }
+      kept!.keep(open)
+      const isKept = yield* Effect.match(kept!.flush, { onFailure: () => false, onSuccess: () => true })
+      if (isKept) return
+      // The client is told that its open is not persistent, and does not rely on it.
+      kept!.forget(open)
+      open.durable = undefined
+      unwritten = true
+    }
+  }
+  if (open.lease !== undefined && (open.lease.state & HANDLE) !== 0) {
+    open.durable = { ...values, persistent: false, timeout: timeoutOf(server.limits.durableTime) }
+  }
+  // The lease of another client that was broken for this open must not come back after a restart.
+  if (!unwritten || kept!.behind) yield* Recording.required(server)
+})
 
 /** Milliseconds that a resilient open waits if its client leaves the time to the server, as on Windows. */
 const resilientDefault = 120_000
@@ -71,8 +111,11 @@ export const requestResiliency = (
     const most = Duration.toMillis(Duration.fromInputUnsafe(server.limits.resilientTime))
     if (decoded._tag === "Failure" || decoded.success.timeout > most) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
     const { timeout } = decoded.success
+    // A persistent open stays what it is: it keeps its place in any case.
+    if (open.durable?.persistent === true) return Effect.void
     open.durable = {
       resilient: true,
+      persistent: false,
       version: open.durable?.version ?? 1,
       createGuid: open.durable?.createGuid,
       timeout: timeout === 0 ? Math.min(resilientDefault, most) : timeout,
@@ -91,21 +134,28 @@ const isProtected = (open: FileOpen): boolean =>
   ((open.lease.state & WRITE) !== 0 || open.locks === undefined || open.locks.size === 0) &&
   open.lease.breaking === undefined && !open.deletePending
 
-/** Whether an open outlives its session (3.3.7.1). */
+/** Whether an open outlives its session (3.3.7.1). The client of a persistent open was told that it does. */
 export const mayStay = (open: FileOpen): boolean =>
+  open.durable?.persistent === true ||
   open.durable !== undefined && open.server.absent.size < open.server.limits.durables &&
-  open.usage.durables < open.server.limits.userDurables && (open.durable.resilient || isProtected(open))
+    open.usage.durables < open.server.limits.userDurables && (open.durable.resilient || isProtected(open))
 
-/** Takes an open out of its session. It then waits for its client until its timeout ends. */
+/** Takes an open out of its session. It then waits for its client. */
 export const disconnect = (server: Server, open: FileOpen): void => {
   open.session?.opens.delete(open.id)
   open.session = undefined
+  awaitClient(server, open)
+}
+
+/** An open without a session waits for its client until its timeout ends. */
+export const awaitClient = (server: Server, open: FileOpen): void => {
   server.absent.add(open)
   open.usage.durables++
   open.stopWaiting = server.after(
     open.durable!.timeout,
     Effect.suspend(() => {
       open.stopWaiting = undefined
+      server.meter.expired(kindOf(open.durable!))
       return Close.end(open, NtStatus.STATUS_NOTIFY_CLEANUP)
     })
   )
@@ -120,9 +170,13 @@ export const reconnect = Effect.fnUntraced(function*(
   const { server } = incoming
   const session = incoming.session!
   const asked = contexts.reconnect!
-  const open = server.opens.get(asked.id)
+  const isCapable = incoming.tree!.share!.options.continuousAvailability === true &&
+    has(incoming.connection.negotiated.capabilities, Capabilities.SMB2_GLOBAL_CAP_PERSISTENT_HANDLES)
+  const open = server.opens.get(asked.id) ??
+    (asked.persistent && isCapable ? server.kept?.find(asked.createGuid!) : undefined)
   if (
     open === undefined || open.closed || open.session !== undefined || open.durable === undefined ||
+    open.durable.persistent && !asked.persistent ||
     asked.version === 2 && (open.durable.createGuid ?? "0".repeat(32)) !== asked.createGuid ||
     open.tree.share !== incoming.tree!.share
   ) return yield* refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
@@ -143,6 +197,15 @@ export const reconnect = Effect.fnUntraced(function*(
   if (session.user!.guest || open.durable.owner !== session.user!.sid) {
     return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
   }
+  take(incoming, open)
+  const answer = yield* respond(open, contexts, CreateAction.FILE_OPENED, undefined)
+  // The break of an open that keeps its place waits for its client.
+  return { ...answer, sent: () => OplocksAndLeases.tellReturned(server, open) }
+})
+
+/** An open that waits belongs to the session of its client's request from now on. */
+const take = (incoming: Incoming, open: FileOpen): void => {
+  const session = incoming.session!
   open.stopWaiting?.()
   open.stopWaiting = undefined
   open.endWaiting()
@@ -151,10 +214,8 @@ export const reconnect = Effect.fnUntraced(function*(
   open.session = session
   open.tree = incoming.tree!
   session.opens.set(open.id, open)
-  const answer = yield* respond(open, contexts, CreateAction.FILE_OPENED, undefined)
-  // The break of a resilient open's oplock or lease waits for its client.
-  return { ...answer, sent: () => OplocksAndLeases.tellReturned(server, open) }
-})
+  incoming.server.meter.reclaimed(kindOf(open.durable!))
+}
 
 /** Begins a CREATE that the client may send again: it continues even if its channel is lost. */
 export const begin = (incoming: Incoming, { durable }: CreateContexts.Asked): void => {
@@ -186,13 +247,20 @@ export const replay = (
     const isReplay = (incoming.header.flags & HeaderFlags.SMB2_FLAGS_REPLAY_OPERATION) !== 0
     if (!isReplay) return refuse(NtStatus.STATUS_DUPLICATE_OBJECTID)
     if (open === Replay.pending) return refuse(NtStatus.STATUS_FILE_NOT_AVAILABLE)
-    if (open.session !== incoming.session) return refuse(NtStatus.STATUS_DUPLICATE_OBJECTID)
+    // A persistent open whose CREATE was not answered is given to the session in which its client asks again.
+    const returns = open.session === undefined && open.durable?.persistent === true && durable.persistent
+    if (returns && open.durable!.owner !== incoming.session!.user!.sid) return refuse(NtStatus.STATUS_ACCESS_DENIED)
+    if (open.session !== incoming.session && !returns) return refuse(NtStatus.STATUS_DUPLICATE_OBJECTID)
     if (!open.mayBeReplayed) return Effect.succeed(undefined)
     const lease = open.lease?.kind === "lease" ? open.lease : undefined
     if (
       (lease === undefined) !== (contexts.lease === undefined) ||
       lease !== undefined && Buffer.compare(lease.key, contexts.lease!.key) !== 0
     ) return refuse(NtStatus.STATUS_ACCESS_DENIED)
+    if (returns) {
+      if (open.share !== incoming.tree!.share) return refuse(NtStatus.STATUS_OBJECT_NAME_NOT_FOUND)
+      take(incoming, open)
+    }
     return respond(open, contexts, open.createAction, body.requestedOplockLevel)
   })
 

@@ -10,6 +10,7 @@ import { type FileOpen, type Lock, StreamLocks, type WaitingLock } from "../Stat
 import * as OplocksAndLeases from "../State/OplocksAndLeases.ts"
 import { type Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
 import { limitReached } from "./LimitRefusal.ts"
+import * as Recording from "./Recording.ts"
 
 const largest = (1n << 64n) - 1n
 const SHARED = LockFlags.SMB2_LOCKFLAG_SHARED_LOCK
@@ -37,10 +38,13 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
     const sequenced = mayRepeat && lockSequenceIndex > 0 && lockSequenceIndex <= 64
     if (sequenced) {
       if (open.lockSequences?.get(lockSequenceIndex) === lockSequenceNumber) return done()
-      open.lockSequences?.delete(lockSequenceIndex)
+      if (open.lockSequences?.delete(lockSequenceIndex) === true) open.server.kept?.sequencesChanged(open)
     }
     const remember = (answer: Reply): Reply => {
-      if (sequenced) (open.lockSequences ??= new Map()).set(lockSequenceIndex, lockSequenceNumber)
+      if (sequenced) {
+        ;(open.lockSequences ??= new Map()).set(lockSequenceIndex, lockSequenceNumber)
+        open.server.kept?.sequencesChanged(open)
+      }
       return answer
     }
     const run = has(first.flags, UNLOCK) ? unlock(open, locks) : lock(incoming, open, locks)
@@ -109,14 +113,26 @@ const lock = (
     }
     if (has(flags, AT_ONCE)) return undo(NtStatus.STATUS_LOCK_NOT_GRANTED)
     if (all.waiting.size >= waitingLocks) return undo(NtStatus.STATUS_INSUFFICIENT_RESOURCES)
-    return Effect.andThen(
-      incoming.wait<void>((resume) => {
-        const waiting: WaitingLock = { ...wanted, granted: () => resume(undefined) }
-        Locks.wait(all, waiting)
-        return () => Locks.waitNoMore(all, waiting)
-      }),
-      done()
-    )
+    const waits = incoming.wait<WaitingLock>((resume) => {
+      const waiting: WaitingLock = { ...wanted, granted: () => resume(waiting) }
+      Locks.wait(all, waiting)
+      return () => Locks.waitNoMore(all, waiting)
+    })
+    return Effect.flatMap(waits, (granted) => Effect.andThen(confirm(incoming, [granted]), done()))
   }
-  return done()
+  return Effect.andThen(confirm(incoming, taken), done())
 }
+
+/** Has the `OpenStore` know of the new locks of a persistent open. If it cannot, the open does not get them. */
+const confirm = ({ server }: Incoming, taken: ReadonlyArray<Lock>): Effect.Effect<void, Refusal> =>
+  Effect.suspend(() => {
+    const open = taken[0]?.open
+    if (open === undefined || server.kept?.has(open) !== true) return Effect.void
+    return Effect.onError(Recording.required(server), () =>
+      Effect.sync(() => {
+        const all = open.stream.locks
+        if (open.closed || all === undefined) return
+        for (const one of taken) Locks.remove(all, one)
+        Locks.retry(all, taken)
+      }))
+  })

@@ -39,13 +39,15 @@ const hostsDfs = (connection: Connection): number =>
  * Capabilities that the server shows only to clients that have them too (3.3.5.4): other clients may not understand
  * them.
  */
-const mutual = Capabilities.SMB2_GLOBAL_CAP_MULTI_CHANNEL | Capabilities.SMB2_GLOBAL_CAP_DIRECTORY_LEASING
+const mutual = ({ server: { kept } }: Connection): number =>
+  Capabilities.SMB2_GLOBAL_CAP_MULTI_CHANNEL | Capabilities.SMB2_GLOBAL_CAP_DIRECTORY_LEASING |
+  (kept === undefined ? 0 : Capabilities.SMB2_GLOBAL_CAP_PERSISTENT_HANDLES)
 
 const capabilitiesOf = (connection: Connection, dialect: number, cipher: number | undefined, asked: number): number =>
   dialect === Dialect.SMB_2_0_2
     ? hostsDfs(connection)
     : hostsDfs(connection) | Capabilities.SMB2_GLOBAL_CAP_LARGE_MTU | Capabilities.SMB2_GLOBAL_CAP_LEASING |
-      (dialect >= Dialect.SMB_3_0 ? mutual & asked : 0) |
+      (dialect >= Dialect.SMB_3_0 ? mutual(connection) & asked : 0) |
       (cipher !== undefined && dialect < Dialect.SMB_3_1_1 ? Capabilities.SMB2_GLOBAL_CAP_ENCRYPTION : 0)
 
 const response = (

@@ -81,6 +81,7 @@ export const grant = (
   } else if (lease.breaking === undefined && OplockGrantTable.grows(lease.state, requested, state)) {
     lease.state = state
     if (lease.version === 2) lease.epoch = (lease.epoch + 1) & 0xffff
+    incoming.server.kept?.leaseChanged(lease)
   }
   join(lease, open)
   return current(open)

@@ -75,16 +75,20 @@ export const rename = Effect.fnUntraced(function*(
   yield* releaseHandles(incoming, file, open)
   const from = open.path
   const isCase = keyOf(name.path) === keyOf(from)
+  const { kept } = incoming.server
+  // A server that starts after a crash finds the file by one of the two names.
+  if (kept !== undefined) yield* stored(kept.renaming(link, name.path))
   yield* giving(
     open,
     name.path,
     replace,
     isCase ? Effect.succeed(undefined) : mayTake(incoming, open, name.path, replace, from),
     (naming) => share.store.rename(from, name.path, naming)
-  )
+  ).pipe(Effect.onError(() => kept === undefined ? Effect.void : Effect.ignore(kept.renaming(link, undefined))))
   // The replaced file has lost its name: a pending deletion has nothing to remove any more.
   for (const lost of table.at(name.path)) if (lost.file !== file) lost.deletePending = false
   table.renamed(link, name.path)
+  kept?.renamed(link)
   for (const other of stream.opens) ChangesByOthers.renamed(other)
   table.forgetEntry(from)
   for (const path of [from, name.path]) DirectoryCaching.changed(table, path, open)

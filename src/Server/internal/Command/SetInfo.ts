@@ -28,6 +28,7 @@ import * as Close from "./Close.ts"
 import * as DeletionCheck from "./DeletionCheck.ts"
 import * as ExtendedAttributes from "./ExtendedAttributes.ts"
 import * as ReadWrite from "./ReadWrite.ts"
+import * as Recording from "./Recording.ts"
 import * as Rename from "./Rename.ts"
 import * as Security from "./Security.ts"
 import * as Volumes from "./Volumes.ts"
@@ -298,6 +299,7 @@ const disposition = Effect.fnUntraced(function*(
   if (!deletes) {
     if (stream.name === "") link.deletePending = false
     else stream.deletePending = false
+    Close.deletionChanged(open)
     return
   }
   if (share.readOnly) return yield* refuse(NtStatus.STATUS_ACCESS_DENIED)
@@ -307,7 +309,14 @@ const disposition = Effect.fnUntraced(function*(
     return yield* refuse(NtStatus.STATUS_CANNOT_DELETE)
   }
   if (stream.name === "") yield* DeletionCheck.check(open)
+  if (open.deletePending) return
   Close.markDeleted(open)
+  yield* Effect.onError(Recording.required(open.server), () =>
+    Effect.sync(() => {
+      if (stream.name === "") link.deletePending = false
+      else stream.deletePending = false
+      Close.deletionChanged(open)
+    }))
 })
 
 const extendedAttributes = Effect.fnUntraced(function*(

@@ -31,6 +31,17 @@ const violates = (open: FileOpen, access: number, shareAccess: number): boolean 
   has(access, counts) && has(open.grantedAccess, counts) &&
   (excludes(access, open.shareAccess) || excludes(open.grantedAccess, shareAccess))
 
+/**
+ * Whether a persistent open without a client makes a stream unavailable to clients of dialect 3.x (MS-SMB2 3.3.5.9): it
+ * has no cached handle, so no break could ask its client to close it.
+ */
+export const isUnavailable = ({ opens }: StreamNode): boolean => {
+  for (const { durable, lease, session } of opens) {
+    if (session === undefined && durable?.persistent === true && !has(lease?.state ?? 0, HANDLE)) return true
+  }
+  return false
+}
+
 /** The parts of a CREATE that matter to the other opens. */
 export interface Wanted {
   readonly access: number

@@ -10,10 +10,17 @@ import * as Events from "../../Events.ts"
 import * as Access from "../State/Access.ts"
 import * as DfsHost from "../State/DfsHost.ts"
 import type { Incoming } from "../State/Incoming.ts"
-import type { Tree } from "../State/Model.ts"
+import type { Connection, Share, Tree } from "../State/Model.ts"
 import * as ShareAccess from "../State/ShareAccess.ts"
 import { shareFlags } from "../State/ShareFlags.ts"
 import { type Refusal, refuse, type Reply, reply } from "../Wire/Reply.ts"
+
+/** The capabilities of a share for a client (2.2.10). */
+const capabilitiesOf = ({ dialect, server }: Connection, share: Share): number =>
+  (DfsHost.isRoot(server.dfs, share.name) ? ShareCapabilities.SMB2_SHARE_CAP_DFS : 0) |
+  (dialect >= Dialect.SMB_3_0 && share.options.continuousAvailability === true
+    ? ShareCapabilities.SMB2_SHARE_CAP_CONTINUOUS_AVAILABILITY
+    : 0)
 
 /** Handles TREE_CONNECT. */
 export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.Effect<Reply, Refusal> =>
@@ -61,9 +68,7 @@ export const treeConnect = (incoming: Incoming, body: Message.Request): Effect.E
         body: {
           shareType: ipc ? ShareType.SMB2_SHARE_TYPE_PIPE : ShareType.SMB2_SHARE_TYPE_DISK,
           shareFlags: share === undefined ? ShareFlags.SMB2_SHAREFLAG_NO_CACHING : shareFlags(server, share),
-          capabilities: share !== undefined && DfsHost.isRoot(server.dfs, share.name)
-            ? ShareCapabilities.SMB2_SHARE_CAP_DFS
-            : 0,
+          capabilities: share === undefined ? 0 : capabilitiesOf(connection, share),
           maximalAccess: tree.maximalAccess
         }
       }),

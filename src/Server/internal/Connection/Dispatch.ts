@@ -16,6 +16,7 @@ import * as Negotiation from "../Command/Negotiation.ts"
 import * as OplockBreak from "../Command/OplockBreak.ts"
 import * as QueryInfo from "../Command/QueryInfo.ts"
 import * as ReadWrite from "../Command/ReadWrite.ts"
+import * as Recording from "../Command/Recording.ts"
 import * as SessionEnd from "../Command/SessionEnd.ts"
 import * as SessionExpiry from "../Command/SessionExpiry.ts"
 import * as SessionSetup from "../Command/SessionSetup.ts"
@@ -99,14 +100,17 @@ export const dispatch = (
       } else {
         incoming.open = open
       }
+      const handled = Recording.before(incoming, entry.run(incoming, body))
       const run = incoming.open?._tag === "File" && connection.dialect >= Dialect.SMB_3_0
-        ? ChannelSequence.guard(incoming, incoming.open, entry.run(incoming, body))
-        : entry.run(incoming, body)
+        ? ChannelSequence.guard(incoming, incoming.open, handled)
+        : handled
       return incoming.open === undefined || incoming.header.command === Command.CLOSE
         ? run
         : Effect.map(run, (answer) => (answer === undefined ? answer : { fileId, ...answer }))
     }
-    return entry.run(incoming, body)
+    return name === "CREATE" || entry.needs === "nothing"
+      ? entry.run(incoming, body)
+      : Recording.before(incoming, entry.run(incoming, body))
   })
 
 /** The session of a request, whether the request may continue, and any fault of its signature or encryption. */

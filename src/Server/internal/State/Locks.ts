@@ -53,6 +53,7 @@ export const add = (all: StreamLocks, lock: Lock): void => {
   if (same === undefined) open.locks.set(name, [lock])
   else same.push(lock)
   open.lockCount++
+  open.server.kept?.locksChanged(open, name)
   count(open, 1)
 }
 
@@ -85,6 +86,7 @@ export const remove = (all: StreamLocks, lock: Lock): void => {
   if (left.length === 0) open.locks?.delete(name)
   else open.locks!.set(name, left)
   open.lockCount--
+  open.server.kept?.locksChanged(open, name)
   count(open, -1)
 }
 

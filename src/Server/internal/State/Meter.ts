@@ -12,6 +12,7 @@ import * as Message from "../../../Smb2/Message/Message.ts"
 import * as ServerMetrics from "../../ServerMetrics.ts"
 import { StoreError } from "../../ShareStore.ts"
 import type { Reply } from "../Wire/Reply.ts"
+import type { DurableKind } from "./OpenFields.ts"
 
 /** What a server keeps, as its gauges show it. */
 export interface Kept {
@@ -107,6 +108,21 @@ export class Meter {
 
   breakTimedOut(kind: "oplock" | "lease"): void {
     ServerMetrics.breakTimeouts.of(kind).updateUnsafe(1, this.context)
+  }
+
+  /** A client has got its open back. */
+  reclaimed(kind: DurableKind): void {
+    ServerMetrics.reclaimedOpens.of(kind).updateUnsafe(1, this.context)
+  }
+
+  /** An open that waited for its client was closed, because its time was over. */
+  expired(kind: DurableKind): void {
+    ServerMetrics.expiredOpens.of(kind).updateUnsafe(1, this.context)
+  }
+
+  /** An open of an earlier server was restored, or is lost. */
+  restored(outcome: "restored" | "lost"): void {
+    ServerMetrics.restoredOpens.of(outcome).updateUnsafe(1, this.context)
   }
 
   /** A request begins. Gives the time: milliseconds of `performance.now()`. */

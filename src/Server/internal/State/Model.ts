@@ -27,6 +27,7 @@ import type { Connections } from "./Connections.ts"
 import type { DfsHost } from "./DfsHost.ts"
 import type { DirectoryCursor } from "./DirectoryCursor.ts"
 import type { Identity } from "./Identity.ts"
+import type { Keeping } from "./Keeping.ts"
 import type { LeaseTable } from "./LeaseTable.ts"
 import type { LogonDelays } from "./LogonDelays.ts"
 import type { LogRate } from "./LogRate.ts"
@@ -64,6 +65,8 @@ export interface Server {
   readonly domainSid: string
   readonly leases: LeaseTable<Lease>
   readonly replays: ReplayTable<FileOpen>
+  /** The opens that an `OpenStore` keeps; undefined without one. */
+  readonly kept: Keeping<FileOpen> | undefined
   readonly connections: Connections<Connection>
   /** The usage of each user. */
   readonly usages: UserUsage.UsageTable<Lease>
@@ -85,7 +88,9 @@ export interface Server {
   watches: number
   notified: number
   /** Limits for each kind of log line that clients can cause. */
-  readonly logRates: Readonly<Record<"connections" | "deletions" | "faults" | "logons" | "requests", LogRate>>
+  readonly logRates: Readonly<
+    Record<"connections" | "deletions" | "faults" | "keeping" | "logons" | "requests", LogRate>
+  >
   /** Counts what happens. */
   readonly meter: Meter
   /** Whether requests have spans: the app has set a tracer. */
@@ -394,7 +399,7 @@ export class FileOpen {
   constructor(
     server: Server,
     fields: OpenFields & { readonly path: StorePath },
-    session: Session,
+    session: Session | undefined,
     tree: Tree
   ) {
     this.server = server

@@ -7,6 +7,11 @@
 export interface Durable {
   /** A resilient open keeps its place, no matter who else wants the file, until its timeout (3.3.5.15.9). */
   readonly resilient: boolean
+  /**
+   * A persistent open keeps its place as a resilient one does, also after the end of the server (3.3.5.9.10): an
+   * `OpenStore` has it.
+   */
+  readonly persistent: boolean
   readonly version: 1 | 2
   readonly createGuid: string | undefined
   /** Milliseconds that it stays after the loss of its connection. */
@@ -14,6 +19,20 @@ export interface Durable {
   readonly clientGuid: string
   readonly owner: string
 }
+
+/** The kinds of durable opens, for metrics. */
+export type DurableKind = "durable" | "persistent" | "resilient"
+
+/** The kind of a durable open. */
+export const kindOf = ({ persistent, resilient }: Durable): DurableKind =>
+  persistent ? "persistent" : resilient ? "resilient" : "durable"
+
+/**
+ * Whether an open keeps its place while its client is away, no matter who else wants the file: a break waits for its
+ * client (3.3.4.6, 3.3.4.7).
+ */
+export const keepsPlace = (durable: Durable | undefined): boolean =>
+  durable !== undefined && (durable.resilient || durable.persistent)
 
 /** The version of an application instance (MS-SMB2 2.2.13.2.15): the greater one belongs to the later client. */
 export interface AppInstanceVersion {

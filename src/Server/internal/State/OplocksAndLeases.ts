@@ -9,6 +9,7 @@ import { LeaseFlags, LeaseState, OplockLevel } from "../../../Smb2/Message/Const
 import type { Refusal } from "../Wire/Reply.ts"
 import { isSamePerson } from "./Identity.ts"
 import type { Connection, FileOpen, Lease, Server, Session, StreamNode } from "./Model.ts"
+import { keepsPlace } from "./OpenFields.ts"
 import type { Waiting } from "./Waiting.ts"
 
 /** The rights of a lease, or of an oplock: to cache data that was read, handles, and writes. */
@@ -20,6 +21,7 @@ export const WRITE = LeaseState.SMB2_LEASE_WRITE_CACHING
 export const settle = (server: Server, lease: Lease, state: number): void => {
   const { required } = lease
   lease.state = state
+  server.kept?.leaseChanged(lease)
   lease.breaking = undefined
   lease.required = undefined
   lease.stopTimer?.()
@@ -72,14 +74,14 @@ export const release = (server: Server, open: FileOpen): void => {
   settle(server, lease, 0)
 }
 
-/** Whether all opens of a lease wait for their client to reconnect, and none of them is resilient. */
+/** Whether all opens of a lease wait for their client to reconnect, and give way to other clients. */
 export const isOrphan = (lease: Lease): boolean => {
-  for (const { durable, session } of lease.opens) if (session !== undefined || durable?.resilient === true) return false
+  for (const { durable, session } of lease.opens) if (session !== undefined || keepsPlace(durable)) return false
   return lease.opens.size > 0
 }
 
-/** Whether a lease has a resilient open, which waits for its client: a break waits with it (3.3.4.6, 3.3.4.7). */
-const mayReturn = (lease: Lease): boolean => Array.from(lease.opens).some(({ durable }) => durable?.resilient === true)
+/** Whether a lease has an open that keeps its place: a break waits for its client (3.3.4.6, 3.3.4.7). */
+const mayReturn = (lease: Lease): boolean => Array.from(lease.opens).some(({ durable }) => keepsPlace(durable))
 
 /** A connection by which the client can be told of a break. */
 interface Place {
@@ -218,6 +220,7 @@ export const breakTo = (server: Server, lease: Lease, keep: number, goesOn = fal
   const needsAck = from !== READ
   const place = placeOf(server, lease)
   if (lease.kind === "lease" && lease.version === 2 && !goesOn) lease.epoch = (lease.epoch + 1) & 0xffff
+  server.kept?.leaseChanged(lease)
   const waits = needsAck && (place !== undefined || mayReturn(lease))
   if (waits) lease.breaking = to
   else lease.state = to

@@ -10,10 +10,14 @@ import * as Fiber from "effect/Fiber"
 import * as Events from "../../Events.ts"
 import type { Identities } from "../../IdentityStore.ts"
 import type { Limits } from "../../Limits.ts"
+import type { Change } from "../../OpenStore.ts"
+import type { StoreError } from "../../ShareStore.ts"
 import type { Users } from "../../UserStore.ts"
 import { Buffers } from "../Wire/Buffers.ts"
 import { Connections } from "./Connections.ts"
 import type { DfsHost } from "./DfsHost.ts"
+import type { Keeping } from "./Keeping.ts"
+import { KeptOpens } from "./KeptOpens.ts"
 import type { LeaseTable } from "./LeaseTable.ts"
 import { LogonDelays } from "./LogonDelays.ts"
 import { LogRate } from "./LogRate.ts"
@@ -38,6 +42,7 @@ type Given = Pick<
   | "identity"
   | "leases"
   | "closeOpen"
+  | "endOpens"
   | "meter"
   | "traced"
 >
@@ -60,8 +65,11 @@ export class ServerState implements Server {
   readonly identity: Identities
   readonly leases: LeaseTable<Lease>
   readonly replays = new ReplayTable<FileOpen>()
+  readonly kept: Keeping<FileOpen> | undefined
   /** Closes an open. A field, because the module that closes imports this one. */
   readonly closeOpen: (open: FileOpen) => Effect.Effect<void>
+  /** Ends all opens when the server stops. */
+  readonly endOpens: (server: Server) => Effect.Effect<void>
   readonly connections: Connections<Connection>
   /** The usage of each user. */
   readonly usages = new UsageTable<Lease>()
@@ -79,6 +87,7 @@ export class ServerState implements Server {
   readonly logRates = {
     faults: new LogRate(1, 1),
     deletions: new LogRate(20, 2),
+    keeping: new LogRate(1, 0.1),
     connections: new LogRate(1, 0.1),
     logons: new LogRate(20, 2),
     requests: new LogRate(20, 2)
@@ -95,11 +104,20 @@ export class ServerState implements Server {
   readonly absent = new Set<FileOpen>()
   private readonly context: Context.Context<never>
   private nextSession: bigint
-  private nextOpen = 1n
+  private nextOpen: bigint
   private readonly running = new Set<Fiber.Fiber<unknown>>()
   private readonly ending = new Set<Fiber.Fiber<unknown>>()
 
-  constructor(fields: Given & { readonly context: Context.Context<never>; readonly firstSession: bigint }) {
+  constructor(
+    fields: Given & {
+      readonly context: Context.Context<never>
+      readonly firstSession: bigint
+      /** Default: 1. */
+      readonly firstOpen?: bigint | undefined
+      /** How persistent opens are kept; undefined: not at all. */
+      readonly commit?: ((changes: ReadonlyArray<Change>) => Effect.Effect<void, StoreError>) | undefined
+    }
+  ) {
     this.settings = fields.settings
     this.limits = fields.limits
     this.connections = new Connections(fields.limits)
@@ -113,10 +131,13 @@ export class ServerState implements Server {
     this.identity = fields.identity
     this.leases = fields.leases
     this.closeOpen = fields.closeOpen
+    this.endOpens = fields.endOpens
     this.meter = fields.meter
     this.traced = fields.traced
     this.context = fields.context
     this.nextSession = fields.firstSession
+    this.nextOpen = fields.firstOpen ?? 1n
+    this.kept = fields.commit === undefined ? undefined : new KeptOpens(this, fields.commit)
   }
 
   get domainSid(): string {
@@ -133,6 +154,8 @@ export class ServerState implements Server {
   }
 
   newOpenId(): bigint {
+    // Opens of an earlier server have their numbers already.
+    while (this.opens.has(this.nextOpen)) this.nextOpen++
     return this.nextOpen++
   }
 
@@ -188,18 +211,14 @@ export class ServerState implements Server {
     })
   }
 
-  /** Closes all opens, and ends all background effects. It waits for a store that hangs for at most `stopTime`. */
+  /** Ends all opens, and all background effects. It waits for a store that hangs for at most `stopTime`. */
   readonly stop: Effect.Effect<void> = Effect.suspend(() => {
     const ending = [...this.ending]
     return this.within(
       Duration.toMillis(Duration.fromInputUnsafe(this.limits.stopTime)),
       Fiber.awaitAll(ending).pipe(
         // This includes the opens that wait for their clients to reconnect.
-        Effect.andThen(
-          Effect.suspend(() =>
-            Effect.forEach([...this.opens.values()], this.closeOpen, { concurrency: "unbounded", discard: true })
-          )
-        )
+        Effect.andThen(Effect.suspend(() => this.endOpens(this)))
       )
     )
   }).pipe(

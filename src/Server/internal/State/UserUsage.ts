@@ -19,6 +19,8 @@ export class Usage<Lease> {
   locks = 0
   /** Durable opens that wait for their client. */
   durables = 0
+  /** Opens that an `OpenStore` keeps. */
+  kept = 0
   watches = 0
   /** Bytes of changes that are kept for watches. */
   notified = 0
@@ -54,7 +56,7 @@ export class UsageTable<Lease> {
   }
 
   /** The usage of a user; for a guest, that of the network. */
-  of(user: Identity, network: string): Usage<Lease> {
+  of(user: Pick<Identity, "guest" | "sid">, network: string): Usage<Lease> {
     const owner = user.guest ? `guest from ${network}` : user.sid
     const known = this.#all.get(owner)
     if (known !== undefined) return known
