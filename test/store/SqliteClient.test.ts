@@ -27,7 +27,9 @@ describe("SqliteClient", () => {
       yield* sql`INSERT INTO t ${sql.insert(row)}`
       const rows = yield* sql`SELECT * FROM t`.pipe(Effect.provideService(SqlClient.SafeIntegers, true))
       assert.deepStrictEqual(rows.map((found) => Object.entries(found)), [Object.entries(row)])
-      assert.deepStrictEqual(yield* sql`SELECT 1, 2`.values, [[1, 2]])
+      assert.deepStrictEqual(yield* sql`SELECT typeof(${1}), typeof(${1.5}), typeof(${true})`.values, [
+        ["integer", "real", "integer"]
+      ])
     })))
 
   it.effect("undoes all changes of a transaction that fails, and only the inner ones of a nested one", () =>

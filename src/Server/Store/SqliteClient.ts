@@ -83,13 +83,12 @@ const failure = (cause: unknown, operation: string): SqlError => {
   })
 }
 
-/** A value as `node:sqlite` binds it. */
-const bound = (value: unknown): Sqlite.SQLInputValue =>
-  typeof value === "boolean"
-    ? Number(value)
-    : value instanceof Date
-    ? value.toISOString()
-    : value as Sqlite.SQLInputValue
+/** A value as `node:sqlite` binds it, which takes every number for a floating-point number. */
+const bound = (value: unknown): Sqlite.SQLInputValue => {
+  if (typeof value === "number") return Number.isSafeInteger(value) ? BigInt(value) : value
+  if (typeof value === "boolean") return value ? 1n : 0n
+  return value instanceof Date ? value.toISOString() : value as Sqlite.SQLInputValue
+}
 
 class DatabaseConnection implements Connection.Connection {
   readonly database: Sqlite.DatabaseSync
