@@ -12,6 +12,7 @@ import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import { NtStatus } from "../../Codec/NtStatus.ts"
 import * as Arguments from "../../Protocol/Arguments.ts"
 import * as Changes from "../../Protocol/Changes.ts"
 import { type RequestError, SmbError, TransportError } from "../../Protocol/Errors.ts"
@@ -19,7 +20,7 @@ import type * as Operation from "../../Protocol/Operation.ts"
 import { ReconnectError } from "../../Protocol/ReconnectError.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import * as UncName from "../../Protocol/UncName.ts"
-import { CreateOptions } from "../../Smb2/Message/Constants.ts"
+import { CreateDisposition, CreateOptions } from "../../Smb2/Message/Constants.ts"
 import { isTransient } from "../ClientError.ts"
 import type { Target } from "../Locator.ts"
 import * as DurableOptions from "./DurableOptions.ts"
@@ -120,6 +121,8 @@ class ReclaimedOpen {
   /** A watch on a reopened directory that waits for its caller. */
   private watching: Fiber.Fiber<ReadonlyArray<Operation.Change>, RequestError> | undefined
   private readonly index: bigint | undefined
+  /** The CREATE by the file's name that has no response yet. */
+  private reopening: Share.CreateIdentity | undefined
   /** Whether the last recovery did not reach the share. */
   private unreached = false
   /** The share on which the server has refused to give the open back. It is not asked again. */
@@ -370,7 +373,9 @@ class ReclaimedOpen {
   > {
     const options = DurableOptions.again(this.options)
     const reopen = Effect.gen({ self: this }, function*() {
-      const file = yield* openAsking(share, this.path, options, lost.file.opened.lease?.leaseKey)
+      this.reopening ??= { leaseKey: lost.file.opened.lease?.leaseKey }
+      const file = yield* openAsking(share, this.path, options, this.reopening)
+      this.reopening = undefined
       yield* SameFile.checkReopened(this.known(), file)
       return { file, recovery: "reopened" as const }
     })
@@ -477,21 +482,40 @@ class ReclaimedOpen {
  * Opens with a durable handle. A server that refuses the request because of it gets it without. A file that was open
  * before keeps its lease key (MS-SMB2 3.2.4.3.8): with another one the server would first break the lease of the lost
  * open, and wait for an acknowledgment that no client can send.
+ *
+ * A CREATE whose response was lost is sent again as the same one: its server gives the open that it made, if it keeps
+ * that for a client in a new session. A server that keeps it for the lost session alone says so (3.3.5.9.10), and gets a
+ * new CREATE with another lease.
  */
 const openAsking = (
   share: Share.Share,
   path: string,
   options: Share.OpenOptions,
-  leaseKey?: Uint8Array
+  identity: Share.CreateIdentity
 ): Effect.Effect<Share.OpenFile, RequestError, Scope.Scope> => {
-  const asked = DurableOptions.asking(share, options, leaseKey)
-  return asked === options ? share.open(path, options) : Effect.catchReason(
+  const asked = DurableOptions.asking(share, options, identity)
+  if (asked === options) return share.open(path, options)
+  const isReplay = identity.createGuid !== undefined
+  return Effect.catchIf(
     share.open(path, asked),
-    "SmbError",
-    "InvalidParameter",
-    () => share.open(path, options)
+    (error) => isReplay && isKeptForLostSession(error),
+    () => {
+      identity.createGuid = undefined
+      // The server closes an absent open for another lease, and not for its own.
+      identity.leaseKey = undefined
+      return share.open(path, asked)
+    }
+  ).pipe(
+    Effect.catchReason("SmbError", "InvalidParameter", () => share.open(path, options))
   )
 }
+
+const isKeptForLostSession = (error: RequestError): boolean =>
+  error instanceof SmbError && error.status === NtStatus.STATUS_DUPLICATE_OBJECTID
+
+/** The server still carries out the request that is repeated. */
+const isUnderWay = (error: RequestError): boolean =>
+  error instanceof SmbError && error.status === NtStatus.STATUS_FILE_NOT_AVAILABLE
 
 /** Repeats on a share that was reached again, until the policy ends. */
 const riding = <A, R>(
@@ -505,14 +529,14 @@ const riding = <A, R>(
   Effect.gen(function*() {
     const unc = UncName.format(lost, lost.name, path)
     const next = yield* Pauses.make(reconnection.policy)
-    let share = lost
-    let error = cause
+    let share = yield* reconnection.again(target, lost, cause, unc)
     for (;;) {
-      share = yield* reconnection.again(target, share, error, unc)
       const result = yield* Effect.result(use(share))
       if (Result.isSuccess(result)) return result.success
-      error = result.failure as RequestError
-      if (!Repeat.isLoss(error, share) || !mayRepeat(error) || !(yield* next(error))) return yield* Effect.fail(error)
+      const error = result.failure as RequestError
+      const isLost = Repeat.isLoss(error, share)
+      if (!(isLost || isUnderWay(error)) || !mayRepeat(error) || !(yield* next(error))) return yield* Effect.fail(error)
+      if (isLost) share = yield* reconnection.again(target, share, error, unc)
     }
   })
 
@@ -540,12 +564,15 @@ export const share = (
     return Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.scope, (outer) =>
         Effect.flatMap(Scope.fork(outer), (scope) => {
+          const identity: Share.CreateIdentity = {}
           const opening = (share: Share.Share): Effect.Effect<Generation, RequestError, Scope.Scope> =>
-            Effect.map(openAsking(share, path, options), (file) => ({ number: 0, share, file, scope }))
+            Effect.map(openAsking(share, path, options, identity), (file) => ({ number: 0, share, file, scope }))
           const work = Effect.gen(function*() {
+            const mayRepeat = mayRepeatOpen(options, over)
             const first = yield* Effect.catch(opening(over), (error) =>
-              rides && Repeat.isLoss(error, over) && mayRepeatOpen(options)(error)
-                ? riding(environment, over, error, path, opening, mayRepeatOpen(options))
+              rides && Repeat.isLoss(error, over) && mayRepeat(error)
+                ? riding(environment, over, error, path, (share) =>
+                  inDoubt(opening(share), options, error), mayRepeat)
                 : Effect.fail(error))
             const asksIndex = DurableOptions.changes(options) && SameFile.indexOf(first.file.opened) === undefined
             const index = asksIndex ? yield* SameFile.index(first.file) : undefined
@@ -573,9 +600,22 @@ export const share = (
   const checked = Arguments.guard({ ...over, open }, (name) => UncName.format(over, over.name, name))
   return { ...over, open: checked.open, batch: rides ? batch as Share.Share["batch"] : over.batch }
 }
-/** FILE_CREATE: a second one would find the file of the first. */
-const FILE_CREATE = 2
 
-const mayRepeatOpen = (options: Share.OpenOptions) => (error: RequestError): boolean =>
-  options.createDisposition !== FILE_CREATE && (options.createOptions & CreateOptions.FILE_DELETE_ON_CLOSE) === 0 ||
+/**
+ * FILE_CREATE: a second one would find the file of the first. Only a continuously available share knows for sure that it
+ * is the same CREATE.
+ */
+const mayRepeatOpen = (options: Share.OpenOptions, { continuouslyAvailable }: Share.Share) => (error: RequestError) =>
+  (options.createDisposition !== CreateDisposition.FILE_CREATE || continuouslyAvailable === true) &&
+    (options.createOptions & CreateOptions.FILE_DELETE_ON_CLOSE) === 0 ||
   mayRepeatBatch(true)(error)
+
+/** A repeated FILE_CREATE that finds its name taken cannot tell by whom: then the failure of the first one stands. */
+const inDoubt = <A, R>(
+  opening: Effect.Effect<A, RequestError, R>,
+  { createDisposition }: Share.OpenOptions,
+  cause: RequestError
+): Effect.Effect<A, RequestError, R> =>
+  createDisposition !== CreateDisposition.FILE_CREATE || !(cause instanceof TransportError) || cause.sent !== true
+    ? opening
+    : Effect.catchReason(opening, "SmbError", "ObjectNameCollision", () => Effect.fail(cause))
