@@ -76,6 +76,19 @@ export interface Reclaim {
 }
 
 /**
+ * What names a CREATE at its server. The protocol fills it when it sends the CREATE. A CREATE that is sent with a filled
+ * one again is the same CREATE for the server, which gives the open that it has made already (MS-SMB2 3.3.5.9.10).
+ *
+ * @since 0.2.0
+ */
+export interface CreateIdentity {
+  /** 16 bytes; sent with a durable handle of the second version, from dialect 3.0 on. */
+  createGuid?: Uint8Array | undefined
+  /** 16 bytes; the key of the lease, unless the request for the lease names one. */
+  leaseKey?: Uint8Array | undefined
+}
+
+/**
  * An instance of an application that can move to another computer and open its files there again (MS-SMB2 2.2.13.2.13,
  * 2.2.13.2.15). The server then closes the opens that the instance still has by its earlier client.
  *
@@ -114,6 +127,8 @@ export interface OpenOptions {
    * fails with `ObjectNameNotFound` if it no longer has it. `ProtocolError` if the server gives another open.
    */
   readonly reclaim?: Reclaim | undefined
+  /** Names this CREATE, so that it can be sent again if its response was lost. Default: a new name each time. */
+  readonly identity?: CreateIdentity | undefined
   /** Sent in dialect 3.0 and later. */
   readonly appInstance?: AppInstance | undefined
   /** Opens the file as it was at this time (100 ns ticks since 1601): a previous version. */

@@ -48,8 +48,14 @@ const reclaiming = (
   ...(lease === undefined ? [] : [reclaimedLease(lease, dialect)])
 ]
 
-const leaseContext = (lease: Share.LeaseRequest, dialect: number, entropy: Entropy.Source): CreateContext.Request => {
-  const leaseKey = lease.leaseKey ?? entropy.bytes(16, "LeaseKey")
+const leaseContext = (
+  lease: Share.LeaseRequest,
+  dialect: number,
+  identity: Share.CreateIdentity | undefined,
+  entropy: Entropy.Source
+): CreateContext.Request => {
+  const leaseKey = lease.leaseKey ?? identity?.leaseKey ?? entropy.bytes(16, "LeaseKey")
+  if (identity !== undefined) identity.leaseKey = leaseKey
   const common = { leaseKey, leaseState: lease.leaseState, leaseFlags: 0 }
   return dialect >= Dialect.SMB_3_0
     ? { _tag: "RequestLeaseV2", ...common, parentLeaseKey: new Uint8Array(16), epoch: 0 }
@@ -73,7 +79,7 @@ const contexts = (
   if (options.queryOnDiskId === true) list.push({ _tag: "QueryOnDiskId" })
   // Leases came with 2.1, durable handles of the second version with 3.0.
   if (options.lease !== undefined && dialect >= Dialect.SMB_2_1) {
-    list.push(leaseContext(options.lease, dialect, entropy))
+    list.push(leaseContext(options.lease, dialect, options.identity, entropy))
   }
   // Application instances came with 3.0, and their versions with 3.1.1.
   if (options.appInstance !== undefined && dialect >= Dialect.SMB_3_0) {
@@ -103,7 +109,8 @@ const contexts = (
 }
 
 /**
- * The body of a CREATE request, and the GUID of a durable open. `name` is the name on the wire.
+ * The body of a CREATE request, and the GUID of a durable open. `name` is the name on the wire. `replay`: the same CREATE
+ * was sent before, and its header says so (3.2.7.1, 3.3.5.9.10).
  *
  * @since 0.1.0
  */
@@ -112,10 +119,14 @@ export const encode = (
   options: Share.OpenOptions,
   dialect: number,
   entropy: Entropy.Source
-): { readonly body: Uint8Array; readonly createGuid: Uint8Array } => {
+): { readonly body: Uint8Array; readonly createGuid: Uint8Array; readonly replay: boolean } => {
   const { reclaim } = options
-  const createGuid = reclaim?.durable.createGuid ??
-    (options.durable === undefined || reclaim !== undefined ? new Uint8Array(16) : entropy.bytes(16, "CreateGuid"))
+  const asksDurable = options.durable !== undefined && reclaim === undefined
+  const identity = asksDurable && dialect >= Dialect.SMB_3_0 ? options.identity : undefined
+  const replay = identity?.createGuid !== undefined
+  const createGuid = reclaim?.durable.createGuid ?? identity?.createGuid ??
+    (asksDurable ? entropy.bytes(16, "CreateGuid") : new Uint8Array(16))
+  if (identity !== undefined) identity.createGuid = createGuid
   const leases = reclaim === undefined
     ? options.lease !== undefined && dialect >= Dialect.SMB_2_1
     : reclaim.lease !== undefined
@@ -132,7 +143,7 @@ export const encode = (
       ? contexts(options, dialect, createGuid, entropy)
       : reclaiming(reclaim, dialect)
   })
-  return { body, createGuid }
+  return { body, createGuid, replay }
 }
 
 const decodeResponse = Codec.decode("SMB2 CREATE Response", Codec.at(Header.size, Create.Response))

@@ -280,14 +280,15 @@ const createOutgoing = (
   options: Share.OpenOptions
 ) => {
   const { entropy, negotiated } = tree.session
-  const { body, createGuid } = Open.encode(wireName(dfs, path), options, negotiated.dialect, entropy)
+  const { body, createGuid, replay } = Open.encode(wireName(dfs, path), options, negotiated.dialect, entropy)
   const outgoing = tree.outgoing(
     {
       command: Command.CREATE,
       body,
       mutates: Changes.opens(options)
     },
-    dfs === undefined ? 0 : HeaderFlags.SMB2_FLAGS_DFS_OPERATIONS
+    (dfs === undefined ? 0 : HeaderFlags.SMB2_FLAGS_DFS_OPERATIONS) |
+      (replay ? HeaderFlags.SMB2_FLAGS_REPLAY_OPERATION : 0)
   )
   return { outgoing, createGuid }
 }

@@ -91,6 +91,40 @@ describe("the response to it", () => {
   })
 })
 
+describe("the CREATE of a durable open that is sent again", () => {
+  const encoded = (identity: Share.CreateIdentity | undefined, dialect: number, given = options) => {
+    const { body, createGuid, replay } = Open.encode("f", { ...given, identity }, dialect, Entropy.seeded("s"))
+    const packet = new Uint8Array(64 + body.length)
+    packet.set(body, 64)
+    const { createContexts } = Result.getOrThrow(Codec.decode("CREATE", Codec.at(64, Create.Request))(packet))
+    const lease = createContexts.find(({ _tag }) => _tag === "RequestLease" || _tag === "RequestLeaseV2")
+    return { createGuid, replay, leaseKey: lease !== undefined && "leaseKey" in lease ? lease.leaseKey : undefined }
+  }
+
+  it("has the CreateGuid and the lease key of the first one, and is a replay", () => {
+    const identity: Share.CreateIdentity = {}
+    const first = encoded(identity, Dialect.SMB_3_0)
+    assert.isFalse(first.replay)
+    const second = encoded(identity, Dialect.SMB_3_0)
+    assert.deepStrictEqual(second, { ...first, replay: true })
+    assert.deepStrictEqual(identity, { createGuid: first.createGuid, leaseKey: first.leaseKey })
+  })
+
+  it("keeps its lease key in 2.1, and is no replay there", () => {
+    const identity: Share.CreateIdentity = {}
+    const first = encoded(identity, Dialect.SMB_2_1)
+    assert.deepStrictEqual(encoded(identity, Dialect.SMB_2_1).leaseKey, first.leaseKey)
+    assert.isFalse(encoded(identity, Dialect.SMB_2_1).replay)
+  })
+
+  it("is no replay if it asks for no durable handle now, or has no name", () => {
+    const identity: Share.CreateIdentity = {}
+    encoded(identity, Dialect.SMB_3_1_1)
+    assert.isFalse(encoded(identity, Dialect.SMB_3_1_1, { ...options, durable: undefined } as never).replay)
+    assert.isFalse(encoded(undefined, Dialect.SMB_3_1_1).replay)
+  })
+})
+
 describe("the lock sequences of a reclaimed open", () => {
   it("give a request without a response its place again, and another request another place", () => {
     const sequences = new LockSequences.LockSequences()

@@ -177,3 +177,39 @@ describe("64 MiB while smbd is killed and started again twice", () => {
       assert.strictEqual(sha256(got), digest)
     })), 240_000)
 })
+
+/** The command of a response in the clear: a packet with four bytes of length before the header. */
+const isResponseTo = (command: number, bytes: Buffer): boolean =>
+  bytes.length >= 68 && bytes.readUInt32LE(4) === 0x424d53fe && bytes.readUInt16LE(4 + 12) === command
+
+describe("an open whose response is lost", () => {
+  it.live("opens the file at the second connection, alone and for writing", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const address = "127.0.61.21"
+      const server = yield* Lab.server({ address, shares: [{ name: "data", options: durable }] })
+      let armed = false
+      const proxy = yield* Lab.proxy({
+        listen: { address: "127.0.61.22" },
+        target: { address },
+        onPacket: ({ bytes, direction }) => {
+          if (!armed || direction !== "toClient" || !isResponseTo(5, bytes)) return bytes
+          armed = false
+          return "cut"
+        }
+      })
+      const notices: Array<string> = []
+      const smb = yield* client({ onReconnect: ({ _tag }) => Effect.sync(() => void notices.push(_tag)) })
+      const base = "//127.0.61.22/data"
+      yield* smb.writeFile(`${base}/f`, content.subarray(0, 1000))
+      armed = true
+      const file = yield* smb.open(`${base}/f`, { ...OpenMode.readWrite, shareAccess: 0 })
+      assert.isFalse(armed)
+      assert.include(notices, "Back")
+      yield* file.write(1000, content.subarray(1000, 2000))
+      // The open that has replaced the lost one outlives its connection too.
+      yield* proxy.cut
+      yield* file.write(2000, content.subarray(2000, 3000))
+      yield* file.close
+      assert.deepStrictEqual(readFileSync(server.path("data", "f")), Buffer.from(content.subarray(0, 3000)))
+    })))
+})

@@ -34,16 +34,16 @@ const { SMB2_LEASE_HANDLE_CACHING, SMB2_LEASE_READ_CACHING, SMB2_LEASE_WRITE_CAC
 
 /**
  * The options with a durable handle, if the share may give one. A file that is written asks for write caching too: a
- * server keeps the locks of an absent client only if no other client could have changed the file. `leaseKey` is that of
- * the same file before, if it was open.
+ * server keeps the locks of an absent client only if no other client could have changed the file. `identity`
+ * names the CREATE.
  */
 export const asking = (
   share: Share.Share,
   options: Share.OpenOptions,
-  leaseKey?: Uint8Array
+  identity: Share.CreateIdentity
 ): Share.OpenOptions => {
   if (share.type !== "disk" || share.dialect === "NT1") return options
-  const identified: Share.OpenOptions = { ...options, queryOnDiskId: true }
+  const identified: Share.OpenOptions = { ...options, queryOnDiskId: true, identity }
   if (!isEligible(share, options)) return identified
   const durable = { timeout: 0, persistent: share.continuouslyAvailable === true }
   if (share.dialect === "2.0.2") {
@@ -51,7 +51,7 @@ export const asking = (
   }
   const reading = SMB2_LEASE_READ_CACHING | SMB2_LEASE_HANDLE_CACHING
   const leaseState = writes(options) ? reading | SMB2_LEASE_WRITE_CACHING : reading
-  return { ...identified, durable, lease: { leaseKey, leaseState } }
+  return { ...identified, durable, lease: { leaseState } }
 }
 
 /** The options that open the same file again: it must exist, and nothing of it is changed. */

@@ -21,6 +21,7 @@ import * as UncName from "../../Protocol/UncName.ts"
 import { CreateOptions } from "../../Smb2/Message/Constants.ts"
 import { isTransient } from "../ClientError.ts"
 import type { Target } from "../Locator.ts"
+import * as DurableOpen from "./DurableOpen.ts"
 import * as DurableOptions from "./DurableOptions.ts"
 import * as Pauses from "./Pauses.ts"
 import type { Reconnection } from "./Reconnection.ts"
@@ -119,6 +120,8 @@ export class ReclaimedOpen {
   /** A watch on a reopened directory that waits for its caller. */
   private watching: Fiber.Fiber<ReadonlyArray<Operation.Change>, RequestError> | undefined
   private readonly index: bigint | undefined
+  /** The CREATE by the file's name that has no response yet. */
+  private reopening: Share.CreateIdentity | undefined
   /** Whether the last recovery did not reach the share. */
   private unreached = false
   /** The share on which the server has refused to give the open back. It is not asked again. */
@@ -369,7 +372,9 @@ export class ReclaimedOpen {
   > {
     const options = DurableOptions.again(this.options)
     const reopen = Effect.gen({ self: this }, function*() {
-      const file = yield* openAsking(share, this.path, options, lost.file.opened.lease?.leaseKey)
+      this.reopening ??= { leaseKey: lost.file.opened.lease?.leaseKey }
+      const file = yield* DurableOpen.open(share, this.path, options, this.reopening)
+      this.reopening = undefined
       yield* SameFile.checkReopened(this.known(), file)
       return { file, recovery: "reopened" as const }
     })
@@ -470,24 +475,4 @@ export class ReclaimedOpen {
       })
     })
   }
-}
-
-/**
- * Opens with a durable handle. A server that refuses the request because of it gets it without. A file that was open
- * before keeps its lease key (MS-SMB2 3.2.4.3.8): with another one the server would first break the lease of the lost
- * open, and wait for an acknowledgment that no client can send.
- */
-export const openAsking = (
-  share: Share.Share,
-  path: string,
-  options: Share.OpenOptions,
-  leaseKey?: Uint8Array
-): Effect.Effect<Share.OpenFile, RequestError, Scope.Scope> => {
-  const asked = DurableOptions.asking(share, options, leaseKey)
-  return asked === options ? share.open(path, options) : Effect.catchReason(
-    share.open(path, asked),
-    "SmbError",
-    "InvalidParameter",
-    () => share.open(path, options)
-  )
 }

@@ -13,9 +13,10 @@ import type * as Share from "../../Protocol/Share.ts"
 import * as UncName from "../../Protocol/UncName.ts"
 import { CreateDisposition, CreateOptions } from "../../Smb2/Message/Constants.ts"
 import type { Target } from "../Locator.ts"
+import * as DurableOpen from "./DurableOpen.ts"
 import * as DurableOptions from "./DurableOptions.ts"
 import * as Pauses from "./Pauses.ts"
-import { type Environment, type Generation, inTheWay, openAsking, ReclaimedOpen } from "./ReclaimedOpen.ts"
+import { type Environment, type Generation, inTheWay, ReclaimedOpen } from "./ReclaimedOpen.ts"
 import type { Patience, Reconnection } from "./Reconnection.ts"
 import * as Repeat from "./Repeat.ts"
 import * as SameFile from "./SameFile.ts"
@@ -58,11 +59,24 @@ const mayRepeatBatch = (changes: boolean) => (error: RequestError): boolean =>
 const obstructs = (lost: RequestError) => (error: RequestError): boolean =>
   lost instanceof TransportError && lost.sent === true && error instanceof SmbError && inTheWay.has(error.reason._tag)
 
-/** Whether an open that failed may be repeated. A second FILE_CREATE would find the file of the first. */
-const mayRepeatOpen = (options: Share.OpenOptions) => (error: RequestError): boolean =>
-  options.createDisposition !== CreateDisposition.FILE_CREATE &&
+/**
+ * FILE_CREATE: a second one would find the file of the first. Only a continuously available share knows for sure that it
+ * is the same CREATE.
+ */
+const mayRepeatOpen = (options: Share.OpenOptions, { continuouslyAvailable }: Share.Share) => (error: RequestError) =>
+  (options.createDisposition !== CreateDisposition.FILE_CREATE || continuouslyAvailable === true) &&
     (options.createOptions & CreateOptions.FILE_DELETE_ON_CLOSE) === 0 ||
   mayRepeatBatch(true)(error)
+
+/** A repeated FILE_CREATE that finds its name taken cannot tell by whom: then the failure of the first one stands. */
+const inDoubt = <A, R>(
+  opening: Effect.Effect<A, RequestError, R>,
+  { createDisposition }: Share.OpenOptions,
+  cause: RequestError
+): Effect.Effect<A, RequestError, R> =>
+  createDisposition !== CreateDisposition.FILE_CREATE || !(cause instanceof TransportError) || cause.sent !== true
+    ? opening
+    : Effect.catchReason(opening, "SmbError", "ObjectNameCollision", () => Effect.fail(cause))
 
 /**
  * Wraps a share. `requests` is for batches and opens, `files` for files that are open.
@@ -82,12 +96,23 @@ export const share = (
     return Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.scope, (outer) =>
         Effect.flatMap(Scope.fork(outer), (scope) => {
+          const identity: Share.CreateIdentity = {}
           const opening = (share: Share.Share): Effect.Effect<Generation, RequestError, Scope.Scope> =>
-            Effect.map(openAsking(share, path, options), (file) => ({ number: 0, share, file, scope }))
+            Effect.map(DurableOpen.open(share, path, options, identity), (file) => ({ number: 0, share, file, scope }))
           const work = Effect.gen(function*() {
+            const mayRepeat = mayRepeatOpen(options, over)
             const first = yield* Effect.catch(opening(over), (error) =>
-              rides && Repeat.isLoss(error, over) && mayRepeatOpen(options)(error)
-                ? riding(environment, over, error, path, opening, mayRepeatOpen(options), obstructs(error))
+              rides && Repeat.isLoss(error, over) && mayRepeat(error)
+                ? riding(
+                  environment,
+                  over,
+                  error,
+                  path,
+                  (share) =>
+                    inDoubt(opening(share), options, error),
+                  mayRepeat,
+                  obstructs(error)
+                )
                 : Effect.fail(error))
             const asksIndex = DurableOptions.changes(options) && SameFile.indexOf(first.file.opened) === undefined
             const index = asksIndex ? yield* SameFile.index(first.file) : undefined
