@@ -306,7 +306,8 @@ describe("a CREATE that a client sends again", () => {
     const lost = await place.connect(1)
     const opens = place.opens()
     const written = new Promise<void>((resolve) => {
-      opens.after = () => {
+      opens.after = (changes) => {
+        if (!changes.some(({ part }) => part === "open")) return Effect.void
         resolve()
         return Effect.never
       }
@@ -338,6 +339,83 @@ describe("a CREATE that a client sends again", () => {
       assert.strictEqual(await again.shut(back.fileId), 0)
       assert.strictEqual(place.opens().entries.size, 0)
     }, brief))
+
+  describe("gets the file that the first server has made before it could keep the open,", () => {
+    /** A server that ends when it has made the file, before its OpenStore has the open. */
+    const unkept = async (
+      place: Place,
+      name: string,
+      change?: Parameters<Place["crash"]>[0],
+      guid = 1
+    ) => {
+      const lost = await place.connect(1)
+      const made = new Promise<void>((resolve) => {
+        place.opens().before = (changes) => {
+          if (!changes.some(({ part, value }) => part === "open" && value !== undefined)) return Effect.void
+          resolve()
+          return Effect.never
+        }
+      })
+      void lost.create(name, [request(guid)], { createDisposition: 2 })
+      await made
+      await place.crash(change)
+      const again = await place.connect(1)
+      again.replay = true
+      return again
+    }
+    const again = (client: LeaseClient, name = "a", guid = 1) =>
+      client.create(name, [request(guid)], { createDisposition: 2 })
+    const { STATUS_OBJECT_NAME_COLLISION } = NtStatus
+
+    it("once, with the CreateAction of a new file", () =>
+      withRestarts(host, async (place) => {
+        const client = await unkept(place, "a")
+        const back = await again(client)
+        assert.strictEqual(back.status, 0)
+        assert.strictEqual(granted(back)?.flags, 2)
+        assert.strictEqual(back.createAction, 2)
+        client.replay = false
+        assert.strictEqual(await client.shut(back.fileId), 0)
+        assert.strictEqual(place.opens().entries.size, 0)
+        client.replay = true
+        assert.strictEqual((await again(client)).status, STATUS_OBJECT_NAME_COLLISION)
+      }, brief))
+
+    it("and no other client, user, name or CREATE without the replay flag does", () =>
+      withRestarts(host, async (place) => {
+        const client = await unkept(place, "a")
+        client.replay = false
+        assert.strictEqual((await again(client)).status, STATUS_OBJECT_NAME_COLLISION)
+        const other = await place.connect(2)
+        const stranger = await place.connect(1, { user: ann })
+        for (const one of [other, stranger]) {
+          one.replay = true
+          assert.strictEqual((await again(one)).status, STATUS_OBJECT_NAME_COLLISION)
+        }
+        client.replay = true
+        assert.strictEqual((await client.create("b", [request(1)])).status, 0)
+      }, brief))
+
+    it("unless the file has gone, is another one, or has content", () =>
+      withRestarts(host, async (place) => {
+        const gone = await unkept(place, "gone", (files) => Effect.runPromise(Effect.orDie(files.remove(["gone"]))))
+        assert.strictEqual((await again(gone, "gone")).status, 0)
+        const filled = await unkept(place, "filled", (files) =>
+          Effect.runPromise(Effect.orDie(Effect.scoped(Effect.flatMap(
+            files.open(["filled"], { mode: "existing", type: "file" }),
+            ({ file }) =>
+              file.write(0n, Uint8Array.of(1))
+          )))), 2)
+        assert.strictEqual((await again(filled, "filled", 2)).status, STATUS_OBJECT_NAME_COLLISION)
+      }, brief))
+
+    it("and the next server forgets the CREATE when its client does not return in time", () =>
+      withRestarts(host, async (place) => {
+        await unkept(place, "a")
+        assert.strictEqual(place.opens().entries.size, 1)
+        while (place.opens().entries.size > 0) await new Promise((resolve) => setTimeout(resolve, 2))
+      }, { limits: { ...brief.limits, persistentTime: "50 millis" } }))
+  })
 
   it("to another client, or without the persistent flag, is not taken for it", () =>
     withRestarts(host, async (place) => {

@@ -16,8 +16,9 @@ import { storeError } from "../../ShareStore.ts"
 import * as ChangesByOthers from "../State/ChangesByOthers.ts"
 import * as Locks from "../State/Locks.ts"
 import { FileOpen, Lease, type Server, type Share, StreamLocks } from "../State/Model.ts"
-import type { OpenRecord } from "../State/OpenRecord.ts"
+import type { OpenRecord, Records } from "../State/OpenRecord.ts"
 import * as AppInstances from "./AppInstances.ts"
+import * as CreatesAgain from "./CreatesAgain.ts"
 import * as Durable from "./Durable.ts"
 
 /** Files that are opened at one time. */
@@ -205,8 +206,8 @@ const restoreOne = Effect.fnUntraced(function*(server: Server, record: OpenRecor
 })
 
 /** Restores the opens of an earlier server. When it is done, the `OpenStore` knows which of them are left. */
-export const restore = (server: Server, records: ReadonlyArray<OpenRecord>): Effect.Effect<void, StoreError> =>
-  records.length === 0 ? Effect.void : Effect.andThen(
-    Effect.forEach(records, (record) => restoreOne(server, record), { concurrency, discard: true }),
-    server.kept!.flush
+export const restore = (server: Server, { interrupted, opens }: Records): Effect.Effect<void, StoreError> =>
+  Effect.forEach(opens, (record) => restoreOne(server, record), { concurrency, discard: true }).pipe(
+    Effect.andThen(CreatesAgain.restore(server, interrupted)),
+    Effect.andThen(Effect.suspend(() => server.kept!.flush))
   )
