@@ -9,7 +9,7 @@ import { Effect } from "effect"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import type { FileId } from "../../src/Smb2/Message/Common.ts"
 import type * as Message from "../../src/Smb2/Message/Message.ts"
-import { HANDLE, lease, type LeaseClient, type Opened, READ, WRITE } from "./LeaseClient.ts"
+import { createRequest, HANDLE, lease, type LeaseClient, type Opened, READ, WRITE } from "./LeaseClient.ts"
 import { RawClient, statusOf } from "./RawClient.ts"
 import * as Requests from "./requests.ts"
 import { ann, failed, granted, joe, type Place, reconnect, request, withRestarts } from "./Restarts.ts"
@@ -428,6 +428,62 @@ describe("a CREATE that a client sends again", () => {
       assert.strictEqual((await other.create("a", [request(1)])).status, STATUS_FILE_NOT_AVAILABLE)
       assert.strictEqual((await again.create("a", [request(1)])).status, 0)
     }, brief))
+})
+
+describe("the OpenStore", () => {
+  it("gets the changes of requests that wait at the same time in one commit", () =>
+    withRestarts(host, async (place) => {
+      const one = await place.connect(1)
+      assert.strictEqual(await one.shut((await one.create("a")).fileId), 0)
+      const before = place.opens().commits.length
+      let go = () => {}
+      const gate = new Promise<void>((resolve) => {
+        go = resolve
+      })
+      place.opens().before = () => Effect.promise(() => gate)
+      const count = 20
+      for (let guid = 0; guid < count; guid++) one.say(createRequest("a", [request(guid)]))
+      // All of them have the file open before the first commit is done.
+      while ((await place.statistics()).opens < count) await new Promise((resolve) => setTimeout(resolve, 2))
+      go()
+      for (let guid = 0; guid < count; guid++) assert.strictEqual(statusOf(await one.next()), 0)
+      assert.isAtMost(place.opens().commits.length - before, 3)
+      assert.strictEqual(place.opens().entries.size, count)
+    }))
+
+  it("that does not answer costs a CREATE its time, and the open is not persistent", () =>
+    withRestarts(host, async (place) => {
+      const one = await place.connect(1)
+      place.opens().before = () => Effect.never
+      const open = await one.create("a", [request(1)])
+      assert.strictEqual(open.status, 0)
+      assert.isUndefined(granted(open))
+      place.opens().before = () => Effect.void
+      assert.strictEqual(granted(await one.create("b", [request(2)]))?.flags, 2)
+    }, { limits: { storeTime: "50 millis" } }))
+
+  it("gives many clients that return at once their opens, each its own", () =>
+    withRestarts(host, async (place) => {
+      const clients = Array.from({ length: 24 }, (_, i) => i)
+      const opens = await Promise.all(clients.map(async (i) => {
+        const client = await place.connect(i)
+        const open = await client.create(`${i}`, [request(i)])
+        assert.strictEqual(await client.write(open.fileId, `${i}`), 0)
+        return open
+      }))
+      await place.crash()
+      assert.strictEqual((await place.statistics()).opens, clients.length)
+      await Promise.all(clients.map(async (i) => {
+        const client = await place.connect(i)
+        const back = await client.create(`${i}`, [reconnect(opens[i]!, i)])
+        assert.deepInclude(back, { status: 0, fileId: opens[i]!.fileId })
+        const read = await client.ask(Requests.read(back.fileId, 10))
+        assert.strictEqual(read?.subarray(80).toString(), `${i}`)
+        assert.strictEqual(await client.shut(back.fileId), 0)
+      }))
+      assert.deepInclude(await place.statistics(), { opens: 0 })
+      assert.strictEqual(place.opens().entries.size, 0)
+    }))
 })
 
 it("closes an open although its OpenStore cannot be written, and tells the store later", () =>
