@@ -256,6 +256,29 @@ describe("the pending deletion of a persistent open", () => {
     }))
 })
 
+describe("a persistent open of a named stream", () => {
+  it.each([["a file", 0], ["a directory", 1]] as const)(
+    "of %s is given back, and deletes the stream alone",
+    (_, kind) =>
+      withRestarts(host, async (place) => {
+        const lost = await place.connect(1)
+        const owner = await lost.create("a", [], { createOptions: kind })
+        assert.strictEqual(await lost.shut(owner.fileId), 0)
+        const open = await lost.create("a:s", [request(1)])
+        assert.strictEqual(granted(open)?.flags, 2)
+        assert.strictEqual(await marks(lost, open, true), 0)
+        await place.crash()
+        const again = await place.connect(1)
+        assert.strictEqual((await again.create("a", [], { createOptions: kind, desiredAccess: 0x80 })).status, 0)
+        assert.strictEqual((await again.create("a:s", [reconnect(open, 1)])).status, 0)
+        assert.strictEqual(await again.write(open.fileId, "text"), 0)
+        assert.strictEqual(await again.shut(open.fileId), 0)
+        assert.isFalse(await exists(again, "a:s"))
+        assert.isTrue(await exists(again, "a"))
+      })
+  )
+})
+
 describe("the name of a persistent open", () => {
   it("is the one that a rename gave the file", () =>
     withRestarts(host, async (place) => {

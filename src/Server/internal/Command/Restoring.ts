@@ -44,7 +44,8 @@ const find = (
   }).pipe(
     Scope.provide(scope),
     Effect.flatMap((opened) =>
-      opened.node.identity === kept.identity && opened.node.type === "file"
+      // A stream can also be one of a directory.
+      opened.node.identity === kept.identity && (kept.stream !== "" || opened.node.type === "file")
         ? Effect.succeed({ opened, path })
         : Effect.fail(storeError("Stale"))
     )
@@ -105,7 +106,7 @@ const enter = (
   state: number
 ): void => {
   const { id, kept, locks, sequences } = record
-  const stream = share.table.file(kept.identity, false).stream(kept.stream)
+  const stream = share.table.file(kept.identity, opened.node.type === "directory").stream(kept.stream)
   const usage = server.usages.of({ guest: false, sid: kept.owner }, "")
   usage.opens++
   const open = new FileOpen(
