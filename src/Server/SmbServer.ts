@@ -346,7 +346,7 @@ export const make = Effect.fnUntraced(function*<E = never, R = never>(
     context,
     // Not predictable, and within 32 bits: some clients keep only that many.
     firstSession: BigInt((randomBytes(4).readUInt32LE() >>> 1) + 1),
-    firstOpen: ClaimedOpens.firstOpen(BigInt(randomBytes(4).readUInt32LE() >>> 2), claimed?.records ?? []),
+    firstOpen: ClaimedOpens.firstOpen(BigInt(randomBytes(4).readUInt32LE() >>> 2), claimed?.records),
     commit: claimed === undefined ? undefined : (changes) => storeTimeout.run(claimed.commit(changes), "commit")
   })
   yield* Effect.acquireRelease(Effect.sync(() => meter.observe(state)), (end) => Effect.sync(end))

@@ -68,6 +68,7 @@ export interface Opened {
   readonly status: number
   readonly fileId: FileId
   readonly oplockLevel: number
+  readonly createAction: number
   readonly allocationSize: bigint
   readonly contexts: ReadonlyArray<Context.Response>
   /** The state of the granted lease; undefined if no lease was granted. */
@@ -274,9 +275,12 @@ export const createRequest = (
 
 export const opened = (frame: Buffer | undefined): Opened => {
   const status = statusOf(frame)
-  const none = { fileId: nowhere, oplockLevel: 0, allocationSize: 0n, contexts: [] }
+  const none = { fileId: nowhere, oplockLevel: 0, createAction: 0, allocationSize: 0n, contexts: [] }
   if (frame === undefined || status !== 0) return { ...none, status, leaseState: undefined, epoch: undefined }
-  const { allocationSize, createContexts: contexts, fileId, flags, oplockLevel } = decode(Create.Response, frame)
+  const { allocationSize, createAction, createContexts: contexts, fileId, flags, oplockLevel } = decode(
+    Create.Response,
+    frame
+  )
   // SMB2_CREATE_FLAG_REPARSEPOINT is reserved (MS-SMB2 2.2.14).
   if (flags !== 0) throw new Error(`a CREATE response with the flags ${flags}`)
   const granted = contexts.find((one) => one._tag === "ResponseLeaseV2")
@@ -284,6 +288,7 @@ export const opened = (frame: Buffer | undefined): Opened => {
     status,
     fileId,
     oplockLevel,
+    createAction,
     allocationSize,
     contexts,
     leaseState: granted !== undefined && "leaseState" in granted ? granted.leaseState : undefined,

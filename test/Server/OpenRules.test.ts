@@ -63,7 +63,7 @@ describe("Durable.requestResiliency", () => {
   }
 
   it("keeps the time of the request, two minutes without one, and never more than the limit (3.3.5.15.9)", () => {
-    const first = { resilient: true, version: 1, createGuid: undefined, ...owner }
+    const first = { resilient: true, persistent: false, version: 1, createGuid: undefined, ...owner }
     for (
       const [timeout, limit, expected] of [
         [1, "5 minutes", 1],
@@ -80,6 +80,7 @@ describe("Durable.requestResiliency", () => {
   it("keeps the version and the CreateGuid of a durable open, by which its client asks for it again", () => {
     assert.deepStrictEqual<unknown>(kept(5, "1 minute", { version: 2, createGuid: "made", timeout: 9 }), {
       resilient: true,
+      persistent: false,
       version: 2,
       createGuid: "made",
       timeout: 5,

@@ -77,16 +77,19 @@ describe("a continuously available share", () => {
     withRestarts(host, async ({ connect, opens }) => {
       const one = await connect(1)
       const open = await one.create("a", [request(1)])
-      assert.strictEqual(opens().entries.size, 1)
-      assert.strictEqual(opens().commits.length, 1)
+      assert.deepStrictEqual([...opens().entries.values()].map(({ part }) => part), ["open"])
+      // One commit before the file is made, one when it is open; a file that exists needs one.
+      assert.strictEqual(opens().commits.length, 2)
+      assert.strictEqual((await one.create("a", [request(2)])).status, 0)
+      assert.strictEqual(opens().commits.length, 3)
       // Nothing else is written: not for other opens, and not for what an open does with its file.
       const other = await one.create("b")
       assert.strictEqual(await one.write(open.fileId, "text"), 0)
       assert.strictEqual(await one.shut(other.fileId), 0)
-      assert.strictEqual(opens().commits.length, 1)
+      assert.strictEqual(opens().commits.length, 3)
       assert.strictEqual(await one.shut(open.fileId), 0)
-      assert.strictEqual(opens().entries.size, 0)
-      assert.strictEqual(opens().commits.length, 2)
+      assert.strictEqual(opens().entries.size, 1)
+      assert.strictEqual(opens().commits.length, 4)
     }))
 
   it("says that an open is not persistent if its OpenStore cannot be written", () =>
@@ -313,7 +316,9 @@ it("refuses opens of another version, and damaged ones", async () => {
       [entry({}), { open: 5n, part: "locks/a-1", value: "X" }],
       [entry({}), { open: 5n, part: "sequences", value: "[[65,1]]" }],
       [entry({}), { open: 5n, part: "renaming", value: "7" }],
-      [{ open: 6n, part: "locks/0-1", value: "X" }]
+      [{ open: 6n, part: "locks/0-1", value: "X" }],
+      [{ open: 6n, part: "creating", value: "{}" }],
+      [entry({}), { open: 5n, part: "creating", value: "{}" }]
     ]
   ) assert.strictEqual(await reasonOf(wrong), "Damaged", JSON.stringify(wrong, (_, one) => String(one)))
   assert.isTrue(key(1).length === 16)

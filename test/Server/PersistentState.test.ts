@@ -9,7 +9,7 @@ import { Effect } from "effect"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import type { FileId } from "../../src/Smb2/Message/Common.ts"
 import type * as Message from "../../src/Smb2/Message/Message.ts"
-import { HANDLE, lease, type LeaseClient, type Opened, READ, WRITE } from "./LeaseClient.ts"
+import { createRequest, HANDLE, lease, type LeaseClient, type Opened, READ, WRITE } from "./LeaseClient.ts"
 import { RawClient, statusOf } from "./RawClient.ts"
 import * as Requests from "./requests.ts"
 import { ann, failed, granted, joe, type Place, reconnect, request, withRestarts } from "./Restarts.ts"
@@ -256,6 +256,29 @@ describe("the pending deletion of a persistent open", () => {
     }))
 })
 
+describe("a persistent open of a named stream", () => {
+  it.each([["a file", 0], ["a directory", 1]] as const)(
+    "of %s is given back, and deletes the stream alone",
+    (_, kind) =>
+      withRestarts(host, async (place) => {
+        const lost = await place.connect(1)
+        const owner = await lost.create("a", [], { createOptions: kind })
+        assert.strictEqual(await lost.shut(owner.fileId), 0)
+        const open = await lost.create("a:s", [request(1)])
+        assert.strictEqual(granted(open)?.flags, 2)
+        assert.strictEqual(await marks(lost, open, true), 0)
+        await place.crash()
+        const again = await place.connect(1)
+        assert.strictEqual((await again.create("a", [], { createOptions: kind, desiredAccess: 0x80 })).status, 0)
+        assert.strictEqual((await again.create("a:s", [reconnect(open, 1)])).status, 0)
+        assert.strictEqual(await again.write(open.fileId, "text"), 0)
+        assert.strictEqual(await again.shut(open.fileId), 0)
+        assert.isFalse(await exists(again, "a:s"))
+        assert.isTrue(await exists(again, "a"))
+      })
+  )
+})
+
 describe("the name of a persistent open", () => {
   it("is the one that a rename gave the file", () =>
     withRestarts(host, async (place) => {
@@ -306,7 +329,8 @@ describe("a CREATE that a client sends again", () => {
     const lost = await place.connect(1)
     const opens = place.opens()
     const written = new Promise<void>((resolve) => {
-      opens.after = () => {
+      opens.after = (changes) => {
+        if (!changes.some(({ part }) => part === "open")) return Effect.void
         resolve()
         return Effect.never
       }
@@ -339,6 +363,83 @@ describe("a CREATE that a client sends again", () => {
       assert.strictEqual(place.opens().entries.size, 0)
     }, brief))
 
+  describe("gets the file that the first server has made before it could keep the open,", () => {
+    /** A server that ends when it has made the file, before its OpenStore has the open. */
+    const unkept = async (
+      place: Place,
+      name: string,
+      change?: Parameters<Place["crash"]>[0],
+      guid = 1
+    ) => {
+      const lost = await place.connect(1)
+      const made = new Promise<void>((resolve) => {
+        place.opens().before = (changes) => {
+          if (!changes.some(({ part, value }) => part === "open" && value !== undefined)) return Effect.void
+          resolve()
+          return Effect.never
+        }
+      })
+      void lost.create(name, [request(guid)], { createDisposition: 2 })
+      await made
+      await place.crash(change)
+      const again = await place.connect(1)
+      again.replay = true
+      return again
+    }
+    const again = (client: LeaseClient, name = "a", guid = 1) =>
+      client.create(name, [request(guid)], { createDisposition: 2 })
+    const { STATUS_OBJECT_NAME_COLLISION } = NtStatus
+
+    it("once, with the CreateAction of a new file", () =>
+      withRestarts(host, async (place) => {
+        const client = await unkept(place, "a")
+        const back = await again(client)
+        assert.strictEqual(back.status, 0)
+        assert.strictEqual(granted(back)?.flags, 2)
+        assert.strictEqual(back.createAction, 2)
+        client.replay = false
+        assert.strictEqual(await client.shut(back.fileId), 0)
+        assert.strictEqual(place.opens().entries.size, 0)
+        client.replay = true
+        assert.strictEqual((await again(client)).status, STATUS_OBJECT_NAME_COLLISION)
+      }, brief))
+
+    it("and no other client, user, name or CREATE without the replay flag does", () =>
+      withRestarts(host, async (place) => {
+        const client = await unkept(place, "a")
+        client.replay = false
+        assert.strictEqual((await again(client)).status, STATUS_OBJECT_NAME_COLLISION)
+        const other = await place.connect(2)
+        const stranger = await place.connect(1, { user: ann })
+        for (const one of [other, stranger]) {
+          one.replay = true
+          assert.strictEqual((await again(one)).status, STATUS_OBJECT_NAME_COLLISION)
+        }
+        client.replay = true
+        assert.strictEqual((await client.create("b", [request(1)])).status, 0)
+      }, brief))
+
+    it("unless the file has gone, is another one, or has content", () =>
+      withRestarts(host, async (place) => {
+        const gone = await unkept(place, "gone", (files) => Effect.runPromise(Effect.orDie(files.remove(["gone"]))))
+        assert.strictEqual((await again(gone, "gone")).status, 0)
+        const filled = await unkept(place, "filled", (files) =>
+          Effect.runPromise(Effect.orDie(Effect.scoped(Effect.flatMap(
+            files.open(["filled"], { mode: "existing", type: "file" }),
+            ({ file }) =>
+              file.write(0n, Uint8Array.of(1))
+          )))), 2)
+        assert.strictEqual((await again(filled, "filled", 2)).status, STATUS_OBJECT_NAME_COLLISION)
+      }, brief))
+
+    it("and the next server forgets the CREATE when its client does not return in time", () =>
+      withRestarts(host, async (place) => {
+        await unkept(place, "a")
+        assert.strictEqual(place.opens().entries.size, 1)
+        while (place.opens().entries.size > 0) await new Promise((resolve) => setTimeout(resolve, 2))
+      }, { limits: { ...brief.limits, persistentTime: "50 millis" } }))
+  })
+
   it("to another client, or without the persistent flag, is not taken for it", () =>
     withRestarts(host, async (place) => {
       await unanswered(place, "a", [request(1)])
@@ -350,6 +451,62 @@ describe("a CREATE that a client sends again", () => {
       assert.strictEqual((await other.create("a", [request(1)])).status, STATUS_FILE_NOT_AVAILABLE)
       assert.strictEqual((await again.create("a", [request(1)])).status, 0)
     }, brief))
+})
+
+describe("the OpenStore", () => {
+  it("gets the changes of requests that wait at the same time in one commit", () =>
+    withRestarts(host, async (place) => {
+      const one = await place.connect(1)
+      assert.strictEqual(await one.shut((await one.create("a")).fileId), 0)
+      const before = place.opens().commits.length
+      let go = () => {}
+      const gate = new Promise<void>((resolve) => {
+        go = resolve
+      })
+      place.opens().before = () => Effect.promise(() => gate)
+      const count = 20
+      for (let guid = 0; guid < count; guid++) one.say(createRequest("a", [request(guid)]))
+      // All of them have the file open before the first commit is done.
+      while ((await place.statistics()).opens < count) await new Promise((resolve) => setTimeout(resolve, 2))
+      go()
+      for (let guid = 0; guid < count; guid++) assert.strictEqual(statusOf(await one.next()), 0)
+      assert.isAtMost(place.opens().commits.length - before, 3)
+      assert.strictEqual(place.opens().entries.size, count)
+    }))
+
+  it("that does not answer costs a CREATE its time, and the open is not persistent", () =>
+    withRestarts(host, async (place) => {
+      const one = await place.connect(1)
+      place.opens().before = () => Effect.never
+      const open = await one.create("a", [request(1)])
+      assert.strictEqual(open.status, 0)
+      assert.isUndefined(granted(open))
+      place.opens().before = () => Effect.void
+      assert.strictEqual(granted(await one.create("b", [request(2)]))?.flags, 2)
+    }, { limits: { storeTime: "50 millis" } }))
+
+  it("gives many clients that return at once their opens, each its own", () =>
+    withRestarts(host, async (place) => {
+      const clients = Array.from({ length: 24 }, (_, i) => i)
+      const opens = await Promise.all(clients.map(async (i) => {
+        const client = await place.connect(i)
+        const open = await client.create(`${i}`, [request(i)])
+        assert.strictEqual(await client.write(open.fileId, `${i}`), 0)
+        return open
+      }))
+      await place.crash()
+      assert.strictEqual((await place.statistics()).opens, clients.length)
+      await Promise.all(clients.map(async (i) => {
+        const client = await place.connect(i)
+        const back = await client.create(`${i}`, [reconnect(opens[i]!, i)])
+        assert.deepInclude(back, { status: 0, fileId: opens[i]!.fileId })
+        const read = await client.ask(Requests.read(back.fileId, 10))
+        assert.strictEqual(read?.subarray(80).toString(), `${i}`)
+        assert.strictEqual(await client.shut(back.fileId), 0)
+      }))
+      assert.deepInclude(await place.statistics(), { opens: 0 })
+      assert.strictEqual(place.opens().entries.size, 0)
+    }))
 })
 
 it("closes an open although its OpenStore cannot be written, and tells the store later", () =>

@@ -44,6 +44,7 @@ describe("MemoryStore's volume", () => {
           extendedAttributes: true,
           reparsePoints: true,
           objectIds: true,
+          lastingIdentities: true,
           sparse: true
         },
         readOnly: false

@@ -5,6 +5,8 @@
  * With a number N in STORM_LIE, the server answers every Nth WRITE with success and does not write: so a test shows that
  * the storm finds a server that loses data.
  *
+ * With STORM_AVAILABLE the share is continuously available, and the opens are in a file next to the users' SIDs.
+ *
  * Each line on standard input is a command in JSON, and each command has one line as its answer. The process ends with
  * its standard input, and so with the storm.
  */
@@ -14,11 +16,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
+import { dirname, join } from "node:path"
 import { createInterface } from "node:readline"
 import * as IdentityStore from "../../src/Server/IdentityStore.ts"
 import * as ServerMetrics from "../../src/Server/ServerMetrics.ts"
 import type { ShareStore, StoreFile, StoreOpen, StorePath } from "../../src/Server/ShareStore.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
+import * as SqliteOpenStore from "../../src/Server/SqliteOpenStore.ts"
 import * as LocalStore from "../../src/Server/Store/LocalStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
 import { jumping } from "./JumpingClock.ts"
@@ -28,6 +32,7 @@ const user = process.env.STORM_USER ?? "storm"
 const clock = jumping()
 let users = UserStore.inMemory({ [user]: Redacted.make(process.env.SMB_PASSWORD ?? "") })
 
+const isAvailable = process.env.STORM_AVAILABLE !== undefined
 const lie = Number(process.env.STORM_LIE ?? 0)
 let writes = 0
 
@@ -59,11 +64,13 @@ const server = await Effect.runPromise(
       limits: {
         // So that an open whose client has given up is gone soon.
         durableTime: "3 seconds",
+        persistentTime: "3 seconds",
         // The storm changes passwords, and sends old ones.
         refusedLogons: 1_000_000,
         addressRefusedLogons: 1_000_000
       },
-      shares: { data: store }
+      ...isAvailable ? { openStore: SqliteOpenStore.make(join(dirname(identities), "opens.sqlite")) } : {},
+      shares: { data: { store, continuousAvailability: isAvailable } }
     })
   }).pipe(Scope.provide(scope), Effect.provideService(Clock.Clock, clock.clock))
 )

@@ -8,7 +8,7 @@ import * as SmbClient from "../../../src/Client/SmbClient.ts"
 import * as SecurityDescriptor from "../../../src/Codec/SecurityDescriptor.ts"
 import type { Namespace } from "../../../src/Dfs/Namespace.ts"
 import * as TcpTransport from "../../../src/Layers/TcpTransport.ts"
-import type { OpenStoreError } from "../../../src/Server/OpenStore.ts"
+import * as OpenStore from "../../../src/Server/OpenStore.ts"
 import type { ShareStore } from "../../../src/Server/ShareStore.ts"
 import * as SmbServer from "../../../src/Server/SmbServer.ts"
 import * as LocalStore from "../../../src/Server/Store/LocalStore.ts"
@@ -101,7 +101,7 @@ export const make = (
   place: Place,
   kind: Store,
   { mapNames = true, options, shares = [] }: Additions = {}
-): Effect.Effect<void, SmbServer.ListenError | OpenStoreError, Scope.Scope> =>
+): Effect.Effect<void, SmbServer.ListenError | OpenStore.OpenStoreError, Scope.Scope> =>
   Effect.gen(function*() {
     const store = yield* makeStores(kind, mapNames)
     const basic = yield* store("SMBBasic")
@@ -119,11 +119,13 @@ export const make = (
       }),
       // Some tests only fail to log on, again and again.
       limits: { logonAttempts: 1_000_000, refusedLogons: 1_000_000, addressRefusedLogons: 1_000_000 },
+      openStore: OpenStore.inMemory(),
       shares: {
         SMBBasic: basic,
         SameWithSMBBasic: basic,
         DifferentFromSMBBasic: yield* store("DifferentFromSMBBasic"),
         SMBEncrypted: { store: yield* store("SMBEncrypted"), encrypt: true },
+        SMBAvailable: { store: yield* store("SMBAvailable"), continuousAvailability: true },
         FileShare: yield* store("FileShare"),
         ShareForceLevel2: yield* store("ShareForceLevel2"),
         ...Object.fromEntries(more)

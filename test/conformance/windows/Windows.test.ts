@@ -149,7 +149,7 @@ describe("the settings for this server", () => {
     assert.strictEqual(common["Common.SutIPAddress"], "127.0.28.40")
     assert.notStrictEqual(common["Common.ClientNic1IPAddress"], common["Common.ClientNic2IPAddress"])
     assert.strictEqual(common["Common.DCServerComputerName"], "")
-    assert.strictEqual(common["Common.CAShareName"], "")
+    assert.strictEqual(common["Common.CompressedFileShare"], "")
   })
 
   it("move what is not claimed to another file system, and nothing else", () => {

@@ -25,6 +25,7 @@ import * as Access from "../State/Access.ts"
 import * as DirectoryCaching from "../State/DirectoryCaching.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import type { FileOpen, Share } from "../State/Model.ts"
+import type { OpenReservation } from "../State/OpenReservation.ts"
 import * as Watch from "../State/Watch.ts"
 import { fromStoreError, kept, type Refusal, refuse, type Reply, stored } from "../Wire/Reply.ts"
 import * as CreateCheck from "./CreateCheck.ts"
@@ -32,6 +33,7 @@ import * as CreateContexts from "./CreateContexts.ts"
 import { type CreateRequest, enter, respond, settable } from "./CreateEnter.ts"
 import { make } from "./CreateNew.ts"
 import * as CreatePipe from "./CreatePipe.ts"
+import * as CreatesAgain from "./CreatesAgain.ts"
 import * as Durable from "./Durable.ts"
 import * as FileRights from "./FileRights.ts"
 import * as Names from "./Names.ts"
@@ -89,6 +91,20 @@ const createFile = (
 ): Effect.Effect<Reply, Refusal> =>
   Effect.suspend(() => {
     const scope = Scope.makeUnsafe()
+    const again = CreatesAgain.find(incoming, contexts, name)
+    const request = (reservation: OpenReservation): CreateRequest => ({
+      incoming,
+      // The file is there, and it is the one that this CREATE makes.
+      body: again === undefined ? body : { ...body, createDisposition: D.FILE_OPEN_IF },
+      name,
+      contexts,
+      share,
+      scope,
+      reservation,
+      creating: again?.id,
+      made: again?.identity,
+      renames: 0
+    })
     Durable.begin(incoming, contexts)
     return Effect.onExit(
       Effect.flatMap(OpenLimit.reserve(incoming), (reservation) =>
@@ -98,7 +114,10 @@ const createFile = (
             share,
             name,
             has(body.createOptions, O.FILE_OPEN_REPARSE_POINT),
-            attempt({ incoming, body, name, contexts, share, scope, reservation, renames: 0 })
+            Effect.suspend(() => {
+              const one = request(reservation)
+              return Effect.onError(attempt(one), () => Effect.sync(() => CreatesAgain.end(one)))
+            })
           ),
           Effect.sync(() => reservation.release())
         )),
@@ -201,7 +220,8 @@ const existing = Effect.fnUntraced(function*(
   if (entered === undefined) return undefined
   const { open } = entered
   if (!overwrite) {
-    return yield* respond(request, open, entered, CreateAction.FILE_OPENED, granted.maximal)
+    const action = node.identity === request.made ? CreateAction.FILE_CREATED : CreateAction.FILE_OPENED
+    return yield* respond(request, open, entered, action, granted.maximal)
   }
   open.stream.reserved = allocationSize
   yield* Effect.onError(overwriteFile(request, open, contexts.extendedAttributes), () => entered.undo)

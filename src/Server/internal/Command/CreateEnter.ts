@@ -21,6 +21,7 @@ import { type Refusal, refuse, type Reply, reply, stored } from "../Wire/Reply.t
 import * as AppInstances from "./AppInstances.ts"
 import * as ChannelSequence from "./ChannelSequence.ts"
 import * as CreateContexts from "./CreateContexts.ts"
+import * as CreatesAgain from "./CreatesAgain.ts"
 import * as Durable from "./Durable.ts"
 import * as NodeInformation from "./NodeInformation.ts"
 import * as OplockGrant from "./OplockGrant.ts"
@@ -37,6 +38,10 @@ export interface CreateRequest {
   readonly share: Share
   readonly scope: Scope.Closeable
   readonly reservation: OpenReservation
+  /** The number under which the `OpenStore` has this CREATE while it makes a file. */
+  creating: bigint | undefined
+  /** The file that this CREATE has made already, at the server before. */
+  readonly made: string | undefined
   /** `FileTable.renames` when the name was last looked up. */
   renames: number
 }
@@ -220,6 +225,7 @@ export const respond = Effect.fnUntraced(function*(
     ? yield* Effect.onError(Volumes.of(share, open.file), () => entered.undo)
     : share.volume
   open.createAction = createAction
+  CreatesAgain.end(request)
   yield* Effect.onError(Durable.make(incoming, open, contexts), () => entered.undo)
   if (open.createGuid !== undefined) incoming.server.replays.done(open.clientGuid, open.createGuid, open)
   const fileId = { persistent: open.id, volatile: open.id }

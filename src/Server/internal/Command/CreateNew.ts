@@ -21,6 +21,7 @@ import * as Watch from "../State/Watch.ts"
 import { fromStoreError, type Refusal, refuse, type Reply, stored } from "../Wire/Reply.ts"
 import * as CreateCheck from "./CreateCheck.ts"
 import { type CreateRequest, enter, respond, settable } from "./CreateEnter.ts"
+import * as CreatesAgain from "./CreatesAgain.ts"
 import * as FileRights from "./FileRights.ts"
 import * as OpensByName from "./OpensByName.ts"
 import * as OplockGrant from "./OplockGrant.ts"
@@ -128,6 +129,7 @@ const makeBy = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Reply | undefined, Refusal> {
   const { body, name, scope, share } = request
   const { stream } = name
+  if (type === "file") yield* CreatesAgain.begin(request)
   const opened = yield* openNew({
     mode: "new",
     type: stream === undefined ? type : "file",
@@ -147,7 +149,10 @@ const makeBy = Effect.fnUntraced(function*(
       )
     })
   )
-  if (opened === undefined) return undefined
+  if (opened === undefined) {
+    yield* CreatesAgain.notMade(request)
+    return undefined
+  }
   // If the client is told that the file was not made, no file may stay behind.
   return yield* Effect.onError(
     finish(request, opened, granted, isFileNew),

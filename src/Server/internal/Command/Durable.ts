@@ -40,11 +40,13 @@ const decodeResiliency = Codec.decode("NETWORK_RESILIENCY_REQUEST", Fsctl.Networ
 const durableDefault = 60_000
 
 /** Whether a CREATE may get a persistent open (3.3.5.9.10): the client, the share and the server are capable of it. */
-const mayPersist = ({ connection, server, tree }: Incoming, open: FileOpen): boolean =>
+export const mayPersist = ({ connection, server, session, tree }: Incoming): boolean =>
   server.kept !== undefined && tree!.share!.options.continuousAvailability === true &&
   has(connection.negotiated.capabilities, Capabilities.SMB2_GLOBAL_CAP_PERSISTENT_HANDLES) &&
   // Persistent opens always stay after a lost connection, so they count from the beginning.
-  server.kept.size < server.limits.durables && open.usage.kept < server.limits.userDurables
+  server.kept.size < server.limits.durables && (session!.usage?.kept ?? 0) < server.limits.userDurables &&
+  // The server cannot prove that a guest who reconnects is the same guest.
+  !session!.user!.guest
 
 /**
  * Makes an open durable or persistent if it asks for that and qualifies. A durable open must be able to keep other
@@ -73,7 +75,7 @@ export const make = Effect.fnUntraced(function*(
     return Math.min(asked, Duration.toMillis(Duration.fromInputUnsafe(limit)))
   }
   let unwritten = false
-  if (durable.version === 2 && durable.persistent && mayPersist(incoming, open)) {
+  if (durable.version === 2 && durable.persistent && mayPersist(incoming)) {
     const { supports } = yield* Volumes.of(open.share, open.file)
     if (supports.lastingIdentities === true && !open.closed) {
       open.durable = { ...values, persistent: true, timeout: timeoutOf(server.limits.persistentTime) }

@@ -29,7 +29,7 @@ export const endOpens = (server: Server, what: HandOver): Effect.Effect<void> =>
     const opens = Array.from(server.opens.values())
     if (kept === undefined) return all(opens, close)
     const staying = opens.filter((open) => isTakenOver(open, what))
-    const others = opens.filter((open) => !staying.includes(open))
+    const others = opens.filter((open) => !isTakenOver(open, what))
     const added = staying.filter((open) => !kept.has(open))
     for (const open of added) kept.keep(open)
     return kept.flush.pipe(

@@ -16,8 +16,9 @@ import { storeError } from "../../ShareStore.ts"
 import * as ChangesByOthers from "../State/ChangesByOthers.ts"
 import * as Locks from "../State/Locks.ts"
 import { FileOpen, Lease, type Server, type Share, StreamLocks } from "../State/Model.ts"
-import type { OpenRecord } from "../State/OpenRecord.ts"
+import type { OpenRecord, Records } from "../State/OpenRecord.ts"
 import * as AppInstances from "./AppInstances.ts"
+import * as CreatesAgain from "./CreatesAgain.ts"
 import * as Durable from "./Durable.ts"
 
 /** Files that are opened at one time. */
@@ -43,7 +44,8 @@ const find = (
   }).pipe(
     Scope.provide(scope),
     Effect.flatMap((opened) =>
-      opened.node.identity === kept.identity && opened.node.type === "file"
+      // A stream can also be one of a directory.
+      opened.node.identity === kept.identity && (kept.stream !== "" || opened.node.type === "file")
         ? Effect.succeed({ opened, path })
         : Effect.fail(storeError("Stale"))
     )
@@ -104,7 +106,7 @@ const enter = (
   state: number
 ): void => {
   const { id, kept, locks, sequences } = record
-  const stream = share.table.file(kept.identity, false).stream(kept.stream)
+  const stream = share.table.file(kept.identity, opened.node.type === "directory").stream(kept.stream)
   const usage = server.usages.of({ guest: false, sid: kept.owner }, "")
   usage.opens++
   const open = new FileOpen(
@@ -205,8 +207,8 @@ const restoreOne = Effect.fnUntraced(function*(server: Server, record: OpenRecor
 })
 
 /** Restores the opens of an earlier server. When it is done, the `OpenStore` knows which of them are left. */
-export const restore = (server: Server, records: ReadonlyArray<OpenRecord>): Effect.Effect<void, StoreError> =>
-  records.length === 0 ? Effect.void : Effect.andThen(
-    Effect.forEach(records, (record) => restoreOne(server, record), { concurrency, discard: true }),
-    server.kept!.flush
+export const restore = (server: Server, { interrupted, opens }: Records): Effect.Effect<void, StoreError> =>
+  Effect.forEach(opens, (record) => restoreOne(server, record), { concurrency, discard: true }).pipe(
+    Effect.andThen(CreatesAgain.restore(server, interrupted)),
+    Effect.andThen(Effect.suspend(() => server.kept!.flush))
   )

@@ -158,6 +158,7 @@ const file = (incoming: Incoming, open: FileOpen, body: Message.Request): Effect
       return Effect.flatMap(decode(FileInformation.FileModeInformation, buffer), ({ mode }) => {
         if ((mode & ~fileModes) !== 0) return refuse(NtStatus.STATUS_INVALID_PARAMETER)
         open.mode = mode
+        open.server.kept?.changed(open)
         return Effect.void
       })
     case "FileValidDataLengthInformation":

@@ -11,7 +11,7 @@ import * as OpenRecord from "./OpenRecord.ts"
 export interface ClaimedOpens {
   /** What the store is, for messages. */
   readonly place: string
-  readonly records: ReadonlyArray<OpenRecord.OpenRecord>
+  readonly records: OpenRecord.Records
   readonly commit: (changes: ReadonlyArray<Change>) => Effect.Effect<void, StoreError>
 }
 
@@ -45,5 +45,6 @@ const low = (id: bigint): bigint => id & 0xffff_ffffn
  * server, so the high half is `part`, a number that no other server is likely to have. Lists of open files show the low
  * half (MS-SRVS 2.2.2.7), which restored opens must not share.
  */
-export const firstOpen = (part: bigint, records: ReadonlyArray<OpenRecord.OpenRecord>): bigint =>
-  (part << 32n) + records.reduce((most, { id }) => low(id) > most ? low(id) : most, 0n) + 1n
+export const firstOpen = (part: bigint, records: OpenRecord.Records | undefined): bigint =>
+  (part << 32n) + 1n +
+  [...records?.opens ?? [], ...records?.interrupted ?? []].reduce((most, { id }) => low(id) > most ? low(id) : most, 0n)

@@ -4,6 +4,7 @@
  */
 import type * as Effect from "effect/Effect"
 import type { StoreError, StorePath } from "../../ShareStore.ts"
+import type { Creating, InterruptedCreates } from "./InterruptedCreates.ts"
 import type { Lease, Link } from "./OpenFiles.ts"
 
 /** The opens that an `OpenStore` keeps. */
@@ -30,6 +31,10 @@ export interface Keeping<Open> {
   readonly linkChanged: (link: Link<Open>) => void
   readonly locksChanged: (open: Open, range: string) => void
   readonly sequencesChanged: (open: Open) => void
+  /** CREATEs of an earlier server that had not been answered when it ended. */
+  readonly interrupted: InterruptedCreates
+  /** Notes, under a number, a CREATE that makes a file before it does so; `undefined`: it does not. */
+  readonly creating: (id: bigint, creating: Creating | undefined) => Effect.Effect<void, StoreError>
   /** Notes, before a rename begins, which path it gives the opens of a link; `undefined`: it gives none. */
   readonly renaming: (link: Link<Open>, to: StorePath | undefined) => Effect.Effect<void, StoreError>
   /** A rename has given the opens of a link their new path. */

@@ -16,6 +16,7 @@ import * as FileTime from "../../../Codec/FileTime.ts"
 import * as Events from "../../Events.ts"
 import type { Change } from "../../OpenStore.ts"
 import type { StoreError, StorePath } from "../../ShareStore.ts"
+import { type Creating, InterruptedCreates } from "./InterruptedCreates.ts"
 import type { Keeping } from "./Keeping.ts"
 import type { FileOpen, Lease, Link, Server } from "./Model.ts"
 import * as OpenRecord from "./OpenRecord.ts"
@@ -36,6 +37,7 @@ export class KeptOpens implements Keeping<FileOpen> {
   #gone = new Set<bigint>()
   readonly #turn = Semaphore.makeUnsafe(1)
   changes = 0
+  readonly interrupted = new InterruptedCreates()
   #writing = false
   #scheduled = false
 
@@ -107,6 +109,11 @@ export class KeptOpens implements Keeping<FileOpen> {
 
   sequencesChanged(open: FileOpen): void {
     if (this.#opens.has(open)) this.#note(open, OpenRecord.sequencesPart)
+  }
+
+  creating(id: bigint, creating: Creating | undefined): Effect.Effect<void, StoreError> {
+    const value = creating === undefined ? undefined : OpenRecord.encodeCreating(creating)
+    return this.#inTurn(this.#commit([{ open: id, part: OpenRecord.creatingPart, value }]))
   }
 
   renaming({ opens }: Link, to: StorePath | undefined): Effect.Effect<void, StoreError> {

@@ -6,6 +6,7 @@
  *   exclusive lock, `S` for a shared one.
  * - `sequences`: the completed lock requests by index (MS-SMB2 3.3.5.14), as JSON.
  * - `renaming`: the path that a rename under way gives the file, as JSON.
+ * - `creating`: a CREATE that makes a file, as JSON; it is the only part under its number, and goes when the open comes.
  *
  * No part has a key of a session: a client that returns logs on again.
  */
@@ -13,6 +14,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Entry } from "../../OpenStore.ts"
 import type { StorePath } from "../../ShareStore.ts"
+import type * as InterruptedCreates from "./InterruptedCreates.ts"
 import type { FileOpen, Lease } from "./Model.ts"
 
 /** The version of this format. A record of another version is not read. */
@@ -79,7 +81,26 @@ const decodeSequences = Schema.decodeUnknownResult(
 )
 const decodePath = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Array(Schema.String)))
 
+/** A CREATE that makes a file. */
+const Creating = Schema.Struct({
+  version: Schema.Literal(version),
+  share: Schema.String,
+  path: Schema.Array(Schema.String),
+  /** The SID of the user. */
+  owner: Schema.String,
+  clientGuid: Schema.String,
+  createGuid: hex(16),
+  /** When it began, in ticks of 100 ns since 1601. */
+  began: whole
+})
+
+const decodeCreating = Schema.decodeUnknownResult(Schema.fromJsonString(Creating))
+
+export const encodeCreating = (creating: InterruptedCreates.Creating): string =>
+  JSON.stringify({ version, ...creating } satisfies typeof Creating.Type)
+
 export const openPart = "open"
+export const creatingPart = "creating"
 export const sequencesPart = "sequences"
 export const renamingPart = "renaming"
 const locksPrefix = "locks/"
@@ -167,6 +188,18 @@ export interface OpenRecord {
   readonly renaming: StorePath | undefined
 }
 
+/** A CREATE that had not been answered when the server ended. */
+export interface Interrupted {
+  readonly id: bigint
+  readonly creating: InterruptedCreates.Creating
+}
+
+/** Everything that a store has. */
+export interface Records {
+  readonly opens: ReadonlyArray<OpenRecord>
+  readonly interrupted: ReadonlyArray<Interrupted>
+}
+
 /** Why records cannot be read: one has another version, or is not valid. */
 export type Unreadable = { readonly _tag: "OtherVersion" } | { readonly _tag: "Damaged"; readonly detail: string }
 
@@ -180,16 +213,19 @@ const decodeLocks = (part: string, value: string): KeptLocks | undefined => {
   return { offset, end, exclusive: [...value].map((letter) => letter === "X") }
 }
 
+/** What is wrong with a text that is not valid: another version of this package may have written it. */
+const unreadable = (text: string, detail: string): Result.Result<never, Unreadable> => {
+  const other = decodeVersion(text)
+  return Result.isSuccess(other) && other.success.version !== version
+    ? Result.fail({ _tag: "OtherVersion" })
+    : damaged(detail)
+}
+
 const decodeOne = (id: bigint, parts: ReadonlyMap<string, string>): Result.Result<OpenRecord, Unreadable> => {
   const text = parts.get(openPart)
   if (text === undefined) return damaged(`open ${id} has no record`)
   const kept = decodeKept(text)
-  if (Result.isFailure(kept)) {
-    const other = decodeVersion(text)
-    return Result.isSuccess(other) && other.success.version !== version
-      ? Result.fail({ _tag: "OtherVersion" })
-      : damaged(`the record of open ${id} is not valid`)
-  }
+  if (Result.isFailure(kept)) return unreadable(text, `the record of open ${id} is not valid`)
   const locks: Array<KeptLocks> = []
   let sequences: OpenRecord["sequences"] = []
   let renaming: StorePath | undefined
@@ -213,7 +249,7 @@ const decodeOne = (id: bigint, parts: ReadonlyMap<string, string>): Result.Resul
 }
 
 /** The opens of a store, in the order of their numbers. */
-export const decode = (entries: ReadonlyArray<Entry>): Result.Result<ReadonlyArray<OpenRecord>, Unreadable> => {
+export const decode = (entries: ReadonlyArray<Entry>): Result.Result<Records, Unreadable> => {
   const opens = new Map<bigint, Map<string, string>>()
   for (const { open, part, value } of entries) {
     if (open < 0n || open > 0x7fff_ffff_ffff_ffffn) return damaged("the number of an open is not valid")
@@ -222,10 +258,18 @@ export const decode = (entries: ReadonlyArray<Entry>): Result.Result<ReadonlyArr
     else known.set(part, value)
   }
   const records: Array<OpenRecord> = []
+  const interrupted: Array<Interrupted> = []
   for (const [id, parts] of [...opens].sort(([a], [b]) => a < b ? -1 : 1)) {
+    const creating = parts.get(creatingPart)
+    if (creating !== undefined && parts.size === 1) {
+      const decoded = decodeCreating(creating)
+      if (Result.isFailure(decoded)) return unreadable(creating, `the CREATE ${id} is not valid`)
+      interrupted.push({ id, creating: decoded.success })
+      continue
+    }
     const decoded = decodeOne(id, parts)
     if (Result.isFailure(decoded)) return Result.fail(decoded.failure)
     records.push(decoded.success)
   }
-  return Result.succeed(records)
+  return Result.succeed({ opens: records, interrupted })
 }
