@@ -63,6 +63,19 @@ describe("the NTLM authenticator", () => {
       assert.strictEqual(yield* reasonOf(session.accept(hex(samba.user[4]))), "IntegrityFailure")
     }))
 
+  it.effect("accepts a server that sends no last token, and refuses one whose last token is no token", () =>
+    Effect.gen(function*() {
+      const session = yield* ntlm.make(smbauth, target)
+      yield* session.step(hex(samba.ours[0]))
+      assert.strictEqual(yield* reasonOf(session.accept(new Uint8Array(0))), "UnexpectedToken")
+      yield* session.step(hex(samba.ours[2]))
+      // The token is optional at the end (MS-SMB2 2.2.6, SecurityBufferLength): the response is signed.
+      yield* session.accept(new Uint8Array(0))
+      for (const length of [1, 2, 40]) {
+        assert.strictEqual(yield* reasonOf(session.accept(new Uint8Array(length))), "MalformedToken")
+      }
+    }))
+
   it.effect("accepts smbd's last token of a guest logon, which has no mechListMIC", () =>
     Effect.gen(function*() {
       const session = yield* ntlm.make(smbauth, target)

@@ -198,6 +198,34 @@ describe("the steps of a resolution", () => {
     assert.strictEqual(steps(run(servers, "\\\\ns\\dfs\\one\\f")).at(-1), "8. it is at \\\\fs\\data\\f")
   })
 
+  it("to its end: the last step is that of MS-DFSC 3.1.4.1 in the trace and in the error", () => {
+    const said = (_tag: "Failed" | "Lost" | "NotFound" | "PathNotCovered") => ({
+      said: { ns: { _tag, error: "no", reason: "no" } }
+    })
+    const few = (steps: number) => ({ limits: { hops: 8, steps } })
+    const table: ReadonlyArray<readonly [string, string, Parameters<typeof run>[2], string]> = [
+      // Step 12: the path is in no namespace. The server's own error is the result.
+      ["an ordinary share that fails", "\\\\ns\\plain\\f", said("Failed"), "12. it ends here: no"],
+      ["an ordinary share whose response is lost", "\\\\ns\\plain\\f", said("Lost"), "12. it ends here: no"],
+      ["an ordinary share without the name", "\\\\ns\\plain\\f", said("NotFound"), "12. it ends here: no"],
+      // Step 14: the path is in a namespace, and nothing is left to try.
+      ["a root that crosses an unknown link", "\\\\ns\\dfs", said("PathNotCovered"), "14. it ends here: no"],
+      ["too many steps without a failure", "\\\\ns\\dfs\\far\\f", few(4), "14. it ends here: DfsLoop"],
+      ["too many steps after failures", "\\\\ns\\dfs\\gone\\f", few(5), "14. it ends here: NoTargetLeft"],
+      ["no target left", "\\\\ns\\dfs\\gone\\f", {}, "14. it ends here: NoTargetLeft"]
+    ]
+    for (const [title, path, options, expected] of table) {
+      const result = run(servers, path, options)
+      const error = failure(result)
+      const end = steps(result).at(-1)!
+      if (error._tag === undefined) assert.strictEqual(end, expected, title)
+      else {
+        assert.strictEqual(`${/^\d+/.exec(end)![0]}. it ends here: ${error._tag}`, expected, title)
+        assert.strictEqual(error.step, 14, title)
+      }
+    }
+  })
+
   it("to a missing name below a root: 8 asks once, and the end has the server's own error", () => {
     const result = run(servers, "\\\\ns\\dfs\\none\\x")
     assert.deepStrictEqual(steps(result).slice(3), [

@@ -95,6 +95,24 @@ describe("the acknowledgment of an oplock", () => {
       })
   )
 
+  it("shows that the client has the response to its CREATE: it is not repeated any more", () =>
+    withClients(async (connect) => {
+      const [one, two] = [await connect(1), await connect(2)]
+      const contexts = [durable(1)]
+      const how = { shareAccess: 0, requestedOplockLevel: levels.BATCH }
+      const open = await one.create("f", contexts, how)
+      assert.strictEqual(open.oplockLevel, levels.BATCH)
+      one.replay = true
+      assert.deepInclude(await one.create("f", contexts, how), { status: 0, fileId: open.fileId })
+      one.replay = false
+      const waiting = two.create("f")
+      assert.strictEqual((await RawClient.prototype.next.call(one))?.readUInt16LE(12), 18)
+      assert.strictEqual(await acknowledge(one, open.fileId, "NONE"), 0)
+      assert.strictEqual((await waiting).status, NtStatus.STATUS_SHARING_VIOLATION)
+      one.replay = true
+      assert.strictEqual((await one.create("f", contexts, how)).status, NtStatus.STATUS_SHARING_VIOLATION)
+    }))
+
   it("for an open with a lease is refused, and leaves the break of the lease under way", () =>
     withClients(async (connect) => {
       const [one, two] = [await connect(1), await connect(2)]

@@ -143,6 +143,29 @@ describe("a channel", () => {
       assert.strictEqual(await channel.status(Requests.create("f")), NtStatus.STATUS_USER_SESSION_DELETED)
     }))
 
+  it.live("counts as a connection of its user, as the first one does, until it ends", () =>
+    served(async (port, keep) => {
+      const first = keep(new Client(host, port))
+      await begin(first)
+      const bind = async () => {
+        const channel = keep(new Client(host, port))
+        await channel.meet("3.0")
+        return { channel, status: await channel.setup(ann, binding(channel, first)) }
+      }
+      const { channel, status } = await bind()
+      assert.strictEqual(status, 0)
+      // Neither a further channel nor a session of the same user has room now.
+      assert.strictEqual((await bind()).status, NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
+      const other = keep(new Client(host, port))
+      await other.meet("3.0")
+      assert.strictEqual(await other.setup(ann), NtStatus.STATUS_REQUEST_NOT_ACCEPTED)
+      channel.close()
+      for (let tries = 0; tries < 1000; tries++) {
+        if ((await bind()).status === 0) return
+      }
+      assert.fail("the place of the channel that ended was not given back")
+    }, { limits: { userConnections: 2 } }))
+
   it.live("is refused to a connection that is one already, to a missing session, and beyond 32", () =>
     served(async (port, keep) => {
       const first = keep(new Client(host, port))

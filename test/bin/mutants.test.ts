@@ -124,10 +124,23 @@ describe("the report", () => {
   })
 })
 
-it("test/mutants/known.json gives each change a kind and a reason", () => {
+describe("test/mutants/known.json", () => {
   const all: ReadonlyArray<Report.Known> = JSON.parse(readFileSync(`${checkout}test/mutants/known.json`, "utf8"))
-  for (const { file, kind, reason, text } of all) {
-    assert.include(["equivalent", "left"], kind)
-    assert.isAtLeast(reason.length, 20, `${file}: ${text}`)
-  }
+  const one = (text: string) => text.replace(/\s+/g, " ").trim()
+
+  it("gives each change a kind and a reason, once", () => {
+    for (const { file, kind, reason, text } of all) {
+      assert.include(["equivalent", "left"], kind)
+      assert.isAtLeast(reason.length, 20, `${file}: ${text}`)
+    }
+    const keys = all.map(({ after, before, file, text }) => [file, text, before, after].map(one).join("\n"))
+    assert.deepStrictEqual(keys.filter((key, index) => keys.indexOf(key) !== index), [])
+  })
+
+  it("has no change of a line that its file does not have any more", () => {
+    const gone = all.filter(({ file, text }) =>
+      !readFileSync(checkout + file, "utf8").split("\n").some((line) => one(line) === one(text))
+    )
+    assert.deepStrictEqual(gone.map(({ file, text }) => `${file}: ${text}`), [])
+  })
 })

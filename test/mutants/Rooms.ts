@@ -101,7 +101,7 @@ export const rooms: ReadonlyArray<Room> = [
     ),
     tests: [
       "test/Transfer",
-      ...words("DryRuns Get Put ReadOnly ReplacedLocalFiles SeveralCopies TreeCopies").map((name) =>
+      ...words("DryRuns Failure Get Put ReadOnly ReplacedLocalFiles SeveralCopies TreeCopies").map((name) =>
         `test/Cli/${name}.test.ts`
       )
     ]

@@ -386,20 +386,26 @@ describe("a sidecar's flush", () => {
     Fs.writeFileSync(at("f"), "")
     assert.strictEqual(Local.codeOf(await error(flushPath(at("f", "x")))), "ENOTDIR")
     const platform = process.getBuiltinModule("node:fs")
-    const { fsync } = platform
-    // Only Windows refuses to flush a directory with EPERM.
-    for (const code of ["EINVAL", "EIO", ...process.platform === "win32" ? [] : ["EPERM"]]) {
-      Object.assign(platform, {
-        fsync: (_: number, done: (error: Error) => void) => done(Object.assign(new Error(code), { code }))
-      })
+    const { fsync, open } = platform
+    const withFailing = async (call: "fsync" | "open", code: string) => {
+      const fail = (...given: ReadonlyArray<unknown>) =>
+        (given.at(-1) as (error: Error) => void)(Object.assign(new Error(code), { code }))
+      Object.assign(platform, { [call]: fail })
       syncBuiltinESMExports()
       try {
-        const result = await flushPath(at("f")).catch(Local.codeOf)
-        assert.strictEqual(result, code === "EINVAL" ? undefined : code)
+        return await flushPath(at("f")).catch(Local.codeOf)
       } finally {
-        Object.assign(platform, { fsync })
+        Object.assign(platform, { fsync, open })
         syncBuiltinESMExports()
       }
+    }
+    // Only Windows refuses to open or to flush a directory, with EPERM or EISDIR.
+    const isWindows = process.platform === "win32"
+    for (const code of ["EINVAL", "EIO", ...isWindows ? [] : ["EPERM"]]) {
+      assert.strictEqual(await withFailing("fsync", code), code === "EINVAL" ? undefined : code)
+    }
+    for (const code of ["ENOENT", "EIO", "EACCES", ...isWindows ? [] : ["EPERM", "EISDIR"]]) {
+      assert.strictEqual(await withFailing("open", code), code === "ENOENT" ? undefined : code)
     }
   })
 })

@@ -48,8 +48,11 @@ const isReadOnly = ({ attributes }: Download, { fileAttributes }: { readonly fil
 
 const text = (path: UncPath.PathInput): string => typeof path === "string" ? path : UncPath.format(path)
 
+/** A tag that no other part has. */
+const newTag = () => randomBytes(6).toString("hex")
+
 const tagFor = (options: Download, path: string, size: bigint, lastWriteTime: bigint) =>
-  options.resume ? LocalName.resumeTag(path, size, lastWriteTime) : randomBytes(6).toString("hex")
+  options.resume ? LocalName.resumeTag(path, size, lastWriteTime) : newTag()
 
 const millisecondsOf = (time: bigint): number | undefined =>
   FileTime.isTime(time) ? Math.trunc(FileTime.toMillis(time)) : undefined
@@ -102,7 +105,7 @@ const large = (source: UncPath.PathInput, target: string, options: Download, isA
 const small = (source: UncPath.PathInput, target: string, options: Download, known: Known, isNew: boolean) =>
   Effect.flatMap(Effect.flatMap(SmbClient, (smb) => smb.readFile(source)), (data) => {
     const part = {
-      name: LocalName.partial(basename(target), tagFor(options, "", 0n, 0n)),
+      name: LocalName.partial(basename(target), newTag()),
       lastWrite: options.times ? millisecondsOf(known.lastWriteTime) : undefined,
       isReadOnly: isReadOnly(options, known)
     }
@@ -212,7 +215,7 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
   yield* makeDirectory([])
   if (dryRun) options.checks.willMake(target)
   // The target folder can be inside the source directory, if this machine serves the share.
-  const mark = `.effect-smb-${randomBytes(6).toString("hex")}`
+  const mark = `.effect-smb-${newTag()}`
   if (!dryRun) {
     yield* LocalFile.mark(target, mark)
     if (yield* Mark.isAt(source, mark)) return yield* Mark.sameFolder(base, target)
