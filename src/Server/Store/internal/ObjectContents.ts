@@ -450,7 +450,7 @@ export const make = (
       )
       target.extents = changed.extents
       target.allocated = Extents.allocated(changed.extents)
-      target.size = size
+      target.size = Math.max(target.size, to + length)
       target.isVolatile = true
       yield* removeGarbage(garbage)
     })
