@@ -310,7 +310,8 @@ const removeUnnamed = Effect.fnUntraced(function*(
  * Serves a folder that has the database and the chunks, by SQLite and files: nothing to install. The folder is made if
  * it does not exist, and only this user can read it. It has no files that other programs could use.
  *
- * Fails as `make`, and with `AccessDenied` or `NotDirectory` if the folder cannot be used.
+ * Fails as `make`, with `Busy` if another process serves the folder, and with `AccessDenied` or `NotDirectory` if the
+ * folder cannot be used.
  *
  * @example
  * ```ts
@@ -327,7 +328,7 @@ export const inFolder = (
   Effect.gen(function*() {
     yield* Local.run(() => mkdir(folder, { recursive: true, mode: 0o700 }))
     const services = yield* Layer.build(Layer.merge(
-      SqliteClient.layer({ filename: Path.join(folder, "files.db"), exclusive: true }),
+      SqliteClient.layer({ filename: Path.join(folder, "files.db"), exclusive: true, busyTimeout: 0 }),
       BlobStore.layerFolder(Path.join(folder, "chunks"))
     )).pipe(
       Effect.catchTag("SqlError", (error) => Effect.fail(ObjectDatabase.toStoreError(error)))
