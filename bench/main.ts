@@ -21,6 +21,7 @@ import * as Memory from "./memory.ts"
 import * as Operations from "./operations.ts"
 import * as Peer from "./Peer.ts"
 import * as Row from "./Row.ts"
+import * as Scale from "./scale.ts"
 import * as Server from "./server.ts"
 import * as Setting from "./Setting.ts"
 import * as Small from "./small.ts"
@@ -68,6 +69,7 @@ const allWorkloads = (setting: Setting.Setting): ReadonlyArray<Workload> => [
   ...Memory.workloads(setting),
   ...Growth.workloads(setting, draw),
   ...Store.workloads,
+  ...Scale.workloads(setting.rounds),
   ...Dfs.workloads
 ]
 

@@ -216,6 +216,14 @@ export interface StoreFile {
     | undefined
   /** Fills a range with zeros, and frees its space if the storage can. */
   readonly zero: (range: StoreRange) => Effect.Effect<void, StoreError>
+  /**
+   * Copies a range of another open file of the same store, or of this one, to `offset`, without moving bytes. The source
+   * has the whole range; it grows this file as needed. Fails with `Unsupported` if the two files do not allow it: the
+   * server then reads and writes. Absent if the storage cannot share bytes between files.
+   */
+  readonly copyFrom?:
+    | ((source: StoreFile, range: StoreRange, offset: bigint) => Effect.Effect<void, StoreError>)
+    | undefined
   /** The parts of the range that hold data; the whole range if the storage does not know. */
   readonly allocated: (range: StoreRange) => Effect.Effect<ReadonlyArray<StoreRange>, StoreError>
 }

@@ -160,7 +160,10 @@ const descriptor = Buffer.from("0100048000000000000000000000000000000000", "hex"
 
 /** For each operation a request that uses it, of the open file `f` or of the root. */
 const requests: {
-  readonly [O in Exclude<Operation, "remove" | "renameStream">]: (file: FileId, root: FileId) => Message.Request
+  readonly [O in Exclude<Operation, "remove" | "renameStream" | "copyFrom">]: (
+    file: FileId,
+    root: FileId
+  ) => Message.Request
 } = {
   volume: (file) => Requests.query(file, "fileSystem", "FileFsSizeInformation"),
   stat: (file) => Requests.query(file, "file", "FileNetworkOpenInformation"),

@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { SqlClient } from "effect/sql/SqlClient"
+import * as Tracer from "effect/Tracer"
 import { mkdir } from "node:fs/promises"
 import * as Path from "node:path"
 import * as Arguments from "../../Protocol/Arguments.ts"
@@ -139,7 +140,9 @@ export const make = (
       onSome: (client) => Effect.mapError(client.persist, ObjectDatabase.toStoreError)
     })
     const state = new ObjectState()
-    const database = ObjectDatabase.make(sql, state)
+    // Effect's default tracer sends its spans nowhere.
+    const isTraced = (yield* Effect.context<never>()).mapUnsafe.has(Tracer.Tracer.key)
+    const database = ObjectDatabase.make(sql, state, isTraced)
     yield* Effect.provideService(ObjectSchema.migrate, SqlClient, sql).pipe(
       Effect.catchTag("SqlError", (error) => Effect.fail(ObjectDatabase.toStoreError(error))),
       Effect.catchTag("MigrationError", (error) => Effect.fail(storeError("Failed", error)))
@@ -307,7 +310,8 @@ const removeUnnamed = Effect.fnUntraced(function*(
  * Serves a folder that has the database and the chunks, by SQLite and files: nothing to install. The folder is made if
  * it does not exist, and only this user can read it. It has no files that other programs could use.
  *
- * Fails as `make`, and with `AccessDenied` or `NotDirectory` if the folder cannot be used.
+ * Fails as `make`, with `Busy` if another process serves the folder, and with `AccessDenied` or `NotDirectory` if the
+ * folder cannot be used.
  *
  * @example
  * ```ts
@@ -324,7 +328,7 @@ export const inFolder = (
   Effect.gen(function*() {
     yield* Local.run(() => mkdir(folder, { recursive: true, mode: 0o700 }))
     const services = yield* Layer.build(Layer.merge(
-      SqliteClient.layer({ filename: Path.join(folder, "files.db") }),
+      SqliteClient.layer({ filename: Path.join(folder, "files.db"), exclusive: true, busyTimeout: 0 }),
       BlobStore.layerFolder(Path.join(folder, "chunks"))
     )).pipe(
       Effect.catchTag("SqlError", (error) => Effect.fail(ObjectDatabase.toStoreError(error)))

@@ -175,13 +175,14 @@ export const make = (
         return Effect.succeed(length)
       }
       // These two and the extents of this moment belong together: an upload that ends during the read changes none.
+      const buffers = uploading === undefined ? [buffer] : [uploading, buffer]
+      for (const one of buffers) one.readers++
       return Effect.flatMap(
         load(content),
         (extents) =>
           Effect.matchEffect(readStored(content, extents, offset, target), {
             onSuccess: () => {
-              uploading?.readInto(offset, target)
-              buffer.readInto(offset, target)
+              for (const one of buffers) one.readInto(offset, target)
               return Effect.succeed(length)
             },
             onFailure: (error) => {
@@ -191,7 +192,9 @@ export const make = (
               return Effect.fail(damaged("a chunk of the file is missing"))
             }
           })
-      )
+      ).pipe(Effect.ensuring(Effect.sync(() => {
+        for (const one of buffers) one.readers--
+      })))
     })
 
   /** Removes blobs that nothing refers to, and forgets them. */
@@ -283,7 +286,7 @@ export const make = (
     const lastWrite = node.writtenAt
     const { uploads, zeros } = planned(taken.segments, options)
     content.uploading = taken
-    content.buffer = new WriteBuffer()
+    content.buffer = new WriteBuffer(state.blocks)
     content.isDirty = false
     const puts = uploads.filter(({ extent }) => !extent.inline)
     for (const { extent } of puts) state.uploads.add(extent.chunk)
@@ -321,6 +324,7 @@ export const make = (
     content.allocated = Extents.allocated(changed.extents)
     content.uploading = undefined
     state.held -= taken.used
+    taken.release()
     if (puts.length > 0 && !durable) content.isVolatile = true
     if (content.inline.size > 0) {
       for (const { chunk } of changed.removed) content.inline.delete(chunk)
@@ -450,7 +454,7 @@ export const make = (
       )
       target.extents = changed.extents
       target.allocated = Extents.allocated(changed.extents)
-      target.size = size
+      target.size = Math.max(target.size, to + length)
       target.isVolatile = true
       yield* removeGarbage(garbage)
     })

@@ -2,7 +2,9 @@
  * The database of an `ObjectStore`: how its statements run, what their failures mean, ids, and the rows of files.
  */
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as References from "effect/References"
 import { SafeIntegers, type SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as FileTime from "../../../Codec/FileTime.ts"
@@ -129,13 +131,15 @@ export const now: Effect.Effect<bigint> = Clock.clockWith((clock) =>
 export const damaged = (what: string): StoreError =>
   storeError("Failed", new Error(`${what}: run check of the store, and restore the file from a backup`))
 
-export const make = (sql: SqlClient, state: ObjectState) => {
+/** `isTraced`: whether statements have spans. */
+export const make = (sql: SqlClient, state: ObjectState, isTraced: boolean) => {
+  const services = Context.make(SafeIntegers, true).pipe(Context.add(References.TracerEnabled, isTraced))
   let nextId = 0n
   let endOfIds = 0n
 
   /** Runs statements: integers are bigints, and failures those of a store. */
   const run = <A>(effect: Effect.Effect<A, SqlError | StoreError>): Effect.Effect<A, StoreError> =>
-    Effect.mapError(Effect.provideService(effect, SafeIntegers, true), toStoreError)
+    Effect.mapError(Effect.provideContext(effect, services), toStoreError)
 
   /** Runs statements that happen together, or not at all, without an interruption between them. */
   const transaction = <A>(effect: Effect.Effect<A, SqlError | StoreError>): Effect.Effect<A, StoreError> =>

@@ -28,6 +28,9 @@ export interface Opened {
   readonly stream: StreamRow | undefined
 }
 
+/** The streams of the open files, with the state of the store that they are of. */
+const streams = new WeakMap<StoreFile, { readonly content: Content; readonly state: ObjectDatabase["state"] }>()
+
 export const make = (
   database: ObjectDatabase,
   contents: ObjectContents,
@@ -91,6 +94,12 @@ export const make = (
     truncate: (size) => changingBytes(size, (content) => contents.truncate(content, Number(size))),
     zero: ({ length, offset }) =>
       changingBytes(0n, (content) => contents.zero(content, clamped(offset), clamped(length))),
+    copyFrom: (source, { length, offset }, to) =>
+      changingBytes(to + length, (content) => {
+        const from = streams.get(source)
+        if (from === undefined || from.state !== database.state) return fail("Unsupported")
+        return contents.copy(from.content, clamped(offset), content, Number(to), clamped(length))
+      }),
     allocated: ({ length, offset }) =>
       withBytes((content) => contents.allocated(content, clamped(offset), clamped(offset + length))),
     flush: content === undefined ? persist : contents.upload(content, true),
@@ -148,6 +157,7 @@ export const make = (
         }))
     }
   }
+  if (content !== undefined) streams.set(file, { content, state: database.state })
   return file
 }
 

@@ -4,7 +4,7 @@
  */
 import * as Semaphore from "effect/Semaphore"
 import type { Extent } from "./Extents.ts"
-import { WriteBuffer } from "./WriteBuffer.ts"
+import { Blocks, WriteBuffer } from "./WriteBuffer.ts"
 
 /** A file's main stream or a named stream, while it is open or has bytes that are not in the database. */
 export interface Content {
@@ -43,9 +43,14 @@ export interface OpenNode {
   readonly contents: Map<bigint, Content>
 }
 
+/** Bytes of memory for writes that are kept when no stream needs them. */
+const blocksKept = 16 * 1024 * 1024
+
 /** @category models */
 export class ObjectState {
   readonly nodes = new Map<bigint, OpenNode>()
+  /** Memory for written bytes. */
+  readonly blocks = new Blocks(blocksKept)
   /** Bytes of memory in the buffers of all streams. */
   held = 0
   /** Blobs that are being put: nothing refers to them yet. */
@@ -73,7 +78,7 @@ export class ObjectState {
         allocated,
         extents: isNew ? [] : undefined,
         inline: new Map(),
-        buffer: new WriteBuffer(),
+        buffer: new WriteBuffer(this.blocks),
         uploading: undefined,
         isDirty: false,
         isVolatile: !isNew,
@@ -90,7 +95,7 @@ export class ObjectState {
   /** Forgets the bytes that were written to a stream, and the stream. */
   forget(content: Content): void {
     this.held -= content.buffer.used
-    content.buffer = new WriteBuffer()
+    content.buffer = new WriteBuffer(this.blocks)
     content.isDirty = false
     content.node.contents.delete(content.id)
   }

@@ -16,6 +16,27 @@ export interface Segment {
 const smallest = 4096
 const largest = 1024 * 1024
 
+/** Memory for segments that is used again: to make and to free as much for each write costs as much as to copy. */
+export class Blocks {
+  readonly #free: Array<Uint8Array> = []
+  readonly #most: number
+
+  /** `bytes`: the most memory that is kept. */
+  constructor(bytes: number) {
+    this.#most = Math.floor(bytes / largest)
+  }
+
+  /** At least `length` bytes of undefined content. */
+  take(length: number): Uint8Array {
+    return length === largest && this.#free.pop() || Allocate.uninitialized(length)
+  }
+
+  /** Takes memory that nothing uses any more. */
+  give(blocks: ReadonlyArray<Uint8Array>): void {
+    for (const block of blocks) if (block.length === largest && this.#free.length < this.#most) this.#free.push(block)
+  }
+}
+
 /** What a segment costs in addition to its memory, so that the number of segments has a limit. */
 const segmentCost = 128
 
@@ -41,7 +62,20 @@ export class WriteBuffer {
    * of a large one.
    */
   used = 0
+  /** Reads that have not copied their bytes yet. */
+  readers = 0
   #segments: Array<Segment> = []
+  readonly #blocks: Blocks
+  readonly #memory: Array<Uint8Array> = []
+
+  constructor(blocks: Blocks) {
+    this.#blocks = blocks
+  }
+
+  /** Gives the memory back, when the bytes are in the storage and nothing reads them. The buffer is not used again. */
+  release(): void {
+    if (this.readers === 0) this.#blocks.give(this.#memory)
+  }
 
   get isEmpty(): boolean {
     return this.#segments.length === 0
@@ -104,11 +138,18 @@ export class WriteBuffer {
       rest = data.subarray(room)
       if (rest.length === 0) return
     }
-    const room = follows ? Math.min(2 * before.memory.length, largest) : smallest
-    const memory = Allocate.uninitialized(Math.max(rest.length, room))
-    memory.set(rest)
-    this.used += memory.length
-    this.#insert({ start: offset + data.length - rest.length, length: rest.length, memory })
+    let room = follows ? Math.min(2 * before.memory.length, largest) : smallest
+    for (let start = offset + data.length - rest.length; rest.length > 0;) {
+      const count = Math.min(rest.length, largest)
+      const memory = this.#blocks.take(Math.max(count, room))
+      memory.set(count === rest.length ? rest : rest.subarray(0, count))
+      this.#memory.push(memory)
+      this.used += memory.length
+      this.#insert({ start, length: count, memory })
+      start += count
+      rest = rest.subarray(count)
+      room = smallest
+    }
   }
 
   /** Makes a part zeros. */
@@ -140,6 +181,8 @@ export class WriteBuffer {
 
   /** Puts the parts of a later buffer over those of this one. */
   add(later: WriteBuffer): void {
+    // What is still read is left to the garbage collection.
+    if (later.readers === 0) this.#memory.push(...later.#memory)
     const used = this.used + later.used
     for (const segment of later.#segments) this.#insert(segment)
     this.used = used

@@ -7,6 +7,7 @@ import * as Codec from "../../../Codec/Codec.ts"
 import { NtStatus } from "../../../Codec/NtStatus.ts"
 import { AccessMask as A } from "../../../Smb2/Message/Constants.ts"
 import * as Fsctl from "../../../Smb2/Message/Fsctl.ts"
+import type { StoreError, StoreFile, StoreRange } from "../../ShareStore.ts"
 import type { Incoming } from "../State/Incoming.ts"
 import * as Locks from "../State/Locks.ts"
 import type { FileOpen } from "../State/Model.ts"
@@ -28,6 +29,18 @@ const answer = (chunksWritten: number, chunkBytesWritten: number, totalBytesWrit
 })
 
 const tooMuch = answer(limits.chunks, limits.chunk, limits.total, NtStatus.STATUS_INVALID_PARAMETER)
+
+/** Copies bytes of the source: the store moves none if it can share them. */
+const copyBytes = (
+  source: StoreFile,
+  range: StoreRange,
+  target: StoreFile,
+  to: bigint
+): Effect.Effect<void, StoreError> => {
+  const move = Effect.flatMap(source.read(range.offset, Number(range.length)), (data) => target.write(to, data))
+  if (target.copyFrom === undefined) return move
+  return Effect.catchIf(target.copyFrom(source, range, to), ({ reason }) => reason._tag === "Unsupported", () => move)
+}
 
 /** Copies chunks into an open. With `reads`, the target must be open for reading too (FSCTL_SRV_COPYCHUNK). */
 export const copy = Effect.fnUntraced(function*(
@@ -72,9 +85,9 @@ export const copy = Effect.fnUntraced(function*(
         if (Locks.blocks(source, sourceOffset, length, false) || Locks.blocks(target, to, length, true)) {
           return Effect.succeed(undefined)
         }
-        return Effect.flatMap(
-          stored(source.file.read(sourceOffset, length)),
-          (data) => Effect.as(stored(target.file.write(to, data)), data.length)
+        return Effect.as(
+          stored(copyBytes(source.file, { offset: sourceOffset, length: BigInt(length) }, target.file, to)),
+          length
         )
       }
       // As for WRITE: a client that may only append adds to the end, with any offset.

@@ -151,6 +151,7 @@ const counted = <A, E, R>(meter: Meter, call: string, effect: Effect.Effect<A, E
 class FileWithTimeout implements StoreFile {
   readonly readInto?: NonNullable<StoreFile["readInto"]>
   readonly renameStream?: StoreFile["renameStream"]
+  readonly copyFrom?: StoreFile["copyFrom"]
   private readonly timeout: StoreTimeout
   private readonly file: StoreFile
 
@@ -159,6 +160,13 @@ class FileWithTimeout implements StoreFile {
     this.file = file
     if (file.readInto !== undefined) {
       this.readInto = (offset, target) => timeout.run(file.readInto!(offset, target), "read")
+    }
+    if (file.copyFrom !== undefined) {
+      this.copyFrom = (source, range, offset) => {
+        // A store knows its own files only.
+        const known = source instanceof FileWithTimeout ? source.file : source
+        return timeout.run(file.copyFrom!(known, range, offset), "copyFrom")
+      }
     }
     if (file.renameStream !== undefined) {
       this.renameStream = (name, options) => timeout.run(file.renameStream!(name, options), "renameStream")
