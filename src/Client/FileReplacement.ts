@@ -211,8 +211,34 @@ export const look = Effect.fnUntraced(
  * @since 0.2.0
  */
 export const make = (smb: Files, { hint, tag: makeTag = PartNames.randomTag, tell }: Options): Replace => {
-  /** Folders that allow the usual name of a part, and let it be renamed by that name. */
-  const easy = new Set<string>()
+  /**
+   * Whether files of a folder can be renamed and deleted by their name: then a small part needs no open that stays. The
+   * server has said so of the folder (FILE_DELETE_CHILD), or of a part in it.
+   */
+  const easy = new Map<string, Effect.Effect<boolean, ClientError>>()
+
+  /** Asks for this user's rights in a folder once. A server without an answer has not said so. */
+  const isEasy = (folder: UncPath.UncPath): Effect.Effect<boolean, ClientError> =>
+    Effect.suspend(() => {
+      const key = UncPath.format(folder)
+      const known = easy.get(key)
+      if (known !== undefined) return known
+      const asked = Effect.scoped(smb.withShare(folder, (share, below) =>
+        share.dialect === "NT1"
+          ? Effect.succeed(false)
+          : Effect.map(
+            share.batch(below, { ...OpenMode.attributes, queryMaximalAccess: true }, []),
+            ({ opened: { maximalAccess } }) => ((maximalAccess ?? 0) & AccessMask.FILE_DELETE_CHILD) !== 0
+          ))).pipe(
+          Effect.catchTag("SmbError", () => Effect.succeed(false)),
+          // The next file asks again after a lost connection.
+          Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : Effect.sync(() => easy.delete(key)))
+        )
+      return Effect.flatMap(Effect.cached(asked), (cached) => {
+        if (!easy.has(key)) easy.set(key, cached)
+        return cached
+      })
+    })
 
   const takeAway = ReplacementNotice.partRemoval(tell)
 
@@ -401,7 +427,7 @@ export const make = (smb: Files, { hint, tag: makeTag = PartNames.randomTag, tel
       yield* file.close
       yield* takePlace(made, path, target, found, about)
       const folder = UncPath.format(UncPath.parent(target))
-      if (UncPath.name(path).endsWith(PartNames.partEnd)) easy.add(folder)
+      if (UncPath.name(path).endsWith(PartNames.partEnd)) easy.set(folder, Effect.succeed(true))
       return
     }
     // An error about data that cannot be kept must come before the rename.
@@ -512,10 +538,13 @@ export const make = (smb: Files, { hint, tag: makeTag = PartNames.randomTag, tel
     content: Content<E, R>,
     about: About = {}
   ): Effect.fn.Return<bigint, E | ClientError, R> {
-    const found = about.isNew === true || about.create === true ? undefined : yield* look(smb, target)
+    const isSmall = content._tag === "Bytes" && about.fileAttributes === undefined
+    const [found, isQuick] = yield* Effect.all([
+      about.isNew === true || about.create === true ? Effect.succeed(undefined) : look(smb, target),
+      isSmall ? isEasy(UncPath.parent(target)) : Effect.succeed(false)
+    ], { concurrency: 2 })
     const tag = makeTag()
-    const isPlain = passedOn(found) === undefined && about.fileAttributes === undefined
-    if (content._tag === "Flow" || !isPlain || !easy.has(UncPath.format(UncPath.parent(target)))) {
+    if (content._tag === "Flow" || !isQuick || passedOn(found) !== undefined) {
       return yield* byOneOpen(target, content, found, tag, about)
     }
     return yield* Effect.catch(
