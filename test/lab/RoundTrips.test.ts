@@ -1,7 +1,7 @@
 /**
  * Proves that the command needs at most seven round trips for its first look at an smbd, and ten to put a small file there,
  * counted by a proxy between the two. Three requests of the ten go out at once. If one is answered before the others are
- * sent, the proxy counts each as a round trip of its own. A round trip begins with bytes from the client after bytes from the server. Not counted: the TCP connection, and
+ * sent, the proxy counts more round trips. A round trip begins with bytes from the client after bytes from the server. Not counted: the TCP connection, and
  * what the command sends when it ends, whose responses it does not wait for.
  */
 import { assert, layer } from "@effect/vitest"
