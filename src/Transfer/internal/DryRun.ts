@@ -67,7 +67,7 @@ const makeableHere = (folder: string): Effect.Effect<void, LocalError | Platform
     const fs = yield* FileSystem.FileSystem
     const type = yield* LocalFile.typeOf(folder)
     if (type === "Directory") return
-    if (type !== undefined) return yield* new LocalError({ path: folder, detail: "already exists" })
+    if (type !== undefined) return yield* LocalFile.noFolder(folder)
     if (yield* Effect.isSuccess(fs.readLink(folder))) {
       return yield* new LocalError({ path: folder, detail: notFound(folder) })
     }
