@@ -7,8 +7,8 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import { dirname, resolve } from "node:path"
-import * as FileReplacement from "../../Client/FileReplacement.ts"
 import * as OpenMode from "../../Client/OpenMode.ts"
+import * as ReplacedFile from "../../Client/ReplacedFile.ts"
 import { SmbClient } from "../../Client/SmbClient.ts"
 import * as UncPath from "../../Client/UncPath.ts"
 import { NtStatus } from "../../Codec/NtStatus.ts"
@@ -192,7 +192,7 @@ export const make = (planned: PlannedFolders.PlannedFolders = PlannedFolders.mak
           )
         )
         if (isWritten) return
-      } else yield* FileReplacement.look(smb, target)
+      } else yield* ReplacedFile.look(smb, target)
       const folder = UncPath.parent(target)
       const asked = isAlone && !planned.has(folder) ? folderThere(folder) : writableThere(folder, OpenMode.addFile)
       yield* onThere(fold(UncPath.format(folder)), asked).pipe((answer) => named(target, answer))
