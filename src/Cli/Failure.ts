@@ -106,6 +106,14 @@ const counts = (error: unknown): Readonly<Record<string, number>> =>
     ? { removed: error.reason.removed, failed: error.reason.failed }
     : {}
 
+/** A message about a word that is not known, with the words that it may stand for on the same line. */
+const withSuggestions = (message: string): string =>
+  message.replace(/\s*\n\s*Did you mean this\?\s*\n([\s\S]*)$/, (_, words: string) => {
+    const found = words.split("\n").map((word) => word.trim()).filter((word) => word !== "")
+    const last = found.pop() ?? ""
+    return `: did you mean ${found.length === 0 ? last : `${found.join(", ")} or ${last}`}?`
+  })
+
 /** One failure as a line and as an object. */
 export const report = (error: unknown): Report => {
   if (Predicate.isTagged(error, "OutputClosed")) return { code: outputClosedCode }
@@ -116,7 +124,9 @@ export const report = (error: unknown): Report => {
       readonly errors: ReadonlyArray<Error>
     }
     if (errors.length === 0) return { code: 2 }
-    const detail = errors.map((each) => withoutSecrets(oneLine(each.message), { usage: true })).join("; ")
+    const detail = errors.map((each) => withoutSecrets(oneLine(withSuggestions(each.message)), { usage: true })).join(
+      "; "
+    )
     const message = `${detail} (see ${commandPath.join(" ")} --help)`
     return { code: 2, message, json: { error: "UsageError", message: detail } }
   }

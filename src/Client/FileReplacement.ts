@@ -15,9 +15,8 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Sink from "effect/Sink"
-import { NtStatus } from "../Codec/NtStatus.ts"
 import * as Changes from "../Protocol/Changes.ts"
-import { fromStatus, isMissing, refusesShare, SmbError } from "../Protocol/Errors.ts"
+import { isMissing, SmbError } from "../Protocol/Errors.ts"
 import type * as Share from "../Protocol/Share.ts"
 import { AccessMask } from "../Smb2/Message/Constants.ts"
 import type { ClientError } from "./ClientError.ts"
@@ -27,6 +26,7 @@ import * as OpenMode from "./OpenMode.ts"
 import type { Operations } from "./Operations.ts"
 import * as PartNames from "./PartNames.ts"
 import * as PartRename from "./PartRename.ts"
+import * as ReplacedFile from "./ReplacedFile.ts"
 import * as ReplacementNotice from "./ReplacementNotice.ts"
 import * as SmbFile from "./SmbFile.ts"
 import * as UncPath from "./UncPath.ts"
@@ -76,21 +76,6 @@ export type Content<E, R> =
   | { readonly _tag: "Bytes"; readonly bytes: Uint8Array }
   | { readonly _tag: "Flow"; readonly run: (to: Writable) => Effect.Effect<bigint, E, R> }
 
-const FILE_ATTRIBUTE_READONLY = 0x01
-const FILE_ATTRIBUTE_DIRECTORY = 0x10
-const FILE_ATTRIBUTE_ARCHIVE = 0x20
-
-/** The attributes that a replaced file passes on to the new file: hidden, system. */
-const kept = 0x02 | 0x04
-
-/**
- * The attributes of the file to replace; `undefined` if no file exists.
- *
- * @category models
- * @since 0.2.0
- */
-export type Found = { readonly fileAttributes: number | undefined } | undefined
-
 /** Whether an error means that the server refuses the name, or refuses it to this user. */
 const isUnwelcome = (error: SmbError): boolean =>
   error.command === "CREATE" && (isMissing(error) || error.reason._tag === "AccessDenied" ||
@@ -98,16 +83,6 @@ const isUnwelcome = (error: SmbError): boolean =>
 
 /** The meaning of a server's error that a file to be created does not exist. */
 const vetoed = "The server takes no file of this name. Its administrator may have vetoed it: use another name."
-
-/**
- * The attributes of a new file that replaces another, if that one has some to pass on.
- *
- * @since 0.2.0
- */
-export const passedOn = (found: Found): number | undefined => {
-  const hiding = (found?.fileAttributes ?? 0) & kept
-  return hiding === 0 ? undefined : hiding | FILE_ATTRIBUTE_ARCHIVE
-}
 
 const beside = (path: UncPath.UncPath, name: string): UncPath.UncPath => UncPath.join(UncPath.parent(path), name)
 
@@ -175,35 +150,6 @@ export type Replace = <E, R>(
 ) => Effect.Effect<bigint, E | ClientError, R>
 
 /**
- * The existing file. Checks whether it can be replaced before anything is sent.
- *
- * @since 0.2.0
- */
-export const look = Effect.fnUntraced(
-  function*(smb: Pick<Files, "stat">, target: UncPath.UncPath): Effect.fn.Return<Found, ClientError> {
-    const found: Found = yield* smb.stat(target).pipe(
-      Effect.catchIf(
-        (error) => error instanceof SmbError && !refusesShare(error),
-        // The file may exist, and the user may just have no right to read its attributes.
-        (error) => Effect.succeed(isMissing(error as SmbError) ? undefined : { fileAttributes: undefined })
-      )
-    )
-    const attributes = found?.fileAttributes ?? 0
-    const path = UncPath.format(target)
-    if ((attributes & FILE_ATTRIBUTE_DIRECTORY) !== 0) {
-      return yield* fromStatus(NtStatus.STATUS_FILE_IS_A_DIRECTORY, "CREATE", path)
-    }
-    if ((attributes & FILE_ATTRIBUTE_READONLY) !== 0) {
-      return yield* new SmbError({
-        ...fromStatus(NtStatus.STATUS_ACCESS_DENIED, "CREATE", path),
-        because: "The file is read-only, and is not replaced. Clear that attribute, or remove the file."
-      })
-    }
-    return found
-  }
-)
-
-/**
  * A way to replace files by the operations of a client. It knows the folders of the files that it has written: what it
  * has learned about a folder serves the later files in it.
  *
@@ -211,8 +157,34 @@ export const look = Effect.fnUntraced(
  * @since 0.2.0
  */
 export const make = (smb: Files, { hint, tag: makeTag = PartNames.randomTag, tell }: Options): Replace => {
-  /** Folders that allow the usual name of a part, and let it be renamed by that name. */
-  const easy = new Set<string>()
+  /**
+   * Whether files of a folder can be renamed and deleted by their name: then a small part needs no open that stays. The
+   * server has said so of the folder (FILE_DELETE_CHILD), or of a part in it.
+   */
+  const easy = new Map<string, Effect.Effect<boolean, ClientError>>()
+
+  /** Asks for this user's rights in a folder once. A server without an answer has not said so. */
+  const isEasy = (folder: UncPath.UncPath): Effect.Effect<boolean, ClientError> =>
+    Effect.suspend(() => {
+      const key = UncPath.format(folder)
+      const known = easy.get(key)
+      if (known !== undefined) return known
+      const asked = Effect.scoped(smb.withShare(folder, (share, below) =>
+        share.dialect === "NT1"
+          ? Effect.succeed(false)
+          : Effect.map(
+            share.batch(below, { ...OpenMode.attributes, queryMaximalAccess: true }, []),
+            ({ opened: { maximalAccess } }) => ((maximalAccess ?? 0) & AccessMask.FILE_DELETE_CHILD) !== 0
+          ))).pipe(
+          Effect.catchTag("SmbError", () => Effect.succeed(false)),
+          // The next file asks again after a lost connection.
+          Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : Effect.sync(() => easy.delete(key)))
+        )
+      return Effect.flatMap(Effect.cached(asked), (cached) => {
+        if (!easy.has(key)) easy.set(key, cached)
+        return cached
+      })
+    })
 
   const takeAway = ReplacementNotice.partRemoval(tell)
 
@@ -311,11 +283,11 @@ export const make = (smb: Files, { hint, tag: makeTag = PartNames.randomTag, tel
   /** Creates the part with a name that the server allows. If it allows none, creates a new file at the final name. */
   const create = Effect.fnUntraced(function*(
     target: UncPath.UncPath,
-    found: Found,
+    found: ReplacedFile.Found,
     tag: string,
     setsTime: boolean
   ): Effect.fn.Return<Made, ClientError, Scope.Scope> {
-    const fileAttributes = passedOn(found)
+    const fileAttributes = ReplacedFile.passedOn(found)
     const options: Share.OpenOptions = {
       ...OpenMode.create,
       shareAccess: PartNames.shareAccess,
@@ -373,14 +345,19 @@ export const make = (smb: Files, { hint, tag: makeTag = PartNames.randomTag, tel
     state: PartRename.Part,
     part: UncPath.UncPath,
     target: UncPath.UncPath,
-    found: Found,
+    found: ReplacedFile.Found,
     about: About
   ) =>
     PartRename.rename(state, smb.rename(part, target, { replace: about.create !== true })).pipe(
       Effect.catchTag("SmbError", (error) => Effect.fail(refusedPlace(error, part, target, found)))
     )
 
-  const refusedPlace = (error: SmbError, part: UncPath.UncPath, target: UncPath.UncPath, found: Found): SmbError => {
+  const refusedPlace = (
+    error: SmbError,
+    part: UncPath.UncPath,
+    target: UncPath.UncPath,
+    found: ReplacedFile.Found
+  ): SmbError => {
     const { detail: _, ...rest } = ReplacementNotice.named(error, UncPath.name(part), UncPath.name(target))
     return new SmbError(
       found === undefined ? rest : { ...rest, detail: `the existing file could not be replaced: ${hint}` }
@@ -390,7 +367,7 @@ export const make = (smb: Files, { hint, tag: makeTag = PartNames.randomTag, tel
   const finish = Effect.fnUntraced(function*(
     made: Made,
     target: UncPath.UncPath,
-    found: Found,
+    found: ReplacedFile.Found,
     about: About
   ): Effect.fn.Return<void, ClientError> {
     const { below, file, isPart, path } = made
@@ -401,7 +378,7 @@ export const make = (smb: Files, { hint, tag: makeTag = PartNames.randomTag, tel
       yield* file.close
       yield* takePlace(made, path, target, found, about)
       const folder = UncPath.format(UncPath.parent(target))
-      if (UncPath.name(path).endsWith(PartNames.partEnd)) easy.add(folder)
+      if (UncPath.name(path).endsWith(PartNames.partEnd)) easy.set(folder, Effect.succeed(true))
       return
     }
     // An error about data that cannot be kept must come before the rename.
@@ -436,7 +413,7 @@ export const make = (smb: Files, { hint, tag: makeTag = PartNames.randomTag, tel
   const byOneOpen = <E, R>(
     target: UncPath.UncPath,
     content: Content<E, R>,
-    found: Found,
+    found: ReplacedFile.Found,
     tag: string,
     about: About
   ): Effect.Effect<bigint, E | ClientError, R> =>
@@ -470,7 +447,7 @@ export const make = (smb: Files, { hint, tag: makeTag = PartNames.randomTag, tel
   const quickly = (
     target: UncPath.UncPath,
     bytes: Uint8Array,
-    found: Found,
+    found: ReplacedFile.Found,
     tag: string,
     about: About
   ): Effect.Effect<bigint, ClientError> => {
@@ -512,10 +489,13 @@ export const make = (smb: Files, { hint, tag: makeTag = PartNames.randomTag, tel
     content: Content<E, R>,
     about: About = {}
   ): Effect.fn.Return<bigint, E | ClientError, R> {
-    const found = about.isNew === true || about.create === true ? undefined : yield* look(smb, target)
+    const isSmall = content._tag === "Bytes" && about.fileAttributes === undefined
+    const [found, isQuick] = yield* Effect.all([
+      about.isNew === true || about.create === true ? Effect.succeed(undefined) : ReplacedFile.look(smb, target),
+      isSmall ? isEasy(UncPath.parent(target)) : Effect.succeed(false)
+    ], { concurrency: 2 })
     const tag = makeTag()
-    const isPlain = passedOn(found) === undefined && about.fileAttributes === undefined
-    if (content._tag === "Flow" || !isPlain || !easy.has(UncPath.format(UncPath.parent(target)))) {
+    if (content._tag === "Flow" || !isQuick || ReplacedFile.passedOn(found) !== undefined) {
       return yield* byOneOpen(target, content, found, tag, about)
     }
     return yield* Effect.catch(

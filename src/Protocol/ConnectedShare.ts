@@ -4,12 +4,12 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Arguments from "./Arguments.ts"
 import * as Changes from "./Changes.ts"
 import type { Peer } from "./ConnectionErrors.ts"
 import { fromStatus, type RequestError } from "./Errors.ts"
 import * as OpenLife from "./OpenLife.ts"
 import type * as Operation from "./Operation.ts"
+import * as RequestArguments from "./RequestArguments.ts"
 import type * as Share from "./Share.ts"
 
 /**
@@ -182,7 +182,7 @@ export const make = (peer: Peer, tree: Tree, functions: Functions): ConnectedSha
     doubt,
     ended: () => tree.lost === undefined ? ended() : "there",
     compounds,
-    ...Arguments.guard(
+    ...RequestArguments.guard(
       {
         open: (path, options) => open(dfs, path, options),
         batch: (path, options, operations) => batch(dfs, path, options, operations),

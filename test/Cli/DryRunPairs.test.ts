@@ -196,6 +196,12 @@ describe("a dry run of a tree agrees with the real run about every pair of entri
         const real = outcome(sides, yield* Served.printed(command(from.at, `${to.at}/`, false)))
         assert.deepStrictEqual(dry, real)
         assert.isNotEmpty(real.failures)
+        if (sides === "server to here") {
+          assert.include(
+            real.failures.join("\n"),
+            "already exists, and is no folder: remove it, or name another folder"
+          )
+        }
         assert.isNotEmpty(real.copies)
       })))
 })

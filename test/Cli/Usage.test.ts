@@ -28,6 +28,8 @@ const wrong: ReadonlyArray<readonly [args: ReadonlyArray<string>, pattern: RegEx
   [["ls", "//h/s", "--bogus"], /--bogus/],
   [["list", "//h/s"], /list/],
   [["dfs", "bogus"], /bogus/],
+  [["lss", "//h/s"], /^effect-smb: Unknown subcommand "lss" for "effect-smb": did you mean ls\? \(see/],
+  [["ls", "//h/s", "-R"], /^effect-smb: Unrecognized flag: -R .* ls: did you mean .*-r.* or .*\? \(see/],
   [["ls", "h/s"], /\\\\server\\share/],
   [["ls", "//h"], /effect-smb shares/],
   [["ls", "//h/s/../.."], /above its share/],

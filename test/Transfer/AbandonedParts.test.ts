@@ -205,10 +205,17 @@ describe("a part that a killed transfer has left", () => {
         const listings: Array<string> = []
         const counting = SmbClient.SmbClient.of({
           ...smb,
-          list: (path, options) => {
-            if (options?.pattern === "*.part") listings.push(String(typeof path === "string" ? path : path.path))
-            return smb.list(path, options)
-          }
+          withShare: (path, use) =>
+            smb.withShare(path, (share, below) =>
+              use({
+                ...share,
+                batch: (name, options, operations) => {
+                  if (operations.some((one) => one._tag === "QueryDirectory" && one.pattern === "*.part")) {
+                    listings.push(name)
+                  }
+                  return share.batch(name, options, operations)
+                }
+              }, below))
         })
         const upload = (to: string) =>
           Effect.provideService(

@@ -5,6 +5,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { type SmbClient, type TestTransport, VirtualTime } from "effect-smb"
+import * as FileReplacement from "../../src/Client/FileReplacement.ts"
+import * as UncPath from "../../src/Client/UncPath.ts"
 import { type SmbError, TransportError } from "../../src/Protocol/Errors.ts"
 import { AccessMask } from "../../src/Smb2/Message/Constants.ts"
 import { at, content, isDeletion, isRename, refuses, run, type Says } from "./remoteFile.ts"
@@ -15,6 +17,8 @@ const part = /^f\.txt\.[0-9a-f]{12}\.part$/
 const deletable: Says = { maximalAccess: 0x1f01ff }
 
 const look = ["open f.txt", "CLOSE"]
+/** The question for the user's rights in the folder, at the same time as the look at the existing file. */
+const rights = ["open ", "CLOSE"]
 const byName = ["CREATE f.txt.PART", "WRITE", "CLOSE", "open f.txt.PART", "rename f.txt", "CLOSE"]
 const byOpen = ["CREATE f.txt.PART", "WRITE", "FLUSH", "rename f.txt", "CLOSE"]
 const compound = byName.map((word) => word === "WRITE" ? "+WRITE" : word)
@@ -37,7 +41,8 @@ describe("a part gets the final name", () => {
         [],
         (put, { names, sent, text, told }) =>
           Effect.gen(function*() {
-            assert.deepStrictEqual(yield* sent(put()), [...look, ...words])
+            const asked = says.dialect === "NT1" ? [] : rights
+            assert.deepStrictEqual(yield* sent(put()), [...look, ...asked, ...words])
             assert.deepStrictEqual([yield* names, yield* text, told], [["f.txt"], "new content", []])
           }),
         { "f.txt": "old" },
@@ -48,9 +53,51 @@ describe("a part gets the final name", () => {
   it.effect("without a look at the existing file, if the folder is new", () =>
     run([], (put, { sent, text }) =>
       Effect.gen(function*() {
-        assert.deepStrictEqual(yield* sent(put(undefined, true)), byOpen)
+        assert.deepStrictEqual(yield* sent(put(undefined, true)), [...rights, ...byOpen])
         assert.strictEqual(yield* text, "new content")
         assert.deepStrictEqual((yield* sent(put(undefined, false))).slice(0, 1), ["open f.txt"])
+      })))
+})
+
+describe("a small file in a folder whose files the user can delete (FILE_DELETE_CHILD)", () => {
+  it.effect("takes one round trip for the part and one for the rename from the first on", () =>
+    run(
+      [],
+      (put, { names, sent, text }) =>
+        Effect.gen(function*() {
+          assert.deepStrictEqual(yield* sent(put()), [...look, ...rights, ...compound])
+          assert.deepStrictEqual(yield* sent(put()), [...look, ...compound])
+          assert.deepStrictEqual([yield* names, yield* text], [["f.txt"], "new content"])
+        }),
+      { "f.txt": "old" },
+      { folderAccess: AccessMask.FILE_DELETE_CHILD }
+    ))
+
+  it.effect("takes as many as without that right over SMB 1, whose servers do not know the rights of a user", () =>
+    run(
+      [],
+      (put, { sent }) =>
+        Effect.gen(function*() {
+          assert.deepStrictEqual(yield* sent(put()), [...look, ...byOpen])
+        }),
+      { "f.txt": "old" },
+      { folderAccess: AccessMask.FILE_DELETE_CHILD, dialect: "NT1" }
+    ))
+
+  it.effect("is asked for the rights again after a failure of the connection", () =>
+    run([], (_, { sent, smb }) =>
+      Effect.gen(function*() {
+        let asked = 0
+        const replace = FileReplacement.make({
+          ...smb,
+          withShare: (path, use) =>
+            UncPath.format(path as UncPath.UncPath) === "\\\\nas\\data" && asked++ === 0
+              ? Effect.fail(new TransportError({ reason: { _tag: "ConnectionClosed" }, server: "nas", port: 445 }))
+              : smb.withShare(path, use)
+        }, { hint: "", tell: () => Effect.void })
+        const put = replace<never, never>(at("f.txt"), { _tag: "Bytes", bytes: Buffer.from("a") }, { isNew: true })
+        assert.strictEqual((yield* Effect.flip(put))._tag, "TransportError")
+        assert.deepStrictEqual((yield* sent(put)).slice(0, 2), rights)
       })))
 })
 
@@ -62,7 +109,7 @@ describe("the second small file in a folder", () => {
       [],
       (put, { names, replace, sent, text }) =>
         Effect.gen(function*() {
-          assert.deepStrictEqual(yield* sent(put()), [...look, ...byName])
+          assert.deepStrictEqual(yield* sent(put()), [...look, ...rights, ...byName])
           assert.deepStrictEqual(yield* sent(put(undefined, true)), compound)
           let count = 0n
           const again = yield* sent(Effect.map(replace<never, never>(at("f.txt"), small), (written) => {
@@ -82,7 +129,11 @@ describe("the second small file in a folder", () => {
         Effect.gen(function*() {
           yield* put()
           const other = yield* sent(put(at("d\\f.txt"), true))
-          assert.deepStrictEqual(other, byName.map((word) => word.replace("f.txt", "d\\f.txt")))
+          assert.deepStrictEqual(other, [
+            "open d",
+            "CLOSE",
+            ...byName.map((word) => word.replace("f.txt", "d\\f.txt"))
+          ])
           const flow = yield* sent(replace(at("f.txt"), {
             _tag: "Flow",
             run: (to) => {
@@ -153,10 +204,10 @@ describe("the second small file in a folder", () => {
   const failures: ReadonlyArray<readonly [string, TestTransport.Fault, string, string]> = [
     ["the CREATE of the part", refuses(/^g\.txt/, "STATUS_DISK_FULL"), "CREATE", "STATUS_DISK_FULL"],
     ["the WRITE", { on: "WRITE", skip: 1, is: { status: "STATUS_DISK_FULL" } }, "WRITE", "STATUS_DISK_FULL"],
-    // The first file has two CLOSEs: of its part and of the rename.
+    // The first file has three CLOSEs: of its folder, of its part and of the rename.
     [
       "the CLOSE of the part",
-      { on: "CLOSE", skip: 2, times: 1, is: { status: "STATUS_DISK_FULL" } },
+      { on: "CLOSE", skip: 3, times: 1, is: { status: "STATUS_DISK_FULL" } },
       "CLOSE",
       "STATUS_DISK_FULL"
     ],
@@ -301,8 +352,8 @@ describe("a request that fails", () => {
     ["the WRITE", { on: "WRITE", is: { status: "STATUS_DISK_FULL" } }, {}],
     ["the WRITE", { on: "WRITE", is: { status: "STATUS_DISK_FULL" } }, deletable],
     ["the FLUSH", { on: "FLUSH", is: { status: "STATUS_DISK_FULL" } }, {}],
-    // The first CLOSE is that of the look at the existing file.
-    ["the CLOSE of the part", { on: "CLOSE", skip: 1, times: 1, is: { status: "STATUS_DISK_FULL" } }, deletable],
+    // The first CLOSEs are those of the looks at the existing file and at the folder.
+    ["the CLOSE of the part", { on: "CLOSE", skip: 2, times: 1, is: { status: "STATUS_DISK_FULL" } }, deletable],
     ["the rename by the open", { on: "SET_INFO", when: isRename, is: { status: "STATUS_DISK_FULL" } }, {}],
     ["the rename by the name", { on: "SET_INFO", when: isRename, is: { status: "STATUS_DISK_FULL" } }, deletable]
   ]

@@ -40,11 +40,13 @@ export const isRename = ({ request }: Pick<TestTransport.Received, "request">) =
 /** What a server says about the user's rights to new files, and its dialect: the server in memory says nothing. */
 export interface Says {
   readonly maximalAccess?: number
+  /** The user's rights in each folder. */
+  readonly folderAccess?: number
   readonly dialect?: string
 }
 
 /** The client of a server that says so. */
-const saying = (smb: SmbClient.Client, { dialect, maximalAccess }: Says): SmbClient.Client =>
+const saying = (smb: SmbClient.Client, { dialect, folderAccess, maximalAccess }: Says): SmbClient.Client =>
   SmbClient.SmbClient.of({
     ...smb,
     withShare: (path, use) =>
@@ -52,6 +54,11 @@ const saying = (smb: SmbClient.Client, { dialect, maximalAccess }: Says): SmbCli
         use({
           ...share,
           dialect: dialect ?? share.dialect,
+          batch: (path, options, operations) =>
+            Effect.map(share.batch(path, options, operations), (ran) =>
+              folderAccess === undefined || options.queryMaximalAccess !== true
+                ? ran
+                : { ...ran, opened: { ...ran.opened, maximalAccess: folderAccess } }),
           open: (path, options) =>
             Effect.map(share.open(path, options), (file) =>
               maximalAccess === undefined ? file : {

@@ -313,8 +313,10 @@ layer(World.layer, { excludeTestServices: true, timeout: "60 seconds" })("a clie
       for (const dialect of ["3.1.1", "NT1"] as const) {
         let made = false
         yield* proxy.onPacket(({ bytes, connection, direction }) => {
+          // Not the search for parts (`*.part`).
+          const name = Buffer.from("u.", "utf16le")
           const part = Buffer.from(".part", "utf16le")
-          if (direction === "toServer" && connection === first) made ||= bytes.includes(part)
+          if (direction === "toServer" && connection === first) made ||= bytes.includes(name) && bytes.includes(part)
           return direction === "toClient" && made && connection === first ? "cut" : bytes
         })
         const first = proxy.connections()

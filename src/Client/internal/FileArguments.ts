@@ -4,6 +4,7 @@ import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import * as Arguments from "../../Protocol/Arguments.ts"
 import type { ArgumentError } from "../../Protocol/Errors.ts"
+import * as RequestArguments from "../../Protocol/RequestArguments.ts"
 
 type Given = Arguments.Given
 
@@ -63,7 +64,7 @@ const checks = {
   sink: writing,
   writeFrom: (_: unknown, options: Range | undefined) => writing(options),
   truncate: (size: Size) => ({ size: [required.size, size] }),
-  lock: Arguments.rangesOf
+  lock: RequestArguments.rangesOf
 } as const satisfies Record<string, (...args: ReadonlyArray<any>) => Given>
 
 /** The names of the operations that take numbers or bytes. */

@@ -5,6 +5,7 @@
  * Paths are not here: `UncPath.parse` checks them.
  */
 import * as Arguments from "../../Protocol/Arguments.ts"
+import * as RequestArguments from "../../Protocol/RequestArguments.ts"
 import type { Operations } from "../Operations.ts"
 import type * as UncPath from "../UncPath.ts"
 import { checked, range, writing } from "./FileArguments.ts"
@@ -21,7 +22,7 @@ type Checks<Functions> = {
 
 const checks: Checks<Operations> = {
   withShare: undefined,
-  open: (options) => options === undefined ? {} : Arguments.openOptions(options),
+  open: (options) => options === undefined ? {} : RequestArguments.openOptions(options),
   readFile: (options) => ({ maximum: [Arguments.count(0), options?.maximum] }),
   readFileString: undefined,
   writeFile: (data, options) => ({
@@ -57,7 +58,7 @@ const checks: Checks<Operations> = {
     fileAttributes: [Arguments.flags, changes.fileAttributes]
   }),
   truncate: (size) => ({ size: [Arguments.required(Arguments.size), size] }),
-  security: { get: undefined, permissions: undefined, set: Arguments.descriptorOf },
+  security: { get: undefined, permissions: undefined, set: RequestArguments.descriptorOf },
   namedStreams: undefined,
   readLink: undefined,
   // The target is checked when it is encoded.

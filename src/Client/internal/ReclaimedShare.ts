@@ -5,10 +5,10 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
-import * as Arguments from "../../Protocol/Arguments.ts"
 import * as Changes from "../../Protocol/Changes.ts"
 import { type RequestError, SmbError, TransportError } from "../../Protocol/Errors.ts"
 import type * as Operation from "../../Protocol/Operation.ts"
+import * as RequestArguments from "../../Protocol/RequestArguments.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import * as UncName from "../../Protocol/UncName.ts"
 import { CreateDisposition, CreateOptions } from "../../Smb2/Message/Constants.ts"
@@ -137,6 +137,6 @@ export const share = (
   }
   if (over.type !== "disk" || patience.files === "never") return over
   // An operation on a lost open reaches no connection that could check it.
-  const checked = Arguments.guard({ ...over, open }, (name) => UncName.format(over, over.name, name))
+  const checked = RequestArguments.guard({ ...over, open }, (name) => UncName.format(over, over.name, name))
   return { ...over, open: checked.open, batch: rides ? batch as Share.Share["batch"] : over.batch }
 }

@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import * as Directory from "../../Client/Directory.ts"
 import type { Entry } from "../../Client/Entry.ts"
 import * as Information from "../../Client/Information.ts"
 import * as OpenMode from "../../Client/OpenMode.ts"
@@ -89,7 +89,12 @@ export const make = (smb: Client): AbandonedParts => {
   }
   const list = (directory: UncPath.UncPath): Effect.Effect<Seen> =>
     Effect.gen(function*() {
-      const all = yield* Stream.runCollect(smb.list(directory, { pattern: `*${PartNames.partEnd}` }))
+      const all = yield* Effect.scoped(
+        smb.withShare(
+          directory,
+          (share, below) => Directory.firstEntries(share, below, directory, `*${PartNames.partEnd}`)
+        )
+      )
       return { parts: all.filter(({ type }) => type === "file"), at: yield* Clock.currentTimeMillis }
     }).pipe(
       // A directory can allow new files, and not be listed.

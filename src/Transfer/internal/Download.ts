@@ -188,15 +188,15 @@ export const tree = Effect.fnUntraced(function*(source: UncPath.UncPath, target:
   /** Folders that exist, by whether they were empty before. */
   const made = new Map<string, boolean>()
   const makeFolder = (path: string): Effect.Effect<void, LocalError | PlatformError> =>
-    dryRun ?
-      Effect.provideService(options.checks.folderHere(path), FileSystem.FileSystem, fs) :
-      fs.makeDirectory(path, {
-        recursive: true
-      }).pipe(
-        // A folder can allow new files, and not be listed.
-        Effect.andThen(Effect.match(fs.readDirectory(path), { onFailure: () => false, onSuccess: isEmpty })),
-        Effect.map((isNew) => void made.set(path, isNew))
-      )
+    Effect.provideService(
+      dryRun ? options.checks.folderHere(path) : LocalFile.makeFolder(path),
+      FileSystem.FileSystem,
+      fs
+    ).pipe(
+      // A folder can allow new files, and not be listed.
+      Effect.andThen(Effect.match(fs.readDirectory(path), { onFailure: () => false, onSuccess: isEmpty })),
+      Effect.map((isNew) => void made.set(path, isNew))
+    )
   const makeEach = Effect.fnUntraced(function*(names: ReadonlyArray<string>) {
     for (let depth = 0; depth <= names.length; depth++) {
       const path = join(target, ...names.slice(0, depth))

@@ -7,8 +7,8 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import { dirname, resolve } from "node:path"
-import * as FileReplacement from "../../Client/FileReplacement.ts"
 import * as OpenMode from "../../Client/OpenMode.ts"
+import * as ReplacedFile from "../../Client/ReplacedFile.ts"
 import { SmbClient } from "../../Client/SmbClient.ts"
 import * as UncPath from "../../Client/UncPath.ts"
 import { NtStatus } from "../../Codec/NtStatus.ts"
@@ -67,7 +67,7 @@ const makeableHere = (folder: string): Effect.Effect<void, LocalError | Platform
     const fs = yield* FileSystem.FileSystem
     const type = yield* LocalFile.typeOf(folder)
     if (type === "Directory") return
-    if (type !== undefined) return yield* new LocalError({ path: folder, detail: "already exists" })
+    if (type !== undefined) return yield* LocalFile.noFolder(folder)
     if (yield* Effect.isSuccess(fs.readLink(folder))) {
       return yield* new LocalError({ path: folder, detail: notFound(folder) })
     }
@@ -192,7 +192,7 @@ export const make = (planned: PlannedFolders.PlannedFolders = PlannedFolders.mak
           )
         )
         if (isWritten) return
-      } else yield* FileReplacement.look(smb, target)
+      } else yield* ReplacedFile.look(smb, target)
       const folder = UncPath.parent(target)
       const asked = isAlone && !planned.has(folder) ? folderThere(folder) : writableThere(folder, OpenMode.addFile)
       yield* onThere(fold(UncPath.format(folder)), asked).pipe((answer) => named(target, answer))

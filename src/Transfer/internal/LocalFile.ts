@@ -19,6 +19,19 @@ export const typeOf = (path: string): Effect.Effect<
     Effect.catchIf((error) => error.reason._tag === "NotFound", () => Effect.succeed(undefined))
   )
 
+/** The failure of a folder that cannot be made. */
+export const noFolder = (path: string): LocalError =>
+  new LocalError({ path, detail: "already exists, and is no folder: remove it, or name another folder" })
+
+/** Makes a folder, and those above it. */
+export const makeFolder = (path: string): Effect.Effect<void, PlatformError | LocalError, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) =>
+    Effect.catchIf(
+      fs.makeDirectory(path, { recursive: true }),
+      (error) => error.reason._tag === "AlreadyExists",
+      () => Effect.fail(noFolder(path))
+    ))
+
 /**
  * Creates a file with a unique name in a folder that a tree is written to. If the source tree has this file too, that
  * source folder is the target folder itself. The file is removed with the scope. Does nothing if it cannot be created.

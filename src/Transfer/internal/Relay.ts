@@ -9,6 +9,7 @@ import type { Entry } from "../../Client/Entry.ts"
 import * as FileReplacement from "../../Client/FileReplacement.ts"
 import * as PartNames from "../../Client/PartNames.ts"
 import * as PartRename from "../../Client/PartRename.ts"
+import * as ReplacedFile from "../../Client/ReplacedFile.ts"
 import * as ReplacementNotice from "../../Client/ReplacementNotice.ts"
 import { type Client, SmbClient } from "../../Client/SmbClient.ts"
 import * as UncPath from "../../Client/UncPath.ts"
@@ -59,11 +60,11 @@ const areTogether = (source: UncPath.UncPath, target: UncPath.UncPath): boolean 
 const byServer = Effect.fnUntraced(function*(entry: Entry, target: UncPath.UncPath, relay: Relay) {
   const { run } = relay
   const smb = yield* SmbClient
-  const found = yield* FileReplacement.look(smb, target)
+  const found = yield* ReplacedFile.look(smb, target)
   const [name] = PartNames.parts(UncPath.name(target), relay.abandoned.tag())
   const part = UncPath.join(UncPath.parent(target), name)
   const about = timesOf(entry, relay)
-  const fileAttributes = about.fileAttributes ?? FileReplacement.passedOn(found)
+  const fileAttributes = about.fileAttributes ?? ReplacedFile.passedOn(found)
   const state: PartRename.Part = { place: "Here" }
   const finish = Effect.gen(function*() {
     if (about.lastWriteTime !== undefined || fileAttributes !== undefined) {

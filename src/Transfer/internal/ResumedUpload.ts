@@ -11,9 +11,9 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import { hostname } from "node:os"
 import { resolve } from "node:path"
-import * as FileReplacement from "../../Client/FileReplacement.ts"
 import * as OpenMode from "../../Client/OpenMode.ts"
 import * as PartNames from "../../Client/PartNames.ts"
+import * as ReplacedFile from "../../Client/ReplacedFile.ts"
 import * as ReplacementNotice from "../../Client/ReplacementNotice.ts"
 import { type Client, SmbClient } from "../../Client/SmbClient.ts"
 import type { SmbFile } from "../../Client/SmbFile.ts"
@@ -150,7 +150,7 @@ export const copy = Effect.fnUntraced(function*(
   const smb = yield* SmbClient
   const { size } = info
   const { lastWriteTime } = Same.localFacts(info)
-  const found = yield* FileReplacement.look(smb, target)
+  const found = yield* ReplacedFile.look(smb, target)
   // Another machine can have another file of the same path, size and time.
   const tag = LocalName.resumeTag(`${hostname()}\0${resolve(source)}`, size, lastWriteTime ?? 0n)
   const path = UncPath.join(UncPath.parent(target), PartNames.parts(UncPath.name(target), tag)[0])
@@ -183,7 +183,7 @@ export const copy = Effect.fnUntraced(function*(
     yield* run.warn(Warnings.notContinued(UncPath.format(path)))
     return undefined
   }
-  const about = { lastWriteTime, fileAttributes: fileAttributes ?? FileReplacement.passedOn(found) }
+  const about = { lastWriteTime, fileAttributes: fileAttributes ?? ReplacedFile.passedOn(found) }
   yield* smb.setAttributes(path, about).pipe(
     Effect.catchTag("SmbError", (error) => run.warn(ReplacementNotice.timeNotKept(target, error)))
   )
