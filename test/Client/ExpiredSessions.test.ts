@@ -238,7 +238,7 @@ it.live("each logon after a loss names the session before it, which its server e
     yield* smb.writeFile(`${base}/f`, "text", { create: true })
     const file = yield* smb.open(`${base}/f`, { ...OpenMode.readWrite, shareAccess: 0 })
     for (const text of ["one", "two", "six"]) {
-      // The server still has the connection, and would refuse the second open of a file that nobody else may open.
+      // The server still has the connection, and would refuse the second open of a file that no other open may share.
       line.forget()
       yield* file.write(0, bytes(text))
     }
