@@ -12,7 +12,6 @@ import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import { NtStatus } from "../../Codec/NtStatus.ts"
 import * as Arguments from "../../Protocol/Arguments.ts"
 import * as Changes from "../../Protocol/Changes.ts"
 import { type RequestError, SmbError, TransportError } from "../../Protocol/Errors.ts"
@@ -20,20 +19,15 @@ import type * as Operation from "../../Protocol/Operation.ts"
 import { ReconnectError } from "../../Protocol/ReconnectError.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import * as UncName from "../../Protocol/UncName.ts"
-import { CreateDisposition, CreateOptions } from "../../Smb2/Message/Constants.ts"
+import { CreateOptions } from "../../Smb2/Message/Constants.ts"
 import { isTransient } from "../ClientError.ts"
 import type { Target } from "../Locator.ts"
 import * as DurableOptions from "./DurableOptions.ts"
 import * as Pauses from "./Pauses.ts"
 import type { Patience, Reconnection } from "./Reconnection.ts"
 import * as Repeat from "./Repeat.ts"
+import * as RepeatedRequest from "./RepeatedRequest.ts"
 import * as SameFile from "./SameFile.ts"
-
-/** How the share of an open is reached again. */
-export interface Environment {
-  readonly reconnection: Reconnection
-  readonly target: Target
-}
 
 /** One open on one connection. */
 interface Generation {
@@ -95,7 +89,7 @@ const fitting = (operation: Operation.Any, { limits }: Share.Share): Operation.A
 }
 
 class ReclaimedOpen {
-  private readonly environment: Environment
+  private readonly environment: RepeatedRequest.Environment
   private readonly path: string
   private readonly options: Share.OpenOptions
   private readonly scope: Scope.Scope
@@ -129,7 +123,7 @@ class ReclaimedOpen {
   private refusing: Share.Share | undefined
 
   constructor(
-    environment: Environment,
+    environment: RepeatedRequest.Environment,
     path: string,
     options: Share.OpenOptions,
     scope: Scope.Scope,
@@ -374,7 +368,7 @@ class ReclaimedOpen {
     const options = DurableOptions.again(this.options)
     const reopen = Effect.gen({ self: this }, function*() {
       this.reopening ??= { leaseKey: lost.file.opened.lease?.leaseKey }
-      const file = yield* openAsking(share, this.path, options, this.reopening)
+      const file = yield* RepeatedRequest.open(share, this.path, options, this.reopening)
       this.reopening = undefined
       yield* SameFile.checkReopened(this.known(), file)
       return { file, recovery: "reopened" as const }
@@ -479,72 +473,6 @@ class ReclaimedOpen {
 }
 
 /**
- * Opens with a durable handle. A server that refuses the request because of it gets it without. A file that was open
- * before keeps its lease key (MS-SMB2 3.2.4.3.8): with another one the server would first break the lease of the lost
- * open, and wait for an acknowledgment that no client can send.
- *
- * A CREATE whose response was lost is sent again as the same one: its server gives the open that it made, if it keeps
- * that for a client in a new session. A server that keeps it for the lost session alone says so (3.3.5.9.10), and gets a
- * new CREATE with another lease.
- */
-const openAsking = (
-  share: Share.Share,
-  path: string,
-  options: Share.OpenOptions,
-  identity: Share.CreateIdentity
-): Effect.Effect<Share.OpenFile, RequestError, Scope.Scope> => {
-  const asked = DurableOptions.asking(share, options, identity)
-  if (asked === options) return share.open(path, options)
-  const isReplay = identity.createGuid !== undefined
-  return Effect.catchIf(
-    share.open(path, asked),
-    (error) => isReplay && isKeptForLostSession(error),
-    () => {
-      identity.createGuid = undefined
-      // The server closes an absent open for another lease, and not for its own.
-      identity.leaseKey = undefined
-      return share.open(path, asked)
-    }
-  ).pipe(
-    Effect.catchReason("SmbError", "InvalidParameter", () => share.open(path, options))
-  )
-}
-
-const isKeptForLostSession = (error: RequestError): boolean =>
-  error instanceof SmbError && error.status === NtStatus.STATUS_DUPLICATE_OBJECTID
-
-/** The server still carries out the request that is repeated. */
-const isUnderWay = (error: RequestError): boolean =>
-  error instanceof SmbError && error.status === NtStatus.STATUS_FILE_NOT_AVAILABLE
-
-/** Repeats on a share that was reached again, until the policy ends. */
-const riding = <A, R>(
-  { reconnection, target }: Environment,
-  lost: Share.Share,
-  cause: RequestError,
-  path: string,
-  use: (share: Share.Share) => Effect.Effect<A, RequestError, R>,
-  mayRepeat: (error: RequestError) => boolean
-): Effect.Effect<A, RequestError, R | Scope.Scope> =>
-  Effect.gen(function*() {
-    const unc = UncName.format(lost, lost.name, path)
-    const next = yield* Pauses.make(reconnection.policy)
-    let share = yield* reconnection.again(target, lost, cause, unc)
-    for (;;) {
-      const result = yield* Effect.result(use(share))
-      if (Result.isSuccess(result)) return result.success
-      const error = result.failure as RequestError
-      const isLost = Repeat.isLoss(error, share)
-      if (!(isLost || isUnderWay(error)) || !mayRepeat(error) || !(yield* next(error))) return yield* Effect.fail(error)
-      if (isLost) share = yield* reconnection.again(target, share, error, unc)
-    }
-  })
-
-/** Whether an open or a batch that failed may be repeated as a whole. */
-const mayRepeatBatch = (changes: boolean) => (error: RequestError): boolean =>
-  !changes || error instanceof SmbError || error instanceof TransportError && error.sent !== true
-
-/**
  * A share whose open files outlive their connection, and whose batches are repeated if they surely changed nothing.
  * `requests` is for
  * batches and opens, `files` for files that are open.
@@ -557,7 +485,7 @@ export const share = (
   over: Share.Share,
   patience: { readonly requests: Patience; readonly files: Patience }
 ): Share.Share => {
-  const environment: Environment = { reconnection, target }
+  const environment: RepeatedRequest.Environment = { reconnection, target }
   const rides = patience.requests === "policy"
   const open = (path: string, given: Share.OpenOptions) => {
     const options: Share.OpenOptions = { ...given, outlives: true }
@@ -566,13 +494,16 @@ export const share = (
         Effect.flatMap(Scope.fork(outer), (scope) => {
           const identity: Share.CreateIdentity = {}
           const opening = (share: Share.Share): Effect.Effect<Generation, RequestError, Scope.Scope> =>
-            Effect.map(openAsking(share, path, options, identity), (file) => ({ number: 0, share, file, scope }))
+            Effect.map(
+              RepeatedRequest.open(share, path, options, identity),
+              (file) => ({ number: 0, share, file, scope })
+            )
           const work = Effect.gen(function*() {
-            const mayRepeat = mayRepeatOpen(options, over)
+            const mayRepeat = RepeatedRequest.mayRepeatOpen(options, over)
             const first = yield* Effect.catch(opening(over), (error) =>
               rides && Repeat.isLoss(error, over) && mayRepeat(error)
-                ? riding(environment, over, error, path, (share) =>
-                  inDoubt(opening(share), options, error), mayRepeat)
+                ? RepeatedRequest.riding(environment, over, error, path, (share) =>
+                  RepeatedRequest.inDoubt(opening(share), options, error), mayRepeat)
                 : Effect.fail(error))
             const asksIndex = DurableOptions.changes(options) && SameFile.indexOf(first.file.opened) === undefined
             const index = asksIndex ? yield* SameFile.index(first.file) : undefined
@@ -587,10 +518,17 @@ export const share = (
   }
   const batch = (path: string, options: Share.OpenOptions, operations: ReadonlyArray<Operation.Any>) => {
     return Effect.catch(over.batch(path, options, operations), (error) => {
-      const mayRepeat = mayRepeatBatch(Changes.batch(options, operations))
+      const mayRepeat = RepeatedRequest.mayRepeatBatch(Changes.batch(options, operations))
       return Repeat.isLoss(error, over) && mayRepeat(error)
         ? Effect.scoped(
-          riding(environment, over, error, path, (share) => share.batch(path, options, operations), mayRepeat)
+          RepeatedRequest.riding(
+            environment,
+            over,
+            error,
+            path,
+            (share) => share.batch(path, options, operations),
+            mayRepeat
+          )
         )
         : Effect.fail(error)
     })
@@ -600,22 +538,3 @@ export const share = (
   const checked = Arguments.guard({ ...over, open }, (name) => UncName.format(over, over.name, name))
   return { ...over, open: checked.open, batch: rides ? batch as Share.Share["batch"] : over.batch }
 }
-
-/**
- * FILE_CREATE: a second one would find the file of the first. Only a continuously available share knows for sure that it
- * is the same CREATE.
- */
-const mayRepeatOpen = (options: Share.OpenOptions, { continuouslyAvailable }: Share.Share) => (error: RequestError) =>
-  (options.createDisposition !== CreateDisposition.FILE_CREATE || continuouslyAvailable === true) &&
-    (options.createOptions & CreateOptions.FILE_DELETE_ON_CLOSE) === 0 ||
-  mayRepeatBatch(true)(error)
-
-/** A repeated FILE_CREATE that finds its name taken cannot tell by whom: then the failure of the first one stands. */
-const inDoubt = <A, R>(
-  opening: Effect.Effect<A, RequestError, R>,
-  { createDisposition }: Share.OpenOptions,
-  cause: RequestError
-): Effect.Effect<A, RequestError, R> =>
-  createDisposition !== CreateDisposition.FILE_CREATE || !(cause instanceof TransportError) || cause.sent !== true
-    ? opening
-    : Effect.catchReason(opening, "SmbError", "ObjectNameCollision", () => Effect.fail(cause))
