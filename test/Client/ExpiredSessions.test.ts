@@ -220,3 +220,29 @@ it.live("a logon names the session that was lost with its connection, and no ses
     assert.deepStrictEqual(named.slice(4), [before, before])
     assert.notStrictEqual(sessionId, before)
   }).pipe(Effect.scoped))
+
+it.live("each logon after a loss names the session before it, which its server ends at once", () =>
+  Effect.gen(function*() {
+    // No durable handles, so that only the end of its session closes an open.
+    const { base, line, smb } = yield* Cutting.world({}, { limits: { durables: 0 } })
+    const named: Array<bigint> = []
+    const sessions: Array<bigint> = []
+    line.onSend = (packet) => {
+      const own = packet.readBigUInt64LE(4 + 40)
+      // The first token of a logon has no SessionId yet.
+      if (Cutting.commandOf(packet) === sessionSetup) {
+        if (own === 0n) named.push(packet.readBigUInt64LE(4 + 64 + 16))
+      } else if (own !== 0n && own !== sessions.at(-1)) sessions.push(own)
+      return undefined
+    }
+    yield* smb.writeFile(`${base}/f`, "text", { create: true })
+    const file = yield* smb.open(`${base}/f`, { ...OpenMode.readWrite, shareAccess: 0 })
+    for (const text of ["one", "two", "six"]) {
+      // The server still has the connection, and would refuse the second open of a file that no other open may share.
+      line.forget()
+      yield* file.write(0, bytes(text))
+    }
+    assert.strictEqual(Buffer.from(yield* file.read(0, 4)).toString(), "sixt")
+    assert.strictEqual(sessions.length, 4)
+    assert.deepStrictEqual(named, [0n, ...sessions.slice(0, 3)])
+  }).pipe(Effect.scoped))

@@ -15,7 +15,7 @@ const closed = (server: string, port: number, tag: "ConnectionClosed" | "Connect
 
 /** The switches of a transport. */
 export class Line {
-  private readonly live = new Set<() => void>()
+  private readonly live = new Set<(halfOpen: boolean) => void>()
   /** The connections that were made. */
   connections = 0
   /** The attempts to connect. */
@@ -25,9 +25,17 @@ export class Line {
   /** Called before each packet of a client; `before` cuts instead of sending it, `after` cuts when it was sent. */
   onSend: ((packet: Buffer) => "before" | "after" | "silence" | undefined) | undefined
 
+  /** Called for each packet of the server, if it is set; what it returns arrives in its place, and `drop` is nothing. */
+  onReceive: ((packet: Buffer) => Buffer | "drop" | undefined) | undefined
+
   /** Cuts every connection. */
   cut(): void {
-    for (const one of this.live) one()
+    for (const one of this.live) one(false)
+  }
+
+  /** Cuts every connection for the client alone. The server is told nothing, as behind a NAT that has forgotten them. */
+  forget(): void {
+    for (const one of this.live) one(true)
   }
 
   readonly layer = Layer.effect(
@@ -45,18 +53,31 @@ export class Line {
           let isDeaf = false
           /** The requests are lost, and the connection stays. */
           let isSilent = false
+          let rest: Buffer = Buffer.alloc(0)
+          const onData = (chunk: Uint8Array) => {
+            if (this.onReceive === undefined) return handlers.onData(chunk)
+            rest = Buffer.concat([rest, chunk])
+            for (;;) {
+              const end = rest.length < 4 ? Infinity : 4 + rest.readUInt32BE(0)
+              if (rest.length < end) return
+              const packet = Buffer.from(rest.subarray(0, end))
+              rest = rest.subarray(end)
+              const verdict = this.onReceive(packet)
+              if (verdict !== "drop") handlers.onData(verdict ?? packet)
+            }
+          }
           return Effect.map(
             tcp.connect(endpoint, {
-              onData: (chunk) => isCut || isDeaf ? undefined : handlers.onData(chunk),
+              onData: (chunk) => isCut || isDeaf ? undefined : onData(chunk),
               onClose: (error) => isCut ? undefined : handlers.onClose(error)
             }),
             (duplex): Transport.Duplex => {
               this.connections++
-              const cut = () => {
+              const cut = (halfOpen: boolean) => {
                 if (isCut) return
                 isCut = true
                 this.live.delete(cut)
-                duplex.close()
+                if (!halfOpen) duplex.close()
                 handlers.onClose(closed(endpoint.host, endpoint.port))
               }
               this.live.add(cut)
@@ -64,7 +85,7 @@ export class Line {
                 send: (chunks, onSent) => {
                   if (isCut || isSilent) return
                   const verdict = this.onSend?.(Buffer.concat(chunks))
-                  if (verdict === "before") return cut()
+                  if (verdict === "before") return cut(false)
                   if (verdict === "silence") {
                     isSilent = true
                     return
@@ -73,7 +94,7 @@ export class Line {
                   if (verdict !== "after" || isDeaf) return
                   // The server gets the request, and its response is lost.
                   isDeaf = true
-                  setTimeout(cut, 20)
+                  setTimeout(() => cut(false), 20)
                 },
                 close: () => {
                   isCut = true

@@ -3,7 +3,7 @@
  * domain namespaces (MS-DFSC), sites, and failover when a member or a controller is killed.
  */
 import { assert, layer } from "@effect/vitest"
-import { Context, Effect, Layer, Redacted } from "effect"
+import { Context, Effect, Layer, Metric, Redacted, Schedule, Stream } from "effect"
 import { Authenticator, Credentials, DfsAdapter, Kerberos, SmbClient, TcpTransport } from "effect-smb"
 import { KerberosKeys, NtlmCrypto } from "effect-smb/Auth"
 import { LdapPing, ReferralRequest, ReferralSource, SiteFinder } from "effect-smb/Dfs"
@@ -11,9 +11,10 @@ import { SmbServer, UserStore } from "effect-smb/Server"
 import { type ChildProcess, spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
-import { readFile, utimes, writeFile } from "node:fs/promises"
+import { readFile, rename, utimes, writeFile } from "node:fs/promises"
 import { dirname } from "node:path"
 import { fileURLToPath } from "node:url"
+import * as ClientMetrics from "../../src/Client/ClientMetrics.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import { main } from "../command.ts"
 import * as Run from "../Testing/smbd.ts"
@@ -125,6 +126,52 @@ layer(World.layer, { excludeTestServices: true, timeout: "120 seconds" })("in an
         assert.strictEqual(yield* dfs.readFileString(name), content, name)
       }
     }))
+
+  it.effect(
+    "copies outlive their tickets: smbd lets the session expire with its ticket, and the client gets another",
+    () =>
+      Effect.gen(function*() {
+        const { kinit, path, scratch } = yield* World
+        const only = { service: `cifs/${domain.controller}`, lifetime: 6 }
+        const cache = scratch("short")
+        // As a program does that keeps a ticket fresh: the cache always holds a whole ticket.
+        const renewed = Effect.flatMap(kinit("next", undefined, only), (next) => attempt(() => rename(next, cache)))
+        yield* renewed
+        yield* Effect.forkScoped(Effect.forever(Effect.delay(renewed, "2 seconds")))
+        const told: Array<string> = []
+        const smb = yield* client(Credentials.kerberos({ ccache: cache }), {
+          onReconnect: ({ _tag }) => Effect.sync(() => void told.push(_tag))
+        })
+        const content = Uint8Array.from(randomBytes(3_000_000))
+        const base = `\\\\${domain.controller}\\data`
+        yield* smb.writeFile(`${base}\\down.bin`, content)
+        const before = yield* Metric.value(ClientMetrics.reauthentications.of("succeeded"))
+        // 30 pieces, one in half a second: longer than two tickets live.
+        const pieces = Stream.range(0, 29).pipe(
+          Stream.schedule(Schedule.spaced("500 millis")),
+          Stream.map((i) => content.subarray(i * 100_000, (i + 1) * 100_000))
+        )
+        const down = Effect.gen(function*() {
+          const file = yield* smb.open(`${base}\\down.bin`)
+          const all = new Uint8Array(content.length)
+          for (let i = 0; i < 30; i++) {
+            all.set(yield* file.read(i * 100_000, 100_000), i * 100_000)
+            yield* Effect.sleep("500 millis")
+          }
+          return all
+        })
+        const [read] = yield* Effect.all([down, Stream.run(pieces, smb.sink(`${base}\\up.bin`))], {
+          concurrency: "unbounded"
+        })
+        assert.isTrue(Buffer.from(content).equals(read))
+        assert.isTrue(Buffer.from(content).equals(yield* attempt(() => readFile(path("data", "up.bin")))))
+        const after = yield* Metric.value(ClientMetrics.reauthentications.of("succeeded"))
+        assert.isAtLeast(after.count - before.count, 2)
+        // The connection and the opens have stayed.
+        assert.deepStrictEqual(told, [])
+      }),
+    60_000
+  )
 
   it.effect("a client encrypts with the 256 bits of a Kerberos key at a server that has only AES-256", () =>
     Effect.gen(function*() {

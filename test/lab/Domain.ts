@@ -57,10 +57,14 @@ export interface Domain {
   readonly scratch: (name: string) => string
   /** The path of a share's files on this machine: `dfs` and `data` of the controller, `far` of the member. */
   readonly path: (share: "dfs" | "data" | "far", ...names: ReadonlyArray<string>) => string
-  /** Gets a ticket into a cache. Returns the cache's path. */
+  /**
+   * Gets a ticket into a cache. Returns the cache's path. `only`: no ticket for getting others, but one for this
+   * service, which lives for some seconds. The KDC takes no ticket for getting others that ends within two minutes.
+   */
   readonly kinit: (
     cache: string,
-    user?: { readonly name: string; readonly password: string }
+    user?: { readonly name: string; readonly password: string },
+    only?: { readonly service: string; readonly lifetime: number }
   ) => Effect.Effect<string, LabError>
   /** The network namespace of the domain's hosts. */
   readonly namespace: string
@@ -298,9 +302,15 @@ const isReady = async (address: string): Promise<boolean> => {
 const login = async (
   folder: string,
   cache: string,
-  user: { readonly name: string; readonly password: string } = domain.user
+  user: { readonly name: string; readonly password: string } = domain.user,
+  only?: { readonly service: string; readonly lifetime: number }
 ): Promise<Output> =>
-  execute("kinit", ["-c", cache, `${user.name}@${domain.realm}`], {
+  execute("kinit", [
+    ...(only === undefined ? [] : ["-S", only.service, "-l", `${only.lifetime}s`]),
+    "-c",
+    cache,
+    `${user.name}@${domain.realm}`
+  ], {
     input: `${user.password}\n`,
     env: { KRB5_CONFIG: `${folder}/krb5.conf` }
   })
@@ -452,9 +462,9 @@ export const make: Effect.Effect<Domain, LabError, Scope.Scope> = Effect.gen(fun
     server: { address: `${subnet}.1`, keytab: `${folder}/server.keytab` },
     scratch,
     path: (share, ...names) => join(folder, share === "far" ? "member/shares/far" : `shares/${share}`, ...names),
-    kinit: (cache, user) =>
+    kinit: (cache, user, only) =>
       attempt(async () => {
-        const { code, stderr } = await login(folder, scratch(cache), user)
+        const { code, stderr } = await login(folder, scratch(cache), user, only)
         if (code !== 0) throw new Error(`kinit: ${stderr}`)
         return scratch(cache)
       }),
