@@ -28,7 +28,7 @@ import * as Connections from "./internal/Connections.ts"
 import * as MappedShare from "./internal/MappedShare.ts"
 import * as PathOperations from "./internal/PathOperations.ts"
 import * as Pauses from "./internal/Pauses.ts"
-import * as ReclaimedOpen from "./internal/ReclaimedOpen.ts"
+import * as ReclaimedShare from "./internal/ReclaimedShare.ts"
 import * as ReconnectEvents from "./internal/ReconnectEvents.ts"
 import * as Reconnection from "./internal/Reconnection.ts"
 import type { PathContext } from "./internal/TargetAttempt.ts"
@@ -176,11 +176,11 @@ const over = (
           target.hasOthers === true
             ? Effect.map(
               connections.share(target),
-              (share) => ReclaimedOpen.share(reconnection, target, share, { requests: "never", files })
+              (share) => ReclaimedShare.share(reconnection, target, share, { requests: "never", files })
             )
             : Effect.map(
               reconnection.first(target),
-              (share) => ReclaimedOpen.share(reconnection, target, share, { requests: "policy", files: "policy" })
+              (share) => ReclaimedShare.share(reconnection, target, share, { requests: "policy", files: "policy" })
             )
     )
   const connect = named(connections.share)
