@@ -83,7 +83,7 @@ export const rooms: ReadonlyArray<Room> = [
   {
     folder: "src/Server/Store",
     modules: words(
-      `LocalStore internal/LocalOpening internal/LocalListing internal/LocalTree internal/LocalFiles internal/LocalNode internal/LocalHandle internal/LocalNaming
+      `LocalStore internal/LocalOpening internal/LocalListing internal/LocalTree internal/LocalFiles internal/LocalOpenFile internal/LocalNode internal/LocalHandle internal/LocalNaming
        internal/OpenFileDescriptors internal/VerifiedNameChange internal/FilesBeingMade internal/UnfinishedRecords
        internal/Local internal/LocalFolders internal/LocalVolume internal/LocalWatch internal/Sidecar
        internal/SidecarFolder internal/SidecarLock internal/SidecarRecord internal/TemporaryRecords internal/KeyedLocks
