@@ -434,8 +434,7 @@ describe("a CREATE that a client sends again", () => {
 
     it("and the next server forgets the CREATE when its client does not return in time", () =>
       withRestarts(host, async (place) => {
-        await unkept(place, "a")
-        assert.strictEqual(place.opens().entries.size, 1)
+        await unkept(place, "a", async (_, { entries }) => assert.strictEqual(entries.size, 1))
         while (place.opens().entries.size > 0) await new Promise((resolve) => setTimeout(resolve, 2))
       }, { limits: { ...brief.limits, persistentTime: "50 millis" } }))
   })

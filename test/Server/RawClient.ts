@@ -41,6 +41,8 @@ export class RawClient {
   /** The last token of the last logon. */
   token: Uint8Array = new Uint8Array(0)
   messageId = 0
+  /** How long it waits for a frame, in milliseconds. */
+  patience = 2000
   /** Responses that have come and were not taken by `next`. */
   readonly frames: Array<Buffer> = []
 
@@ -80,7 +82,7 @@ export class RawClient {
   }
 
   /** The next frame, or undefined when the server has closed the connection, or after `millis` milliseconds. */
-  async next(millis = 2000): Promise<Buffer | undefined> {
+  async next(millis = this.patience): Promise<Buffer | undefined> {
     const until = Date.now() + millis
     while (this.frames.length === 0 && !this.closed && Date.now() < until) {
       await new Promise<void>((resolve) => {

@@ -140,6 +140,8 @@ export const withRestarts = async (host: string, use: (place: Place) => Promise<
         const client = new LeaseClient(host, server!.port, guid)
         clients.push(client)
         client.capabilities = capabilities
+        // Many clients of one test wait for each other.
+        client.patience = 15_000
         if (!await client.begin(share, user)) throw new Error("the logon failed")
         return client
       },
