@@ -1,6 +1,7 @@
 /** Names of files in URLs, and paths of URLs as names, for `serve http`. Node's `URL` is the judge of what a URL means. */
 import { assert, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
+import { syncBuiltinESMExports } from "node:module"
 import * as ContentType from "../../src/Cli/Http/ContentType.ts"
 import * as HostNames from "../../src/Cli/Http/HostNames.ts"
 import * as UrlPath from "../../src/Cli/Http/UrlPath.ts"
@@ -126,5 +127,23 @@ it("the server answers to its addresses, to names of its machine and to allowed 
   }
   for (const host of ["evil.test", "127.0.0.1.evil.test", "localhost.evil.test:8080", "", "corp.test"]) {
     assert.isFalse(HostNames.isOwn(host, ["NAS.corp.test"]), host)
+  }
+})
+
+it("the server answers to the whole name of its machine, to its first label, and to that in .local", () => {
+  const platform = process.getBuiltinModule("node:os")
+  const { hostname } = platform
+  Object.assign(platform, { hostname: () => "Nas.Corp.test" })
+  syncBuiltinESMExports()
+  try {
+    for (const host of ["nas.corp.test", "NAS.corp.test:8080", "nas", "nas.local", "nas.local."]) {
+      assert.isTrue(HostNames.isOwn(host, []), host)
+    }
+    for (const host of ["corp.test", "nas.corp", "nas.evil.test", "other.corp.test", "nas.corp.test.evil.test"]) {
+      assert.isFalse(HostNames.isOwn(host, []), host)
+    }
+  } finally {
+    Object.assign(platform, { hostname })
+    syncBuiltinESMExports()
   }
 })

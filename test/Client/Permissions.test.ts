@@ -232,6 +232,17 @@ describe("a change", () => {
       entry(0x10, 0x1f01ff, ann),
       entry(0x1b, generic, "S-1-3-0")
     ])
+    // Without a condition it ends with its SID, whose length is that of its numbers.
+    const bare = (aceFlags: number, mask: number, sid: string): Ace => {
+      const { data, ...rest } = entry(aceFlags, mask, sid) as Extract<Ace, { readonly _tag: "Raw" }>
+      return { ...rest, data: Uint8Array.from(data.subarray(0, data.length - condition.length)) }
+    }
+    for (const sid of ["S-1-3-0", "S-1-5-32-544", joe]) {
+      const heir = sid === "S-1-3-0" ? ann : sid
+      for (const make of [entry, bare]) {
+        assert.deepStrictEqual(acesOf(make(0x0b, generic, sid), false), [make(0x10, 0x1f01ff, heir)], sid)
+      }
+    }
     // A damaged one is not lost.
     for (const length of [0, 5, 11, 15]) {
       const damaged: Ace = { _tag: "Raw", aceType, aceFlags: 3, data: new Uint8Array(length).fill(1) }

@@ -114,7 +114,8 @@ export const rooms: ReadonlyArray<Room> = [
     ),
     // The others start whole processes, and reach none of these modules in this one.
     tests: words(
-      `Acl AuthenticationFile DryRuns Failure Get Moving Put ReadOnly SeveralCopies SeveralServers TreeCopies UrlPath`
+      `Acl AclChange AuthenticationFile DryRuns Failure Get Moving PathsOfCopies Put ReadOnly SeveralCopies SeveralServers
+       TreeCopies TrustedFile UrlPath`
     ).map((name) => `test/Cli/${name}.test.ts`)
   },
   { folder: "src/Codec", modules: words("Codec SecurityDescriptor DosWildcard Sddl"), tests: ["test/Codec"] },
