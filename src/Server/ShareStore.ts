@@ -197,6 +197,11 @@ export interface StoreFile {
   readonly truncate: (size: bigint) => Effect.Effect<void, StoreError>
   /** When it is done, all earlier writes survive a crash. */
   readonly flush: Effect.Effect<void, StoreError>
+  /**
+   * Brings what was written to the storage, if the store keeps it in memory until the open ends. The server runs it at a
+   * CLOSE, which gets its failure. Absent if the end of an open has nothing to do that can fail.
+   */
+  readonly complete?: Effect.Effect<void, StoreError> | undefined
   readonly set: (changes: StoreChanges) => Effect.Effect<void, StoreError>
   readonly getBlob: (blob: Blob) => Effect.Effect<Uint8Array | undefined, StoreError>
   /**

@@ -1,4 +1,5 @@
 /** The public modules of `effect-smb/Server`. Written by `npm run format`. */
+export * as BlobStore from "./BlobStore.ts"
 export * as Events from "./Events.ts"
 export * as IdentityStore from "./IdentityStore.ts"
 export * as Limits from "./Limits.ts"

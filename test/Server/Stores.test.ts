@@ -160,7 +160,7 @@ const descriptor = Buffer.from("0100048000000000000000000000000000000000", "hex"
 
 /** For each operation a request that uses it, of the open file `f` or of the root. */
 const requests: {
-  readonly [O in Exclude<Operation, "remove" | "renameStream" | "copyFrom">]: (
+  readonly [O in Exclude<Operation, "remove" | "renameStream" | "copyFrom" | "complete">]: (
     file: FileId,
     root: FileId
   ) => Message.Request

@@ -7,8 +7,8 @@ import { Effect, Stream } from "effect"
 import * as Fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as BlobStore from "../../src/Server/BlobStore.ts"
 import type { StoreError } from "../../src/Server/ShareStore.ts"
-import * as BlobStore from "../../src/Server/Store/BlobStore.ts"
 
 const temporary = Effect.acquireRelease(
   Effect.promise(() => Fs.promises.mkdtemp(join(tmpdir(), "effect-smb-blobs-"))),

@@ -6,8 +6,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope, Stream } from "effect"
 import { SqlClient, SqlError, Statement } from "effect/sql"
+import * as BlobStore from "../../src/Server/BlobStore.ts"
 import { type ShareStore, type StoreError, storeError, type StorePath } from "../../src/Server/ShareStore.ts"
-import * as BlobStore from "../../src/Server/Store/BlobStore.ts"
 import * as ObjectStore from "../../src/Server/Store/ObjectStore.ts"
 import * as SqliteClient from "../../src/Server/Store/SqliteClient.ts"
 

@@ -17,8 +17,8 @@ import * as Tracer from "effect/Tracer"
 import { mkdir } from "node:fs/promises"
 import * as Path from "node:path"
 import * as Arguments from "../../Protocol/Arguments.ts"
+import * as BlobStore from "../BlobStore.ts"
 import { type ShareStore, type StoreError, storeError, type StoreOpened, type StoreVolume } from "../ShareStore.ts"
-import * as BlobStore from "./BlobStore.ts"
 import * as Local from "./internal/Local.ts"
 import * as ObjectCheck from "./internal/ObjectCheck.ts"
 import * as ObjectContents from "./internal/ObjectContents.ts"
@@ -111,6 +111,7 @@ const volumeName: Arguments.Rule = {
  * ```ts
  * const store = yield* ObjectStore.make({ label: "Projects" })
  * const { problems } = yield* store.check
+ * if (problems.length === 0) yield* store.collect
  * ```
  *
  * @category constructors

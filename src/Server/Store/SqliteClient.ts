@@ -46,7 +46,7 @@ export interface SqliteClient extends Client.SqlClient {
  * @category services
  * @since 0.2.0
  */
-export const SqliteClient = Context.Service<SqliteClient>("effect-smb/Server/Store/SqliteClient")
+export const SqliteClient = Context.Service<SqliteClient>("effect-smb/Server/SqliteClient")
 
 /**
  * How a database is opened.
@@ -85,7 +85,7 @@ const duplicate = 2067
 
 const failure = (cause: unknown, operation: string): SqlError => {
   // Node has the extended code in `errcode`, and always `ERR_SQLITE_ERROR` in `code`.
-  const { errcode } = cause as { readonly errcode?: number }
+  const { errcode } = cause as { readonly errcode?: number | undefined }
   const text = cause instanceof Error ? cause.message : String(cause)
   const coded = errcode === undefined
     ? cause

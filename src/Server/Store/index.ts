@@ -1,5 +1,4 @@
 /** The public modules of `effect-smb/Server, Store`. Written by `npm run format`. */
-export * as BlobStore from "./BlobStore.ts"
 export * as FileSystemStore from "./FileSystemStore.ts"
 export * as LocalStore from "./LocalStore.ts"
 export * as MemoryStore from "./MemoryStore.ts"

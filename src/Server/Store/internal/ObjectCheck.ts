@@ -4,8 +4,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import type { Blobs } from "../../BlobStore.ts"
 import type { StoreError } from "../../ShareStore.ts"
-import type { Blobs } from "../BlobStore.ts"
 import type { ObjectContents } from "./ObjectContents.ts"
 import { type ObjectDatabase, rowsAtOnce } from "./ObjectDatabase.ts"
 

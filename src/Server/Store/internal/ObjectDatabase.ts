@@ -181,15 +181,33 @@ export const make = (sql: SqlClient, state: ObjectState, isTraced: boolean) => {
       )
     })
 
-  /** Takes the extents of streams away, and returns the blobs that nothing refers to any more. */
+  /** Removes chunks to which nothing refers, and returns those whose blobs are to be removed. */
+  const removeUnused = Effect.gen(function*() {
+    yield* sql`INSERT INTO smb_garbage (id) SELECT id FROM smb_chunk WHERE refs <= 0 AND bytes IS NULL`
+    const gone = yield* sql<{ id: string; inline: bigint }>`
+      DELETE FROM smb_chunk WHERE refs <= 0 RETURNING id, CASE WHEN bytes IS NULL THEN 0 ELSE 1 END AS inline`
+    return gone.filter(({ inline }) => Number(inline) === 0).map(({ id }) => id)
+  })
+
+  /**
+   * Takes the extents of streams away, and returns the blobs that nothing refers to any more. A few statements for each
+   * stream, no matter how many extents it has.
+   */
   const removeExtents = Effect.fnUntraced(function*(
     streams: ReadonlyArray<bigint>
   ): Effect.fn.Return<ReadonlyArray<string>, SqlError> {
-    const used = yield* sql<{ chunk: string; count: bigint }>`
-      SELECT chunk, count(*) AS count FROM smb_extent WHERE ${sql.in("stream", streams)} GROUP BY chunk`
-    if (used.length === 0) return []
-    yield* sql`DELETE FROM smb_extent WHERE ${sql.in("stream", streams)}`
-    return yield* changeReferences(new Map(used.map(({ chunk, count }) => [chunk, -Number(count)])))
+    let any = false
+    for (const stream of streams) {
+      const used = yield* sql`SELECT 1 AS one FROM smb_extent WHERE stream = ${stream} LIMIT 1`
+      if (used.length === 0) continue
+      any = true
+      yield* sql`
+        UPDATE smb_chunk SET refs = refs - (
+          SELECT count(*) FROM smb_extent x WHERE x.chunk = smb_chunk.id AND x.stream = ${stream}
+        ) WHERE id IN (SELECT chunk FROM smb_extent WHERE stream = ${stream})`
+      yield* sql`DELETE FROM smb_extent WHERE stream = ${stream}`
+    }
+    return any ? yield* removeUnused : []
   })
 
   /** Counts references to existing chunks, and returns the blobs that nothing refers to any more. */
@@ -202,11 +220,7 @@ export const make = (sql: SqlClient, state: ObjectState, isTraced: boolean) => {
       if (by < 0) fewer = true
       yield* sql`UPDATE smb_chunk SET refs = refs + ${by} WHERE id = ${chunk}`
     }
-    if (!fewer) return []
-    yield* sql`INSERT INTO smb_garbage (id) SELECT id FROM smb_chunk WHERE refs <= 0 AND bytes IS NULL`
-    const gone = yield* sql<{ id: string; inline: bigint }>`
-      DELETE FROM smb_chunk WHERE refs <= 0 RETURNING id, CASE WHEN bytes IS NULL THEN 0 ELSE 1 END AS inline`
-    return gone.filter(({ inline }) => Number(inline) === 0).map(({ id }) => id)
+    return fewer ? yield* removeUnused : []
   })
 
   /** Removes a file that has no name, with all that it has, and returns the blobs that nothing refers to any more. */

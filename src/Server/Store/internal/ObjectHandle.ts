@@ -103,6 +103,7 @@ export const make = (
     allocated: ({ length, offset }) =>
       withBytes((content) => contents.allocated(content, clamped(offset), clamped(offset + length))),
     flush: content === undefined ? persist : contents.upload(content, true),
+    ...content === undefined ? {} : { complete: contents.upload(content, false) },
     set: (changes) =>
       Effect.andThen(
         tree.requireWritable,

@@ -26,9 +26,16 @@ export const handle = (incoming: Incoming, body: Message.Request): Effect.Effect
       ? yield* Effect.orElseSucceed(stored(open.file.stat), () => undefined)
       : undefined
     if (open.closed) return yield* Effect.fail(refusal(NtStatus.STATUS_FILE_CLOSED))
+    const completed = open._tag === "File" && !open.deleteOnClose ? yield* Effect.exit(complete(open)) : Exit.void
     yield* stored(close(open, NtStatus.STATUS_NOTIFY_CLEANUP))
+    // The open has ended in any case.
+    yield* completed
     return reply({ _tag: "CLOSE", body: node === undefined ? nothing(0) : after(node) })
   })
+
+/** Brings what the client has written to the storage: if that fails, the client is told. */
+const complete = ({ file }: FileOpen): Effect.Effect<void, Refusal> =>
+  file.complete === undefined ? Effect.void : stored(file.complete)
 
 const nothing = (flags: number) => ({
   flags,

@@ -190,6 +190,10 @@ class FileWithTimeout implements StoreFile {
   get flush() {
     return this.timeout.run(this.file.flush, "flush")
   }
+  get complete() {
+    const { complete } = this.file
+    return complete === undefined ? undefined : this.timeout.run(complete, "complete")
+  }
   get streams() {
     return this.timeout.run(this.file.streams, "streams")
   }

@@ -9,10 +9,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as Arguments from "../../Protocol/Arguments.ts"
-import { type StoreError, storeError } from "../ShareStore.ts"
-import { FolderBlobs } from "./internal/FolderBlobs.ts"
-import * as Local from "./internal/Local.ts"
+import * as Arguments from "../Protocol/Arguments.ts"
+import { type StoreError, storeError } from "./ShareStore.ts"
+import { FolderBlobs } from "./Store/internal/FolderBlobs.ts"
+import * as Local from "./Store/internal/Local.ts"
 
 /**
  * A blob in a listing.
@@ -66,7 +66,7 @@ export interface Blobs {
  * @category services
  * @since 0.2.0
  */
-export class BlobStore extends Context.Service<BlobStore, Blobs>()("effect-smb/Server/Store/BlobStore") {}
+export class BlobStore extends Context.Service<BlobStore, Blobs>()("effect-smb/Server/BlobStore") {}
 
 /**
  * Blobs in memory, until the process ends: for tests. `capacity` is in bytes. Default: 1 GiB. `ArgumentError` is a
