@@ -66,6 +66,24 @@ const keptBehind = "this client has ended the connection, because the server hol
 
 const sentOf = (error: RequestError): RequestError => Changes.afterChange(error)
 
+/**
+ * The failure of an operation that may have had its effect before `lost` ended its connection. A refusal by the server
+ * cannot say so: it would be taken for a refusal of the operation.
+ */
+const inDoubt = (lost: RequestError, failure: RequestError): RequestError => {
+  if (failure instanceof TransportError || failure instanceof ReconnectError || !(lost instanceof TransportError)) {
+    return sentOf(failure)
+  }
+  const { port, reason, server } = lost
+  return new TransportError({
+    reason,
+    server,
+    port,
+    sent: true,
+    detail: `the file could not go on after that: ${failure.message}`
+  })
+}
+
 const isSameRange = (a: Operation.Range, b: Operation.Range): boolean => a.offset === b.offset && a.length === b.length
 
 /** An operation that fits the limits of a new connection, which has fewer credits at first. */
@@ -264,7 +282,7 @@ class ReclaimedOpen {
     })).pipe(
       Effect.mapError((failure) => {
         if (operation === undefined) return failure
-        return Repeat.hadNoEffect(operation, error) ? this.marked(operation, failure) : sentOf(failure)
+        return Repeat.hadNoEffect(operation, error) ? this.marked(operation, failure) : inDoubt(error, failure)
       })
     )
   }
@@ -464,7 +482,7 @@ class ReclaimedOpen {
         if (!this.changed) return Effect.void
         if (this.deletes) return Effect.fail(sentOf(error))
         return Effect.flatMap(
-          Effect.mapError(this.recovered(generation, error, undefined), sentOf),
+          Effect.mapError(this.recovered(generation, error, undefined), (failure) => inDoubt(error, failure)),
           () => this.lostLocks.length > 0 ? Effect.fail(sentOf(this.locksLost())) : this.closing()
         )
       })
