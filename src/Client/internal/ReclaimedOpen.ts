@@ -66,24 +66,6 @@ const keptBehind = "this client has ended the connection, because the server hol
 
 const sentOf = (error: RequestError): RequestError => Changes.afterChange(error)
 
-/**
- * The failure of an operation that may have had its effect before `lost` ended its connection. A refusal by the server
- * cannot say so: it would be taken for a refusal of the operation.
- */
-const inDoubt = (lost: RequestError, failure: RequestError): RequestError => {
-  if (failure instanceof TransportError || failure instanceof ReconnectError || !(lost instanceof TransportError)) {
-    return sentOf(failure)
-  }
-  const { port, reason, server } = lost
-  return new TransportError({
-    reason,
-    server,
-    port,
-    sent: true,
-    detail: `the file could not go on after that: ${failure.message}`
-  })
-}
-
 const isSameRange = (a: Operation.Range, b: Operation.Range): boolean => a.offset === b.offset && a.length === b.length
 
 /** An operation that fits the limits of a new connection, which has fewer credits at first. */
@@ -282,7 +264,9 @@ class ReclaimedOpen {
     })).pipe(
       Effect.mapError((failure) => {
         if (operation === undefined) return failure
-        return Repeat.hadNoEffect(operation, error) ? this.marked(operation, failure) : inDoubt(error, failure)
+        return Repeat.hadNoEffect(operation, error)
+          ? this.marked(operation, failure)
+          : RepeatedRequest.inDoubt(error, failure)
       })
     )
   }
@@ -482,7 +466,10 @@ class ReclaimedOpen {
         if (!this.changed) return Effect.void
         if (this.deletes) return Effect.fail(sentOf(error))
         return Effect.flatMap(
-          Effect.mapError(this.recovered(generation, error, undefined), (failure) => inDoubt(error, failure)),
+          Effect.mapError(
+            this.recovered(generation, error, undefined),
+            (failure) => RepeatedRequest.inDoubt(error, failure)
+          ),
           () => this.lostLocks.length > 0 ? Effect.fail(sentOf(this.locksLost())) : this.closing()
         )
       })
@@ -521,7 +508,7 @@ export const share = (
             const first = yield* Effect.catch(opening(over), (error) =>
               rides && Repeat.isLoss(error, over) && mayRepeat(error)
                 ? RepeatedRequest.riding(environment, over, error, path, (share) =>
-                  RepeatedRequest.inDoubt(opening(share), options, error), mayRepeat)
+                  RepeatedRequest.asFirst(opening(share), options, error), mayRepeat)
                 : Effect.fail(error))
             const asksIndex = DurableOptions.changes(options) && SameFile.indexOf(first.file.opened) === undefined
             const index = asksIndex ? yield* SameFile.index(first.file) : undefined

@@ -5,7 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { NtStatus } from "../../Codec/NtStatus.ts"
+import * as Changes from "../../Protocol/Changes.ts"
 import { type RequestError, SmbError, TransportError } from "../../Protocol/Errors.ts"
+import { ReconnectError } from "../../Protocol/ReconnectError.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import * as UncName from "../../Protocol/UncName.ts"
 import { CreateDisposition, CreateOptions } from "../../Smb2/Message/Constants.ts"
@@ -56,11 +58,34 @@ export const open = (
 const isKeptForLostSession = (error: RequestError): boolean =>
   error instanceof SmbError && error.status === NtStatus.STATUS_DUPLICATE_OBJECTID
 
+const isSent = (error: RequestError): boolean => error instanceof TransportError && error.sent === true
+
 /** The server still carries out the request that is repeated. */
 const isUnderWay = (error: RequestError): boolean =>
   error instanceof SmbError && error.status === NtStatus.STATUS_FILE_NOT_AVAILABLE
 
-/** Repeats on a share that was reached again, until the policy ends. */
+/**
+ * The failure of an operation that may have had its effect before `lost` ended its connection. A refusal by the server
+ * cannot say so: it would be taken for a refusal of the operation.
+ */
+export const inDoubt = (lost: RequestError, failure: RequestError): RequestError => {
+  if (failure instanceof TransportError || failure instanceof ReconnectError || !(lost instanceof TransportError)) {
+    return Changes.afterChange(failure)
+  }
+  const { port, reason, server } = lost
+  return new TransportError({
+    reason,
+    server,
+    port,
+    sent: true,
+    detail: `it could not go on after that: ${failure.message}`
+  })
+}
+
+/**
+ * Repeats on a share that was reached again, until the policy ends. If an attempt may have had its effect, the failure
+ * says so.
+ */
 export const riding = <A, R>(
   { reconnection, target }: Environment,
   lost: Share.Share,
@@ -72,14 +97,21 @@ export const riding = <A, R>(
   Effect.gen(function*() {
     const unc = UncName.format(lost, lost.name, path)
     const next = yield* Pauses.make(reconnection.policy)
-    let share = yield* reconnection.again(target, lost, cause, unc)
+    let doubted = isSent(cause) ? cause : undefined
+    const again = (lost: Share.Share, cause: RequestError) =>
+      Effect.mapError(reconnection.again(target, lost, cause, unc), known)
+    const known = (error: RequestError) => doubted === undefined ? error : inDoubt(doubted, error)
+    let share = yield* again(lost, cause)
     for (;;) {
       const result = yield* Effect.result(use(share))
       if (Result.isSuccess(result)) return result.success
       const error = result.failure as RequestError
+      if (isSent(error)) doubted = error
       const isLost = Repeat.isLoss(error, share)
-      if (!(isLost || isUnderWay(error)) || !mayRepeat(error) || !(yield* next(error))) return yield* Effect.fail(error)
-      if (isLost) share = yield* reconnection.again(target, share, error, unc)
+      if (!(isLost || isUnderWay(error)) || !mayRepeat(error) || !(yield* next(error))) {
+        return yield* Effect.fail(known(error))
+      }
+      if (isLost) share = yield* again(share, error)
     }
   })
 
@@ -98,7 +130,7 @@ export const mayRepeatOpen =
     mayRepeatBatch(true)(error)
 
 /** A repeated FILE_CREATE that finds its name taken cannot tell by whom: then the failure of the first one stands. */
-export const inDoubt = <A, R>(
+export const asFirst = <A, R>(
   opening: Effect.Effect<A, RequestError, R>,
   { createDisposition }: Share.OpenOptions,
   cause: RequestError
