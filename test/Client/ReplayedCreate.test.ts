@@ -116,9 +116,23 @@ describe("a CREATE without a response", () => {
     Effect.gen(function*() {
       const busy = Array.from({ length: 50 }, () => status(NtStatus.STATUS_FILE_NOT_AVAILABLE))
       const { result, seen } = yield* opening([lost(true), ...busy], FILE_OPEN_IF, false)
-      assert.deepInclude(failure(result), { _tag: "SmbError", statusName: "STATUS_FILE_NOT_AVAILABLE" })
+      assert.deepInclude(failure(result), { _tag: "TransportError", sent: true })
+      assert.include(failure(result).message, "STATUS_FILE_NOT_AVAILABLE")
       assert.strictEqual(seen.length, 5)
     }))
+
+  it.effect.each([[true, "TransportError"], [false, "SmbError"]] as const)(
+    "and then with a refusal may have had its effect if it was sent: %s",
+    ([sent, expected]) =>
+      Effect.gen(function*() {
+        const answers = [lost(sent), status(NtStatus.STATUS_ACCESS_DENIED)]
+        const { result } = yield* opening(answers, FILE_OPEN_IF, false)
+        const error = failure(result)
+        assert.strictEqual(error._tag, expected)
+        assert.strictEqual((error as TransportError).sent, sent ? true : undefined)
+        assert.include(error.message, "STATUS_ACCESS_DENIED")
+      })
+  )
 
   it.effect("that was the first answer of its kind is a failure: nothing was repeated", () =>
     Effect.gen(function*() {

@@ -5,9 +5,29 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { NtStatus } from "../../Codec/NtStatus.ts"
-import { type RequestError, SmbError } from "../../Protocol/Errors.ts"
+import * as Changes from "../../Protocol/Changes.ts"
+import { type RequestError, SmbError, TransportError } from "../../Protocol/Errors.ts"
+import { ReconnectError } from "../../Protocol/ReconnectError.ts"
 import type * as Share from "../../Protocol/Share.ts"
 import * as DurableOptions from "./DurableOptions.ts"
+
+/**
+ * The failure of an operation that may have had its effect before `lost` ended its connection. A refusal by the server
+ * cannot say so: it would be taken for a refusal of the operation.
+ */
+export const inDoubt = (lost: RequestError, failure: RequestError): RequestError => {
+  if (failure instanceof TransportError || failure instanceof ReconnectError || !(lost instanceof TransportError)) {
+    return Changes.afterChange(failure)
+  }
+  const { port, reason, server } = lost
+  return new TransportError({
+    reason,
+    server,
+    port,
+    sent: true,
+    detail: `it could not go on after that: ${failure.message}`
+  })
+}
 
 /** The server still carries out the CREATE that is repeated. */
 const isUnderWay = ({ status }: SmbError): boolean => status === NtStatus.STATUS_FILE_NOT_AVAILABLE

@@ -269,7 +269,9 @@ export class ReclaimedOpen {
     })).pipe(
       Effect.mapError((failure) => {
         if (operation === undefined) return failure
-        return Repeat.hadNoEffect(operation, error) ? this.marked(operation, failure) : sentOf(failure)
+        return Repeat.hadNoEffect(operation, error)
+          ? this.marked(operation, failure)
+          : DurableOpen.inDoubt(error, failure)
       })
     )
   }
@@ -469,7 +471,10 @@ export class ReclaimedOpen {
         if (!this.changed) return Effect.void
         if (this.deletes) return Effect.fail(sentOf(error))
         return Effect.flatMap(
-          Effect.mapError(this.recovered(generation, error, undefined), sentOf),
+          Effect.mapError(
+            this.recovered(generation, error, undefined),
+            (failure) => DurableOpen.inDoubt(error, failure)
+          ),
           () => this.lostLocks.length > 0 ? Effect.fail(sentOf(this.locksLost())) : this.closing()
         )
       })

@@ -21,9 +21,12 @@ import type { Patience, Reconnection } from "./Reconnection.ts"
 import * as Repeat from "./Repeat.ts"
 import * as SameFile from "./SameFile.ts"
 
+const isSent = (error: RequestError): boolean => error instanceof TransportError && error.sent === true
+
 /**
  * Repeats on a share that was reached again, until the policy ends. `obstructs`: an error that a lost request can have
- * caused itself, and that passes once the server has noticed the loss.
+ * caused itself, and that passes once the server has noticed the loss. If an attempt may have had its effect, the failure
+ * says so.
  */
 const riding = <A, R>(
   { reconnection, target }: Environment,
@@ -37,17 +40,22 @@ const riding = <A, R>(
   Effect.gen(function*() {
     const unc = UncName.format(lost, lost.name, path)
     const next = yield* Pauses.make(reconnection.policy)
+    let doubted = isSent(cause) ? cause : undefined
+    const known = (error: RequestError) => doubted === undefined ? error : DurableOpen.inDoubt(doubted, error)
     let share = lost
     let error = cause
     for (;;) {
-      share = yield* reconnection.again(target, share, error, unc)
+      share = yield* Effect.mapError(reconnection.again(target, share, error, unc), known)
       let result = yield* Effect.result(use(share))
       while (Result.isFailure(result) && obstructs(result.failure) && (yield* next(result.failure))) {
         result = yield* Effect.result(use(share))
       }
       if (Result.isSuccess(result)) return result.success
       error = result.failure
-      if (!Repeat.isLoss(error, share) || !mayRepeat(error) || !(yield* next(error))) return yield* Effect.fail(error)
+      if (isSent(error)) doubted = error
+      if (!Repeat.isLoss(error, share) || !mayRepeat(error) || !(yield* next(error))) {
+        return yield* Effect.fail(known(error))
+      }
     }
   })
 
@@ -57,7 +65,7 @@ const mayRepeatBatch = (changes: boolean) => (error: RequestError): boolean =>
 
 /** The server may have carried out the open whose response was lost, and that open is in the way of the next one. */
 const obstructs = (lost: RequestError) => (error: RequestError): boolean =>
-  lost instanceof TransportError && lost.sent === true && error instanceof SmbError && inTheWay.has(error.reason._tag)
+  isSent(lost) && error instanceof SmbError && inTheWay.has(error.reason._tag)
 
 /**
  * FILE_CREATE: a second one would find the file of the first. Only a continuously available share knows for sure that it
@@ -69,7 +77,7 @@ const mayRepeatOpen = (options: Share.OpenOptions, { continuouslyAvailable }: Sh
   mayRepeatBatch(true)(error)
 
 /** A repeated FILE_CREATE that finds its name taken cannot tell by whom: then the failure of the first one stands. */
-const inDoubt = <A, R>(
+const asFirst = <A, R>(
   opening: Effect.Effect<A, RequestError, R>,
   { createDisposition }: Share.OpenOptions,
   cause: RequestError
@@ -109,7 +117,7 @@ export const share = (
                   error,
                   path,
                   (share) =>
-                    inDoubt(opening(share), options, error),
+                    asFirst(opening(share), options, error),
                   mayRepeat,
                   obstructs(error)
                 )
