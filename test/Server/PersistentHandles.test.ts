@@ -5,10 +5,11 @@
  * replays in `PersistentState.test.ts`.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Redacted, Scope } from "effect"
+import { Context, Effect, Exit, Redacted, Scope } from "effect"
 import { Credentials } from "effect-smb"
 import { NtStatus } from "../../src/Codec/NtStatus.ts"
 import * as OpenStore from "../../src/Server/OpenStore.ts"
+import * as ServerMetrics from "../../src/Server/ServerMetrics.ts"
 import * as SmbServer from "../../src/Server/SmbServer.ts"
 import * as MemoryStore from "../../src/Server/Store/MemoryStore.ts"
 import * as UserStore from "../../src/Server/UserStore.ts"
@@ -258,6 +259,29 @@ describe("a persistent open", () => {
       const again = await connect(1)
       while ((await statistics()).sessions > 1) await new Promise((resolve) => setTimeout(resolve, 2))
       assert.strictEqual((await again.create("a", [reconnect(open, 1)])).status, 0)
+    }))
+
+  it("counts as restored or lost, then as reclaimed or expired", () =>
+    withRestarts(host, async ({ connect, crash, statistics }) => {
+      const count = (
+        counter: { readonly valueUnsafe: (context: Context.Context<never>) => { readonly count: number } }
+      ) => counter.valueUnsafe(Context.empty()).count
+      const { expiredOpens, reclaimedOpens, restoredOpens } = ServerMetrics
+      const counts = () => [
+        count(restoredOpens.of("restored")),
+        count(restoredOpens.of("lost")),
+        count(reclaimedOpens.of("persistent")),
+        count(expiredOpens.of("persistent"))
+      ]
+      const before = counts()
+      const lost = await connect(1)
+      const open = await lost.create("a", [request(1)])
+      assert.strictEqual((await lost.create("gone", [request(2)])).status, 0)
+      assert.strictEqual((await lost.create("late", [request(3, 1)])).status, 0)
+      await crash((files) => Effect.runPromise(Effect.orDie(files.remove(["gone"]))))
+      assert.strictEqual((await (await connect(1)).create("a", [reconnect(open, 1)])).status, 0)
+      while ((await statistics()).opens > 1) await new Promise((resolve) => setTimeout(resolve, 2))
+      assert.deepStrictEqual(counts().map((now, i) => now - before[i]!), [2, 1, 1, 1])
     }))
 
   it("of an earlier server has a number that a later server gives to no other open", () =>
