@@ -53,6 +53,8 @@ describe("the NTLM authenticator", () => {
       assert.isUndefined(session.announced!())
       yield* session.step(hex(samba.ours[2]))
       assert.strictEqual(session.announced!()?.computer, "AUTHLAB")
+      // The bytes of VERSION in smbd's challenge are 06 01 00 00 (MS-NLMP 2.2.2.10).
+      assert.strictEqual(session.announced!()?.version, "6.1.0")
     }))
 
   it.effect("fails with IntegrityFailure when the last token is signed by another session's key", () =>

@@ -95,6 +95,19 @@ describe("the mechListMIC of a NegTokenInit", () => {
 })
 
 describe("Spnego.encode", () => {
+  // RFC 4178 4.2.1 and MS-SPNG 2.2.1, by hand: 0x04 0x01 0x09 is the MIC, and 0x1b 0x01 0x78 the hint.
+  it.each([
+    ["in field 3", undefined, "60" + "11" + "06062b0601050502" + "a007" + "3005" + "a303" + "040109"],
+    [
+      "in field 4, behind the hints",
+      "x",
+      "60" + "1a" + "06062b0601050502" + "a010" + "300e" + "a307" + "3005" + "a003" + "1b0178" + "a403" + "040109"
+    ]
+  ])("writes the mechListMIC %s", (_, hintName, expected) => {
+    const token = { _tag: "NegTokenInit", mechTypes: [], mechListMic: hex("09"), hintName } as const
+    assert.strictEqual(toHex(Spnego.encode(token)), expected)
+  })
+
   // With the long forms of lengths, the hints and the MIC.
   const captured = [...windows.tokens, ...samba.user, ...samba.anonymous, ...samba.guest]
   it.each(captured.map((token, i) => [i, token] as const))("gives the bytes of captured token %d", (_, token) => {

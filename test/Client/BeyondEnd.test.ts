@@ -8,6 +8,7 @@ import { Effect, Layer, Redacted, Result, Stream } from "effect"
 import { Credentials, OpenMode, SmbClient, TestTransport } from "effect-smb"
 import * as EndOfFile from "../../src/Client/internal/EndOfFile.ts"
 import { ProtocolError } from "../../src/Protocol/Errors.ts"
+import type * as Share from "../../src/Protocol/Share.ts"
 import * as Scripted from "./scripted.ts"
 
 const path = "\\\\nas\\data\\file.bin"
@@ -205,6 +206,36 @@ describe("a READ that came with the open", () => {
       ] as const
     ) {
       assert.strictEqual(answer(read, endOfFile), read)
+    }
+  })
+})
+
+describe("the extent of an open file", () => {
+  const extent = (endOfFile: bigint) =>
+    new EndOfFile.Extent({ opened: Scripted.opened({ endOfFile }) } as unknown as Share.OpenFile)
+
+  it("ends where the open says, and follows what this open writes and cuts", () => {
+    const one = extent(10n)
+    const held = () => [4n, 5n, 9n, 10n, 19n, 20n].filter((at) => one.holds(at))
+    assert.deepStrictEqual(held(), [4n, 5n, 9n])
+    one.extend(20n)
+    assert.deepStrictEqual(held(), [4n, 5n, 9n, 10n, 19n])
+    // A write within the file does not make it shorter, and a longer end cuts nothing.
+    one.extend(5n)
+    one.cut(30n)
+    assert.deepStrictEqual(held(), [4n, 5n, 9n, 10n, 19n])
+    one.cut(5n)
+    assert.deepStrictEqual([held(), one.size], [[4n], 5n])
+  })
+
+  it("is unknown if the open says 0: what this open writes or cuts does not tell where the file ends", () => {
+    for (
+      const change of [() => {}, (one: EndOfFile.Extent) => one.extend(5n), (one: EndOfFile.Extent) => one.cut(3n)]
+    ) {
+      const one = extent(0n)
+      change(one)
+      assert.isTrue(one.holds(0n))
+      assert.isTrue(one.holds(1_000_000n))
     }
   })
 })

@@ -173,6 +173,15 @@ describe("a change", () => {
     assert.strictEqual(changed(before, (one) => Permissions.revoke(one, ann)), after)
   })
 
+  it("makes a list of revision 2 where there was none, and keeps the revision of a list", () => {
+    // ACL_REVISION and ACL_REVISION_DS (MS-DTYP 2.4.5)
+    const denied = (before: SecurityDescriptor) => Permissions.deny(before, { sid: ann, mask: 1 }).dacl!.aclRevision
+    assert.strictEqual(denied({ ...sd("O:SY"), dacl: undefined }), 2)
+    const list = sd("O:SYD:(A;;FA;;;SY)")
+    assert.strictEqual(denied(list), 2)
+    assert.strictEqual(denied({ ...list, dacl: { ...list.dacl!, aclRevision: 4 } }), 4)
+  })
+
   it("gives the file to another owner, and keeps all else", () => {
     const before = sd("O:S-1-5-21-1-2-3-1001G:BUD:PAI(A;;FA;;;SY)(D;OICI;FR;;;WD)")
     const after = Permissions.withOwner(before, joe)
