@@ -31,6 +31,10 @@ describe("an authentication file", () => {
       "CORP"
     ])
     assert.deepStrictEqual(parse(""), [undefined, undefined, undefined])
+    // An empty user or domain is none. What the file does not have can come from elsewhere.
+    for (const text of ["", "username=\ndomain=\n"]) {
+      assert.deepStrictEqual(AuthenticationFile.parse(text), Result.succeed({}))
+    }
   })
 
   it("keeps a password with =, #, and blanks at its end, and an empty one", () => {

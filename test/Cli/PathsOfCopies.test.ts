@@ -97,3 +97,17 @@ describe("a path that has to be on this machine", () => {
     for (const text of ["~joe/f", "a~", "~f"]) assert.strictEqual(Copying.localPath(text), text)
   })
 })
+
+describe("a path on a server", () => {
+  it("may have a user and no password: everybody can see the words of a command", () => {
+    const said = (text: string) =>
+      Result.match(Remote.parse(text, { share: true }), { onFailure: (message) => message, onSuccess: UncPath.format })
+    for (const text of ["//nas/data/f", "smb://joe@nas/data/f", "//CORP;joe@nas/data/a:b@c"]) {
+      assert.match(said(text), /^\\\\nas\\data\\/, text)
+    }
+    for (const text of ["//joe:secret@nas/data", "smb://joe:secret@nas/data", "smb://joe%3Asecret@nas/data"]) {
+      assert.match(said(text), /a password in a path can be seen by everybody/, text)
+      assert.notInclude(said(text), "secret")
+    }
+  })
+})

@@ -52,6 +52,15 @@ describe("a file that the command trusts", () => {
       assert.match(String(yield* read(named, "d")), /^refused: .*EISDIR/)
     }))
 
+  it.effect.skipIf(!isPosix)(
+    "that cannot be opened for another reason is a failure, and no missing file",
+    () =>
+      Effect.gen(function*() {
+        Fs.symlinkSync("f", join(folder, "f"))
+        assert.match(String(yield* read(named)), /^refused: .*ELOOP/)
+      })
+  )
+
   // The modes of the file and of its folder, what is trusted, and what comes of it.
   const table: ReadonlyArray<readonly [number, number, TrustedFile.Trust, string]> = [
     [0o600, 0o700, own, "text"],

@@ -227,6 +227,15 @@ describe("lookupSids", () => {
 })
 
 describe("lookupNames", () => {
+  it.effect("asks no server about an empty name and about one of more than 1024 characters: no account has it", () =>
+    Effect.gen(function*() {
+      const batches: Array<number> = []
+      const { lookupNames } = at({ operations: knowing(batches) })
+      const found = yield* lookupNames(path, ["", "x".repeat(1024), "x".repeat(1025)])
+      assert.lengthOf(found, 3)
+      assert.deepStrictEqual(batches, [1])
+    }))
+
   it.effect("gives accounts for names with and without a domain, and for SIDs, and undefined for unknown ones", () =>
     Effect.gen(function*() {
       const { calls, lookupNames } = at({ operations: knowing() })
