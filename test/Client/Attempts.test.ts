@@ -135,7 +135,8 @@ describe("a copy", () => {
         const [options, mode] of [
           [undefined, OpenMode.overwrite],
           [{ create: false }, OpenMode.overwrite],
-          [{ create: true }, OpenMode.create]
+          // The new file can be a part, which no other client may remove.
+          [{ create: true }, { ...OpenMode.create, shareAccess: 1 }]
         ] as const
       ) {
         const { opens, removals, smb, tags, target } = world(["s", "s"])

@@ -34,8 +34,8 @@ const kib = 1024
 
 /** Bytes of the heap, bytes outside of it, packets of the client, and turns of the event loop: the most of each. */
 const limits: Costs = {
-  read: { heap: 50 * kib, external: 16 * kib, packets: 1, turns: 2.5 },
-  write: { heap: 50 * kib, external: 16 * kib, packets: 1, turns: 2.5 },
+  read: { heap: 56 * kib, external: 16 * kib, packets: 1, turns: 2.5 },
+  write: { heap: 54 * kib, external: 16 * kib, packets: 1, turns: 2.5 },
   readLarge: { heap: 54 * kib, external: 4 * kib, packets: 1, turns: 4 },
   writeLarge: { heap: 54 * kib, external: 4 * kib, packets: 1, turns: 8 },
   stat: { heap: 136 * kib, external: 4 * kib, packets: 1, turns: 2.5 },

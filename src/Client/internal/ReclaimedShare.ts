@@ -122,7 +122,7 @@ export const share = (
                   obstructs(error)
                 )
                 : Effect.fail(error))
-            const asksIndex = DurableOptions.changes(options) && SameFile.indexOf(first.file.opened) === undefined
+            const asksIndex = first.share.dialect === "NT1" && DurableOptions.writes(options)
             const index = asksIndex ? yield* SameFile.index(first.file) : undefined
             const reclaimed = new ReclaimedOpen(environment, path, options, outer, first, index)
             const { caching, close, run } = reclaimed
