@@ -170,7 +170,7 @@ describe("an upload", () => {
         const before = (yield* requests).length
         yield* Stream.runDrain(Transfer.upload(join(here, name), `${data}\\${name}`))
         const asked = (yield* requests).slice(before).flatMap(({ request }) =>
-          // The parts that earlier uploads have left are looked for meanwhile.
+          // The parts that earlier uploads have left are looked for at the same time.
           request._tag === "QUERY_DIRECTORY" && !request.body.fileName.endsWith(".part")
             ? ["list"]
             : request._tag === "CREATE" && /\\[ab]$/.test(request.body.name)
