@@ -118,11 +118,23 @@ export const analyse = (file: string, options?: AnalyseOptions): Effect.Effect<A
       "_ws.expert.severity",
       "_ws.malformed",
       "_ws.col.Info",
-      "_ws.expert.message"
+      "_ws.expert.message",
+      "smb.mid",
+      "smb.response_to"
     ], options)
-    const objections = frames.filter(([, , , severity, malformed]) =>
-      malformed !== undefined && malformed !== "" || numbers(severity).some((one) => one >= error)
-    )
+    const together = new Set(frames.filter(([, , , , , , , mids]) => numbers(mids).length > 1).map(([frame]) => frame))
+    /**
+     * tshark knows the parts of an SMB 1 response by the frame of its request. Two requests in one frame have one such
+     * number, so it mixes their responses.
+     */
+    const isMixed = ([, , , , , , message, , requests]: ReadonlyArray<string>) =>
+      message === "New fragment overlaps old data (retransmission?)" &&
+      numbers(requests).some((request) => together.has(String(request)))
+    const objections = frames.filter((frame) => {
+      const [, , , severity, malformed] = frame
+      return (malformed !== undefined && malformed !== "" || numbers(severity).some((one) => one >= error)) &&
+        !isMixed(frame)
+    })
     const requests = frames.filter(([, response]) => /^(?:0|False)/.test(response ?? ""))
     return {
       packets: frames.length,

@@ -442,7 +442,8 @@ const scenarios: Record<string, (folder: string) => Promise<void>> = {
           extendedAttributes: false,
           reparsePoints: false,
           sparse: true,
-          objectIds: false
+          objectIds: false,
+          lastingIdentities: false
         })
         yield* check(store, [])
       }))
