@@ -9,21 +9,6 @@ import type { StoreError } from "../../ShareStore.ts"
 import type { ObjectContents } from "./ObjectContents.ts"
 import { type ObjectDatabase, rowsAtOnce } from "./ObjectDatabase.ts"
 
-/** What a check has found. */
-export interface CheckReport {
-  readonly files: number
-  readonly chunks: number
-  /** Blobs that nothing refers to: `collect` removes them. */
-  readonly unused: number
-  /** What is wrong, a sentence for each; at most 1000. */
-  readonly problems: ReadonlyArray<string>
-}
-
-/** What a collection has removed. */
-export interface CollectReport {
-  readonly blobs: number
-}
-
 const mostProblems = 1000
 
 /** What is wrong inside the database: each statement gives the rows that are wrong, with `what` of each. */
@@ -67,7 +52,8 @@ export const make = (database: ObjectDatabase, blobs: Blobs, contents: ObjectCon
 
   const pieces = <A>(stream: Stream.Stream<A, StoreError>) => Stream.grouped(stream, rowsAtOnce)
 
-  const check: Effect.Effect<CheckReport, StoreError> = Effect.gen(function*() {
+  /** `CheckReport` of `ObjectStore`. */
+  const check = Effect.gen(function*() {
     const problems: Array<string> = []
     const report = (what: string) => {
       if (problems.length < mostProblems) problems.push(what)
@@ -112,7 +98,8 @@ export const make = (database: ObjectDatabase, blobs: Blobs, contents: ObjectCon
     return { files: Number(counts!.files), chunks: Number(counts!.chunks), unused, problems }
   })
 
-  const collect: Effect.Effect<CollectReport, StoreError> = Effect.gen(function*() {
+  /** `CollectReport` of `ObjectStore`. */
+  const collect = Effect.gen(function*() {
     let count = 0
     yield* Stream.runForEach(pieces(Stream.map(blobs.list, ({ id }) => id)), (ids) =>
       Effect.gen(function*() {
