@@ -77,9 +77,9 @@ const firstField = (data: Uint8Array): bigint => new DataView(data.buffer, data.
 const internal = Information.queryFile("FileInternalInformation")
 
 /** No file identifiers, and no unique ones (MS-FSCC 2.1.9). */
-const nobody: ReadonlySet<bigint> = new Set([0n, 0xffff_ffff_ffff_ffffn])
+const notUnique: ReadonlySet<bigint> = new Set([0n, 0xffff_ffff_ffff_ffffn])
 
-const identifier = (index: bigint): bigint | undefined => nobody.has(index) ? undefined : index
+const identifier = (index: bigint): bigint | undefined => notUnique.has(index) ? undefined : index
 
 /** The number of a file in the identifiers that an open tells, if it tells one that belongs to a single file. */
 export const indexOf = ({ onDiskId }: Share.Opened): bigint | undefined =>
