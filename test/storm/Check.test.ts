@@ -226,6 +226,14 @@ describe("a file that is renamed", () => {
     refuses(begin, wrong, ...moved, entry("c", 5, 6, finds("y")))
   })
 
+  it("two renames at once from one name are accepted, as each has the file open, and refused one after the other", () => {
+    const first = entry("a", 1, 4, renames("x", "y"))
+    accepts(begin, first, entry("b", 2, 5, renames("x", "z")), entry("c", 6, 7, finds("z")))
+    accepts(begin, first, entry("b", 2, 5, renames("x", "z")), entry("c", 6, 7, finds("y")))
+    refuses(begin, wrong, first, entry("b", 2, 5, renames("x", "z")), entry("c", 6, 7, finds("x")))
+    refuses(begin, wrong, first, entry("b", 5, 6, renames("x", "z")), entry("c", 7, 8, finds("z")))
+  })
+
   it("a rename of unknown outcome is accepted with either name, and refused with both or none", () => {
     const moved = entry("a", 1, 2, renames("x", "y"), "unknown")
     accepts(begin, moved, entry("c", 5, 6, finds("x")))

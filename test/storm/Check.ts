@@ -195,22 +195,59 @@ const counter = (value: number, history: History): ReadonlyArray<Violation> =>
     history
   )
 
-const named: Model<string, Action> = {
-  step: (name, action) => {
-    if (action._tag === "Rename") return name === action.from ? action.to : undefined
-    return action._tag === "FindNames" && (action.names.length !== 1 || action.names[0] !== name) ? undefined : name
-  },
-  key: (name) => name
+/** The parts of a rename: a client opens the file by its name, and renames what it has open. */
+type NameStep =
+  | { readonly _tag: "Open"; readonly rename: number; readonly from: string }
+  | { readonly _tag: "Move"; readonly rename: number; readonly to: string }
+  | Action
+
+interface Named {
+  readonly name: string
+  /** The renames that have opened the file, in order. */
+  readonly opened: ReadonlyArray<number>
 }
 
-const name = (names: ReadonlyArray<string>, history: History): ReadonlyArray<Violation> =>
-  names.length !== 1 ? [{ what: `the file has ${names.length} names`, entries: history }] : judge(
+const named: Model<Named, NameStep> = {
+  step: (state, action) => {
+    const { name, opened } = state
+    switch (action._tag) {
+      case "Open":
+        return name === action.from ? { name, opened: [...opened, action.rename].toSorted((a, b) => a - b) } : undefined
+      case "Move":
+        return opened.includes(action.rename)
+          ? { name: action.to, opened: opened.filter((rename) => rename !== action.rename) }
+          : undefined
+      case "FindNames":
+        return action.names.length === 1 && action.names[0] === name ? state : undefined
+      default:
+        return state
+    }
+  },
+  key: ({ name, opened }) => `${name} ${opened.join(" ")}`
+}
+
+/**
+ * A rename by SMB is two requests: CREATE by the name, and SET_INFO on the open. Two clients can open the file by the
+ * same name, and then rename it one after the other (MS-FSA 2.1.5.15.12 renames the open file, and not a name).
+ */
+const name = (names: ReadonlyArray<string>, history: History): ReadonlyArray<Violation> => {
+  if (names.length !== 1) return [{ what: `the file has ${names.length} names`, entries: history }]
+  const steps = history.filter(({ action, outcome }) => action._tag !== "FindNames" || outcome === "ok")
+    .flatMap((entry, rename): ReadonlyArray<Entry<NameStep>> => {
+      const { action } = entry
+      return action._tag !== "Rename" ? [entry] : [
+        { ...entry, action: { _tag: "Open", rename, from: action.from } },
+        { ...entry, action: { _tag: "Move", rename, to: action.to } }
+      ]
+    })
+  return judge(
     named,
-    names[0]!,
-    history.filter(({ action, outcome }) => action._tag !== "FindNames" || outcome === "ok"),
+    { name: names[0]!, opened: [] },
+    steps,
     "the file is not at the one name where the acknowledged renames left it",
     history
   )
+}
 
 /** What is wrong with an object whose state was `initial`; nothing if its clients were told the truth. */
 export const check = (initial: State, history: History): ReadonlyArray<Violation> => {
