@@ -55,12 +55,12 @@ export interface AbandonedParts {
 const ownerOf = (smb: Client, path: UncPath.PathInput) =>
   Effect.option(Effect.map(smb.security.get(path), ({ owner }) => owner))
 
-/** Whether two files have one owner, or the server does not tell it. */
+/** Whether two files have one owner, or the server tells that of neither. */
 const haveOneOwner = (smb: Client, one: UncPath.PathInput, other: UncPath.PathInput): Effect.Effect<boolean> =>
   Effect.zipWith(
     ownerOf(smb, one),
     ownerOf(smb, other),
-    (a, b) => Option.isNone(a) || Option.isNone(b) || a.value === b.value,
+    (a, b) => Option.isNone(a) || Option.isNone(b) ? Option.isNone(a) && Option.isNone(b) : a.value === b.value,
     { concurrent: true }
   )
 
